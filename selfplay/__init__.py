@@ -1,0 +1,1 @@
+"""The loop: sample, verify, select, train, measure."""

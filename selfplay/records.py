@@ -1,0 +1,62 @@
+"""The records that travel: a request for samples, a sample, a trace."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tasks import Task
+from tasks.task import Message
+from verifiers import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Samples that one task is owed, in one piece, so that an engine computes the prompt once."""
+
+    task_id: str
+    prompt: tuple[Message, ...]  # chat messages
+    indices: tuple[int, ...]  # which samples of the task
+    seeds: tuple[int, ...]  # one a sample, below 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One completion drawn from a model; vLLM's field names where it has one."""
+
+    task_id: str
+    index: int  # which sample of its task, from 0
+    text: str
+    finish_reason: str  # "stop" or "length"
+    prompt_tokens: int
+    cached_tokens: int  # of the prompt's tokens, those that the engine did not compute again
+    completion_tokens: int
+    token_ids: tuple[int, ...]  # of the completion; empty where the engine does not tell
+    cumulative_logprob: float | None  # nats, under the distribution sampled from; None where the engine does not tell
+    seed: int
+    model: str  # name or path of the model that was sampled
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> "Sample":
+        return cls(**{**row, "token_ids": tuple(row["token_ids"])})
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFailure:
+    """One sample that an engine could not draw; its siblings are unharmed and it is owed again."""
+
+    task_id: str
+    index: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Task, sample and verdict: one row of a shard."""
+
+    task: Task
+    sample: Sample
+    verdict: Verdict
+    round: int

@@ -1,0 +1,27 @@
+"""What is asked: tasks and their references. Knows no models and no checking."""
+
+from tasks.errors import UserError
+from tasks.task import (
+    AssertTests,
+    FunctionTests,
+    Limits,
+    MathReference,
+    Reference,
+    StdioTests,
+    Task,
+    reference_from_dict,
+    reference_to_dict,
+)
+
+__all__ = [
+    "AssertTests",
+    "FunctionTests",
+    "Limits",
+    "MathReference",
+    "Reference",
+    "StdioTests",
+    "Task",
+    "UserError",
+    "reference_from_dict",
+    "reference_to_dict",
+]

@@ -1,0 +1,56 @@
+"""A verdict: what a verifier says of one completion."""
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    CORRECT = "correct"
+    WRONG = "wrong"
+    UNDECIDED = "undecided"  # the checker failed, not the model: retried, never trained on, never counted as wrong
+
+
+class Reason(StrEnum):
+    MATCH = "match"
+    ROUNDED = "rounded"  # correct: the reference is a rounded decimal, and the answer rounds to it
+    MISMATCH = "mismatch"
+    NO_ANSWER = "no_answer"
+    EXCEPTION = "exception"  # the program raised
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    OUTPUT_LIMIT = "output_limit"
+    REFUSED = "refused"  # the sandbox stopped it
+    CHECKER_TIMEOUT = "checker_timeout"
+    CHECKER_FAILURE = "checker_failure"
+    UNSUPPORTED = "unsupported"
+
+
+_OUTCOMES = {
+    Reason.MATCH: Outcome.CORRECT,
+    Reason.ROUNDED: Outcome.CORRECT,
+    Reason.CHECKER_TIMEOUT: Outcome.UNDECIDED,
+    Reason.CHECKER_FAILURE: Outcome.UNDECIDED,
+    Reason.UNSUPPORTED: Outcome.UNDECIDED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    outcome: Outcome
+    reason: Reason
+    answer: str  # what was extracted, or a short account of what failed; empty when there is nothing to show
+    seconds: float  # wall time that the check took
+    verifier: str  # name@version
+
+    @classmethod
+    def of(cls, reason: Reason, answer: str, seconds: float, verifier: str) -> "Verdict":
+        """The verdict of a reason; the reason implies the outcome."""
+        return cls(_OUTCOMES.get(reason, Outcome.WRONG), reason, answer, seconds, verifier)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> "Verdict":
+        return cls(Outcome(row["outcome"]), Reason(row["reason"]), row["answer"], row["seconds"], row["verifier"])
