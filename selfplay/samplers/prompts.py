@@ -1,0 +1,36 @@
+"""From chat messages to the text that a model continues; sampling and training must render it alike."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tasks.task import Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def has_chat_template(tokenizer: "PreTrainedTokenizerBase") -> bool:
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
+def render_prompt(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) -> str:
+    """The prompt of a completion, as text.
+
+    A tokenizer with a chat template renders the messages and opens the assistant's turn; a base model's tokenizer has
+    none, and the contents are joined by newlines, with nothing added, so that a completion continues the last one.
+    """
+    if has_chat_template(tokenizer):
+        return tokenizer.apply_chat_template(
+            [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+        )
+    return "\n".join(message["content"] for message in messages)
+
+
+def encode_prompt(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) -> list[int]:
+    """The token ids of the rendered prompt.
+
+    A chat template writes the special tokens (such as <s>) itself, so the tokenizer adds them only without one.
+    """
+    return tokenizer.encode(
+        render_prompt(tokenizer, messages), add_special_tokens=not has_chat_template(tokenizer)
+    )
