@@ -1,6 +1,7 @@
 """What is asked: tasks and their references. Knows no models and no checking."""
 
 from tasks.errors import UserError
+from tasks.sources import SOURCES, load
 from tasks.task import (
     AssertTests,
     FunctionTests,
@@ -18,10 +19,12 @@ __all__ = [
     "FunctionTests",
     "Limits",
     "MathReference",
+    "SOURCES",
     "Reference",
     "StdioTests",
     "Task",
     "UserError",
+    "load",
     "reference_from_dict",
     "reference_to_dict",
 ]

@@ -1,0 +1,70 @@
+"""Small models from random weights, saved in Hugging Face form so that every engine loads them."""
+
+from pathlib import Path
+
+CHARACTERS = "0123456789+-*/=()<>[]{}.,:; abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ\n"
+
+
+def create_model(
+    folder: str | Path,
+    *,
+    characters: str = "0123456789+=",
+    hidden_size: int = 64,
+    num_layers: int = 3,
+    num_heads: int = 4,
+    max_length: int = 128,
+    seed: int = 0,
+) -> Path:
+    """Save a Llama with random weights and its character tokenizer in `folder`, and return the folder.
+
+    The vocabulary is one token a character, the answer marker `####`, and begin, end and padding tokens.
+    """
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = character_tokenizer(characters, max_length)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden_size,
+        intermediate_size=5 * hidden_size // 2,
+        num_hidden_layers=num_layers,
+        num_attention_heads=num_heads,
+        num_key_value_heads=num_heads,
+        max_position_embeddings=max_length,
+        tie_word_embeddings=False,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = LlamaForCausalLM(config)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return Path(folder)
+
+
+def character_tokenizer(characters: str, max_length: int):
+    """A fast tokenizer with one token a character, and `####` as one token."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<pad>", "<bos>", "<eos>", "<unk>"]
+    vocabulary = {token: number for number, token in enumerate([*special, *dict.fromkeys(characters)])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_tokens([AddedToken("####", normalized=False)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", vocabulary["<bos>"])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<bos>",
+        eos_token="<eos>",
+        unk_token="<unk>",
+        model_max_length=max_length,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )

@@ -1,0 +1,102 @@
+"""Tasks from any JSONL, Parquet or hub dataset, its columns named by the recipe.
+
+One real row of a JSONL file, with `prompt = "question"` and `answer = "final"`:
+
+    {"question": "What is 2+3?", "final": "5"}
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import UserError
+from tasks.task import MathReference, Task, reference_from_dict
+
+BOXED = "{problem}\n\nReason step by step, and put the final answer within \\boxed{{}}."
+
+
+def rows_of(path: str, split: str = "train", name: str = "") -> Iterator[dict[str, Any]]:
+    """The rows of a JSONL or Parquet file, or of a dataset on the Hugging Face hub, one at a time."""
+    if path.endswith((".jsonl", ".json")):
+        yield from _jsonl(Path(path))
+    elif path.endswith(".parquet"):
+        import pyarrow.parquet
+
+        for batch in pyarrow.parquet.ParquetFile(_existing(Path(path))).iter_batches(256):
+            yield from batch.to_pylist()
+    elif Path(path).exists():
+        raise UserError(f"{path} is neither .jsonl nor .parquet; convert it to one of them")
+    else:
+        yield from _hub(path, split, name)
+
+
+def files(
+    path: str,
+    split: str = "train",
+    name: str = "",
+    num_tasks: int = 0,
+    prompt: str = "prompt",
+    answer: str = "answer",
+    reference: str = "",
+    difficulty: str = "",
+    template: str = "{problem}",
+    license: str = "unknown",
+) -> Iterator[Task]:
+    """Tasks from the columns `prompt` and `answer` (a final answer), or `reference` (an object as in `selfplay verify`).
+
+    A prompt may be text, put into `template` at {problem}, or a list of chat messages. 0 tasks means all.
+    """
+    for number, row in enumerate(rows_of(path, split, name)):
+        if num_tasks and number >= num_tasks:
+            return
+        where = f"{path}, row {number + 1}"
+        text = _column(row, prompt, where)
+        if reference:
+            value = _column(row, reference, where)
+            try:
+                checked = reference_from_dict(json.loads(value) if isinstance(value, str) else value)
+            except (UserError, json.JSONDecodeError) as error:
+                raise UserError(f"{where}: {error}") from None
+        else:
+            checked = MathReference(str(_column(row, answer, where)))
+        metadata = {"difficulty": row.get(difficulty)} if difficulty else {}
+        content = template.format(problem=text) if isinstance(text, str) else text
+        yield Task.make("files", content, checked, number=number, license=license, **metadata)
+
+
+def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    with _existing(path).open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise UserError(f"{path}, line {number}: not JSON ({error}); each line must be one JSON object") from None
+            if not isinstance(row, dict):
+                raise UserError(f"{path}, line {number}: a JSON object is needed, not {line.strip():.60}")
+            yield row
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise UserError(f"no file {path}; give a path that exists, from the folder that the command runs in")
+    return path
+
+
+def _hub(path: str, split: str, name: str) -> Iterator[dict[str, Any]]:
+    import datasets
+
+    try:
+        yield from datasets.load_dataset(path, name or None, split=split, streaming=True)
+    except (OSError, ValueError, datasets.exceptions.DatasetNotFoundError) as error:
+        raise UserError(
+            f"cannot read {path!r} (split {split!r}): there is no such file, and the hub said: {error}"
+        ) from error
+
+
+def _column(row: dict[str, Any], name: str, where: str) -> Any:
+    if name not in row or row[name] is None:
+        raise UserError(f'{where} has no column "{name}"; it has {", ".join(row)}. Name the right one in the recipe')
+    return row[name]

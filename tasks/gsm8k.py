@@ -1,0 +1,31 @@
+"""GSM8K: grade-school word problems with a solution that ends in `#### answer` (Cobbe et al. 2021, MIT licence).
+
+One real row: {"question": "A robe takes 2 bolts of blue fiber and half that much white fiber. How many bolts in total
+does it take?", "answer": "It takes 2/2=<<2/2=1>>1 bolt of white fiber\\nSo the total ... 3 bolts of fabric\\n#### 3"}
+"""
+
+from collections.abc import Iterator
+
+from tasks.errors import UserError
+from tasks.files import BOXED, rows_of
+from tasks.task import MathReference, Task
+
+
+def gsm8k(path: str = "openai/gsm8k", split: str = "test", num_tasks: int = 0, template: str = BOXED) -> Iterator[Task]:
+    """GSM8K from the hub, or from a local JSONL or Parquet file with columns question and answer. 0 tasks means all."""
+    for number, row in enumerate(rows_of(path, split, "main")):
+        if num_tasks and number >= num_tasks:
+            return
+        solution = row.get("answer", row.get("ground_truth", ""))
+        final = solution.replace("\nA: ", "\n#### ").rpartition("####")[2].strip()
+        if "question" not in row or not final:
+            raise UserError(f"{path}, row {number + 1}: a question and an answer that ends in '#### number' are needed")
+        yield Task.make(
+            "gsm8k",
+            template.format(problem=row["question"]),
+            MathReference(final),
+            number=number,
+            split=split,
+            solution=solution,
+            license="MIT",
+        )

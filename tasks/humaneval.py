@@ -1,0 +1,37 @@
+"""HumanEval: 164 Python functions to complete, with tests (Chen et al. 2021, MIT licence).
+
+One real row: {"task_id": "HumanEval/0", "prompt": "from typing import List\\n\\n\\ndef has_close_elements(...", "test":
+"def check(candidate): ...", "entry_point": "has_close_elements", "canonical_solution": "    for idx, elem in ..."}
+"""
+
+from collections.abc import Iterator
+
+from tasks.errors import UserError
+from tasks.files import rows_of
+from tasks.task import AssertTests, Task
+
+TEMPLATE = (
+    "Complete this Python function. Answer with the whole function, its imports included, in one code block.\n\n"
+    "```python\n{problem}```"
+)
+
+
+def humaneval(
+    path: str = "openai/openai_humaneval", split: str = "test", num_tasks: int = 0, template: str = TEMPLATE
+) -> Iterator[Task]:
+    """HumanEval from the hub or a local JSONL or Parquet file of its form. 0 tasks means all."""
+    for number, row in enumerate(rows_of(path, split)):
+        if num_tasks and number >= num_tasks:
+            return
+        missing = {"prompt", "test", "entry_point"} - set(row)
+        if missing:
+            raise UserError(f"{path}, row {number + 1}: HumanEval's columns {', '.join(sorted(missing))} are missing")
+        yield Task.make(
+            "humaneval",
+            template.format(problem=row["prompt"]),
+            AssertTests(row["test"], row["entry_point"]),
+            number=number,
+            name=row.get("task_id"),
+            solution=row["prompt"] + row.get("canonical_solution", ""),
+            license="MIT",
+        )

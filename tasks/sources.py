@@ -1,0 +1,69 @@
+"""The sources by name, and the one way to load from them."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.arithmetic import arithmetic
+from tasks.competition_math import competition_math
+from tasks.errors import UserError
+from tasks.files import files
+from tasks.gsm8k import gsm8k
+from tasks.humaneval import humaneval
+from tasks.task import Task
+
+SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
+    "arithmetic": arithmetic,
+    "gsm8k": gsm8k,
+    "math500": competition_math,
+    "humaneval": humaneval,
+    "files": files,
+}
+
+
+def load(source: str, **options: Any) -> Iterator[Task]:
+    """The tasks of a source, one at a time; UserError where the source or an option is not known or fits not."""
+    mistakes = mistakes_of(source, options)
+    if mistakes:
+        raise UserError("; ".join(mistakes))
+    return SOURCES[source](**_converted(source, options))
+
+
+def mistakes_of(source: str, options: dict[str, Any]) -> list[str]:
+    """Every mistake in a source's name and options, in words; empty when `load` would take them."""
+    if source not in SOURCES:
+        return [f'unknown source "{source}"{did_you_mean(source, SOURCES)}; one of {", ".join(SOURCES)}']
+    parameters = inspect.signature(SOURCES[source]).parameters
+    mistakes = [
+        f'unknown key "{key}" for source {source}{did_you_mean(key, parameters)}' for key in options if key not in parameters
+    ]
+    mistakes += [
+        f'source {source} needs "{name}"'
+        for name, parameter in parameters.items()
+        if parameter.default is parameter.empty and name not in options
+    ]
+    for key, value in options.items():
+        if key in parameters:
+            try:
+                TypeAdapter(parameters[key].annotation).validate_python(value)
+            except ValidationError as error:
+                mistakes.append(f"{key} = {value!r}: {error.errors()[0]['msg'].lower()}")
+    return mistakes
+
+
+def takes(source: str, option: str) -> bool:
+    """Whether a source has an option of this name."""
+    return option in inspect.signature(SOURCES[source]).parameters
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def _converted(source: str, options: dict[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(SOURCES[source]).parameters
+    return {key: TypeAdapter(parameters[key].annotation).validate_python(value) for key, value in options.items()}
