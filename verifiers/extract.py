@@ -1,0 +1,271 @@
+"""Reading a completion: from all that a model wrote to the text of its final answer.
+
+The last committed answer counts. What commits, wherever it stands: a box, `#### x`, `<answer>x</answer>`, a line `A: x`,
+"the (final) answer is x". Only where none of these stands is the closing sentence read, and only if it states one value
+(`... = 13.`, `so it costs **5**`, `the total is 34`); nothing is chosen because it fits the reference, which is not known
+here.
+"""
+
+import re
+
+_MAX_COMPLETION = 200_000  # characters; a longer completion is read from its end, where answers stand
+_STOP_TOKEN = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|end_of_text|eom_id)\|>|</s>|<｜end▁of▁sentence｜>")
+_THINK_OPEN = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.I)
+_THINK_CLOSE = re.compile(r"</(think|thinking|thought|reasoning|scratchpad)>", re.I)
+_ANSWER_TAG = re.compile(r"<answer>(.{0,4000}?)</answer>", re.I | re.S)
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])\s*")
+_JOINT = re.compile(r"(?:[\s,;$&]|\\[()\[\],;:!]|\\q?quad|\\(?:text|mbox|textrm)\s*\{\s*(?:and|or|,)?\s*\}|and\b|or\b|\\\\)*")
+_LABELLED_JOINT = re.compile(r"\s+[a-z]{2,12}\s+and\s+")  # "\boxed{1} papers and \boxed{2} bins"
+_HASHES = re.compile(r"####[ \t]*([^\n]*)")
+_A_LINE = re.compile(r"^[ \t]*(?:A|Answer)[ \t]*:[ \t]*(\S[^\n]*)$", re.M)
+_PHRASE = re.compile(
+    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|答案|答|最终答案|ответ)\**\s*"
+    r"(?:(?:\\?\*)*\s*(?::|：|=|\bis\b\s*:?|\bwould\s+be\b|\bwill\s+be\b|\bmust\s+be\b|\best\b|\bes\b|\bist\b|是|为)\**"
+    r"|(?=\s*(?:\$|\\\[|\\\()))\s*",
+    re.I,
+)
+_POLITE = re.compile(r"\s*I hope (?:it|this) (?:is correct|helps)[.!]?\s*$", re.I)
+_MATH_SPAN = re.compile(
+    r"\$\$(.{1,4000}?)\$\$|\\\[(.{1,4000}?)\\\]|\\\((.{1,4000}?)\\\)|(?<!\\)\$((?:\\.|[^$\\]){1,4000}?)(?<!\\)\$", re.S
+)
+_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$|\*)|[。！？।؟]|\n")
+_CONCLUDING = re.compile(
+    r"\b(?:so|thus|hence|therefore|altogether|in total|finally|consequently|donc|also|por lo tanto|así que)\b"
+    r"|所以|因此|总共|一共|结论|故|إذن|لذا|لذلك|इसलिए|अतः|поэтому|итого",
+    re.I,
+)
+_HEDGE = re.compile(r"\b(?:or|maybe|perhaps|could|might|not sure|don't know|do not know|unsure|guess|either|one of)\b", re.I)
+_COPULA = re.compile(r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|[=≈为是]|:", re.I)
+_VALUE = r"[-+−–]?\s*[$€£¥]?\s*(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?"
+_LONE_VALUE = re.compile(rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°)?)", re.ASCII)
+_LETTER = re.compile(r"(?:option|choice|it's|is|it is|answer)\s*:?\s*\(?([A-J])\)?\s*$")
+_CODE = re.compile(r"\w\(|[\[\]{}_]|['\"]\s*[*)]|\*\*\d")
+
+
+def extract(completion: str) -> str | None:
+    """The text of the final answer, or None where a completion commits to none."""
+    text = _visible(completion)
+    if text is None:
+        return None
+    committed = _last_commitment(text)
+    if committed is not None:
+        return committed.strip() or None
+    return None if _truncated_box(text) else _whole_or_closing(text)
+
+
+def unboxed(text: str) -> str:
+    """An answer without the box around it: what `\\boxed{...}` holds, or the text itself."""
+    if "box" not in text:
+        return text
+    boxes = _boxes(text)
+    return _joined(text, boxes) if boxes else text
+
+
+def looks_like_prose(text: str) -> bool:
+    """Whether a text is sentences rather than one value: several words outside of mathematics."""
+    outside = re.sub(r"\\(?:text|mathrm|mbox|textbf)\s*\{[^{}]*\}|\\[A-Za-z]+|_\{[^{}]*\}", " ", _MATH_SPAN.sub(" 1 ", text[:4000]))
+    if re.search(r"[\u3040-\u30ff\u3400-\u9fff\u0900-\u097f\u0600-\u065f\u066e-\u06ef]{2}", outside):
+        return True
+    return len(re.findall(r"[^\W\d_]{2,}", outside)) >= 3
+
+
+def closing_value(text: str) -> str | None:
+    """The one value that the closing sentence of a prose text states, or None."""
+    text = _POLITE.sub("", text).strip()
+    if not text or _CODE.search(_MATH_SPAN.sub("", text)) and "\n" not in text and " " not in text.strip():
+        return None
+    sentences = [part for part in _split_sentences(text[-6000:]) if re.search(r"\w", part)]
+    if not sentences:
+        return None
+    return _value_of_sentence(sentences[-1])
+
+
+def _visible(completion: str) -> str | None:
+    """The completion without its thinking and without what follows its end; None where the thinking never ended."""
+    text = completion[-_MAX_COMPLETION:]
+    if "<" in text:
+        for stop in _STOP_TOKEN.finditer(text):
+            if text[: stop.start()].strip():
+                text = text[: stop.start()]
+                break
+        closes = list(_THINK_CLOSE.finditer(text))
+        if closes:
+            text = text[closes[-1].end() :]
+        if _THINK_OPEN.search(text):
+            return None
+    return text if text.strip() else None
+
+
+def _last_commitment(text: str) -> str | None:
+    """The commitment that stands last, each with where it begins."""
+    found: list[tuple[int, str]] = []
+    boxes = _boxes(text)
+    if boxes:
+        found.append((boxes[-1][0], _joined(text, boxes)))
+    tags = list(_ANSWER_TAG.finditer(text))
+    if tags:
+        found.append((tags[-1].start(), unboxed(tags[-1][1])))
+    hashes = list(_HASHES.finditer(text))
+    if hashes:
+        found.append((hashes[-1].start(), _tidy(hashes[-1][1])))
+    lines = list(_A_LINE.finditer(text))
+    if lines and not boxes:
+        found.append((lines[-1].start(), _tidy(lines[-1][1])))
+    for phrase in reversed(list(_PHRASE.finditer(text))):
+        value = _after_phrase(text[phrase.end() :])
+        if value and (not found or (phrase.start() > max(found)[0] and re.search(r"\d|\$|\\", value))):
+            found.append((phrase.start(), value))
+            break
+    return max(found)[1] if found else None
+
+
+def _after_phrase(rest: str) -> str | None:
+    """What follows "the answer is": a span of mathematics, or the text up to the end of the sentence."""
+    rest = rest.lstrip(" \t*:")
+    if _BOX.search(rest[:12]):
+        return None  # a box speaks for itself
+    span = _MATH_SPAN.match(rest.lstrip())
+    if span:
+        tail = _split_sentences(rest.lstrip()[span.end() :].split("\n")[0] or " ")[0]
+        held = next(group for group in span.groups() if group is not None)
+        return held if len(re.findall(r"\w+", tail)) > 4 or "$" in tail else _tidy(held + _unit_tail(tail))
+    sentence = next((part for part in _split_sentences(rest.lstrip()) if part.strip()), "")
+    if looks_like_prose(sentence):
+        return _value_of_sentence(sentence) or _tidy(sentence)
+    return _tidy(sentence)
+
+
+def _unit_tail(tail: str) -> str:
+    """A unit that stands outside of the dollars: `$5$ cm`; other words after a value are dropped."""
+    word = re.match(r"\s*(%|[a-zA-Z]{1,12}(?:\s+per\s+[a-z]+)?)\s*$", tail.rstrip(". "))
+    return r"\text{ " + word[1].replace("%", r"\%") + "}" if word else ""
+
+
+def _whole_or_closing(text: str) -> str | None:
+    """A bare answer is its own text; prose states its answer in its closing sentence, or nowhere."""
+    stripped = text.strip()
+    if not looks_like_prose(stripped) and "\n" not in stripped and not re.search(r"\*\*\s*$|=\s*\*\*", stripped):
+        spans = list(_MATH_SPAN.finditer(stripped))
+        if len(spans) == 1 and spans[0].end() >= len(stripped.rstrip(". ")) and spans[0].start() > 0:
+            outside = stripped[: spans[0].start()].strip()
+            if re.fullmatch(r"[^\W\d_]{3,}[:\s]*(?:[^\W\d_]+[:\s]*)*", outside) and len(outside) > 5:
+                return next(group for group in spans[0].groups() if group is not None)
+        return stripped
+    return closing_value(stripped)
+
+
+def _value_of_sentence(sentence: str) -> str | None:
+    sentence = sentence.strip().rstrip(".。।!")
+    spans = [next(group for group in match.groups() if group is not None) for match in _MATH_SPAN.finditer(sentence)]
+    if _HEDGE.search(_MATH_SPAN.sub("", sentence)):
+        return None
+    if spans:
+        return spans[-1].strip()
+    letter = _LETTER.search(sentence)
+    if letter:
+        return letter[1]
+    bold = _BOLD.findall(sentence)
+    if bold and re.search(r"\d", bold[-1]):
+        return _tidy(bold[-1])
+    plain = sentence.replace("**", "")
+    after_equals = re.search(r"[=≈]([^=≈]*)$", plain)
+    values = _LONE_VALUE.findall(after_equals[1] if after_equals else plain)
+    if after_equals and len(values) == 1:
+        return values[0].strip()
+    if after_equals:
+        return None
+    copulas = list(_COPULA.finditer(plain))
+    if copulas:
+        tail = _LONE_VALUE.findall(plain[copulas[-1].end() :])
+        if len(tail) == 1:
+            return tail[0].strip()
+    parenthesised = re.findall(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)", plain)
+    if len(parenthesised) == 1:
+        return parenthesised[0]
+    if _CONCLUDING.search(plain) and len(values) == 1:
+        return values[0].strip()
+    return None
+
+
+def _split_sentences(text: str) -> list[str]:
+    """Sentences of a text; a stop inside of mathematics or of a number ends none."""
+    spans = [match.span() for match in _MATH_SPAN.finditer(text)]
+    parts, start = [], 0
+    for end in _SENTENCE_END.finditer(text):
+        if any(a <= end.start() < b for a, b in spans):
+            continue
+        parts.append(text[start : end.start()])
+        start = end.end()
+    parts.append(text[start:])
+    return parts
+
+
+def _tidy(text: str) -> str:
+    """A value without the marks around it."""
+    text = text.strip().strip("*").strip()
+    return re.sub(r"(?<=[^.\s])[.。]\s*$", "", text).rstrip("*").strip()
+
+
+def _boxes(text: str) -> list[tuple[int, int, str]]:
+    """Every outermost box: where it begins, where it ends, what it holds."""
+    boxes, position = [], 0
+    while match := _BOX.search(text, position):
+        start = match.end()
+        if text[start : start + 1] == "{":
+            end = _closing_brace(text, start)
+            if end is None:
+                end = _forced_end(text, start)
+                if end is None:
+                    position = start
+                    continue
+                boxes.append((match.start(), end, text[start + 1 : end]))
+            else:
+                boxes.append((match.start(), end + 1, text[start + 1 : end]))
+            position = boxes[-1][1]
+        else:
+            bare = re.match(r"\\?[A-Za-z]+|[-−]?[\d.,]*\d|\S", text[start:])
+            if bare:
+                boxes.append((match.start(), start + bare.end(), bare[0]))
+            position = start + (bare.end() if bare else 1)
+    return boxes
+
+
+def _closing_brace(text: str, start: int) -> int | None:
+    """Where the brace that opens at `start` closes."""
+    depth = 0
+    for brace in re.finditer(r"\\.|[{}]", text[start:], re.S):
+        if brace[0] == "{":
+            depth += 1
+        elif brace[0] == "}":
+            depth -= 1
+            if depth == 0:
+                return start + brace.start()
+    return None
+
+
+def _forced_end(text: str, start: int) -> int | None:
+    """The end of a box whose brace never closes: the end of its formula. A box that merely runs to the end of the text
+    was cut off, and may have held more."""
+    end = re.search(r"(?<!\\)\$|\\\]|\\\)|\n", text[start:])
+    return start + end.start() if end and text[start : start + end.start()].count("{") == 1 + text[
+        start : start + end.start()
+    ].count("}") else None
+
+
+def _truncated_box(text: str) -> bool:
+    """Whether the text ends inside of a box."""
+    return bool(_BOX.search(text)) and not _boxes(text)
+
+
+def _joined(text: str, boxes: list[tuple[int, int, str]]) -> str:
+    """What the last box holds; with boxes that stand side by side, all that they hold: a list, never a choice."""
+    held = [boxes[-1][2]]
+    for (_, end, content), (start, _, _) in zip(reversed(boxes[:-1]), reversed(boxes)):
+        between = text[end:start]
+        if not (_JOINT.fullmatch(between) or _LABELLED_JOINT.fullmatch(between)):
+            break
+        held.insert(0, content)
+    inner = [unboxed(part) for part in held]
+    distinct = list(dict.fromkeys(part.strip() for part in inner))
+    return distinct[0] if len(distinct) == 1 else ", ".join(inner)
