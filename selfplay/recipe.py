@@ -31,7 +31,9 @@ class Sampling(Section):
     stop: list[str] = []
     batch_size: Count = 256  # transformers: sequences at once
     engine_options: dict[str, Any] = {}  # vllm: arguments of AsyncEngineArgs; transformers: of from_pretrained
+    logprobs: bool = True  # vllm: give each sample its cumulative log-probability
     base_url: str = ""  # openai
+    endpoint: Literal["chat", "completions"] = "chat"  # openai: "completions" for a base model without a chat template
     api_key_env: str = "OPENAI_API_KEY"  # openai: environment variable that holds the key
     max_retries: Annotated[int, Field(ge=0)] = 8  # openai: a request, with exponential back-off
     max_concurrency: Count = 64  # openai: requests at once

@@ -1,0 +1,123 @@
+"""Samples from vLLM's asynchronous engine, which lives and dies with the process that holds the sampler.
+
+The engine's core always runs in a process of its own (AsyncLLM knows no other way), so that this process's event loop
+and its verdicts never hold up a step of the engine.
+"""
+
+import asyncio
+import itertools
+import os
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read by the imports below; its INFO would drown the progress
+
+from vllm import SamplingParams
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.exceptions import VLLMClientError
+from vllm.inputs import tokens_input
+from vllm.sampling_params import RequestOutputKind
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineGenerateError
+
+from selfplay.records import Request, Sample, SampleFailure
+from selfplay.samplers.prompts import encode_prompt
+
+if TYPE_CHECKING:
+    from selfplay.recipe import Sampling
+
+
+class VllmSampler:
+    """One engine. A request becomes n engine requests of one sample each, which share the prompt's cached blocks.
+
+    vLLM's own `n` would not do: with FINAL_ONLY it holds every sample back until the last one is finished, and it
+    seeds sample i with seed + i (vllm/v1/engine/parallel_sampling.py), while seeds here are hashes that a resumed run
+    must meet again. Nothing is lost by it: vLLM itself splits n into such requests, and in both cases a prompt is
+    computed once through the prefix cache, in whole blocks (16 tokens on a GPU).
+    """
+
+    def __init__(self, settings: "Sampling", model: str) -> None:
+        self.model = model
+        self._settings = settings
+        # what is logged as a log-probability is of the distribution sampled from: after temperature, top-k and top-p
+        options = {"logprobs_mode": "processed_logprobs", "enable_prefix_caching": True, "disable_log_stats": True}
+        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(model=model, **{**options, **settings.engine_options}))
+        self._tokenizer = self._engine.get_tokenizer()
+        self._numbers = itertools.count()
+        self._loading = asyncio.Lock()  # held while weights change
+        self._num_open = 0  # requests that draw from the present weights
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
+        async with self._loading:
+            self._num_open += 1
+            self._idle.clear()
+        token_ids = encode_prompt(self._tokenizer, request.prompt)
+        draws = [
+            asyncio.ensure_future(self._draw(request.task_id, token_ids, index, seed))
+            for index, seed in zip(request.indices, request.seeds, strict=True)
+        ]
+        try:
+            for finished in asyncio.as_completed(draws):
+                yield await finished
+        finally:
+            for draw in draws:
+                draw.cancel()
+            await asyncio.gather(*draws, return_exceptions=True)
+            self._num_open -= 1
+            if self._num_open == 0:
+                self._idle.set()
+
+    async def _draw(self, task_id: str, token_ids: list[int], index: int, seed: int) -> Sample | SampleFailure:
+        """One sample; EngineDeadError when the engine is lost."""
+        number = f"{next(self._numbers)}"
+        try:
+            async for output in self._engine.generate(tokens_input(token_ids), self._parameters(seed), number):
+                pass  # FINAL_ONLY: exactly one output, the finished sample
+        except (VLLMClientError, EngineGenerateError) as error:
+            return SampleFailure(task_id, index, f"vllm refused the request: {error.__cause__ or error}")
+        completion = output.outputs[0]
+        if completion.finish_reason not in ("stop", "length"):
+            return SampleFailure(task_id, index, f"vllm ended the request with {completion.finish_reason!r}")
+        return Sample(
+            task_id=task_id,
+            index=index,
+            text=completion.text,
+            finish_reason=completion.finish_reason,
+            prompt_tokens=len(token_ids),
+            cached_tokens=output.num_cached_tokens or 0,
+            completion_tokens=len(completion.token_ids),
+            token_ids=tuple(completion.token_ids),
+            cumulative_logprob=completion.cumulative_logprob,
+            seed=seed,
+            model=self.model,
+        )
+
+    def _parameters(self, seed: int) -> SamplingParams:
+        settings = self._settings
+        return SamplingParams(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            max_tokens=settings.max_tokens,
+            stop=settings.stop,
+            seed=seed,
+            logprobs=0 if settings.logprobs else None,  # 0: of the token drawn and no other
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    async def load(self, model: str) -> None:
+        """Put the weights at `model` into the running engine, after the samples in flight have finished.
+
+        Requests that arrive meanwhile wait, and draw from the new weights.
+        """
+        async with self._loading:
+            await self._idle.wait()
+            await self._engine.collective_rpc("reload_weights", kwargs={"weights_path": model})
+            # the cache holds keys and values of the old weights
+            await self._engine.reset_prefix_cache(reset_running_requests=True)
+            self.model = model
+
+    async def close(self) -> None:
+        self._engine.shutdown()
