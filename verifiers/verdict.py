@@ -24,6 +24,7 @@ class Reason(StrEnum):
     CHECKER_TIMEOUT = "checker_timeout"
     CHECKER_FAILURE = "checker_failure"
     UNSUPPORTED = "unsupported"
+    SAMPLE_FAILURE = "sample_failure"  # the engine could not draw the sample, so there was nothing to check
 
 
 _OUTCOMES = {
@@ -32,6 +33,7 @@ _OUTCOMES = {
     Reason.CHECKER_TIMEOUT: Outcome.UNDECIDED,
     Reason.CHECKER_FAILURE: Outcome.UNDECIDED,
     Reason.UNSUPPORTED: Outcome.UNDECIDED,
+    Reason.SAMPLE_FAILURE: Outcome.UNDECIDED,
 }
 
 

@@ -1,0 +1,130 @@
+"""The journal: every sample with its verdict, appended by one writer, safe against a kill at any moment.
+
+One JSON object a line, readable with jq; the first field is the CRC-32 of the rest of the line:
+
+    {"crc32":"7d1f00a3","sample":{"task_id":"20644fd46f58c250","index":0,...},"verdict":{"outcome":"correct",...}}
+
+A row is acknowledged when `commit` has returned after it: it is on the disk. What a kill tears off the end is dropped
+on the next opening, and those samples are owed again.
+"""
+
+import fcntl
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selfplay.records import Sample
+from tasks import UserError
+from verifiers import Verdict
+
+_PREFIX = len('{"crc32":"00000000",')
+
+
+class Journal:
+    """The writer. Opening truncates a torn tail; a second writer on the same journal is refused."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "samples.jsonl"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab")
+        except OSError as error:
+            raise UserError(f"cannot write the journal {self.path}: {error.strerror}; free or mend the disk and run again") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise UserError(f"another process is writing {self.path}; wait for it or stop it, then run again") from None
+        self.torn_bytes = self._drop_torn_tail()  # bytes that a kill had left behind
+        self._uncommitted = 0
+
+    def append(self, sample: Sample, verdict: Verdict) -> None:
+        """Write one row; it is acknowledged by the next `commit`."""
+        body = json.dumps({"sample": sample.to_dict(), "verdict": verdict.to_dict()}, separators=(",", ":"))[1:].encode()
+        with _disk_errors(self.path):
+            self._file.write(b'{"crc32":"%08x",' % zlib.crc32(body) + body + b"\n")
+        self._uncommitted += 1
+
+    @property
+    def num_uncommitted(self) -> int:
+        return self._uncommitted
+
+    def commit(self) -> int:
+        """Force all rows to the disk; the number of rows that this acknowledged."""
+        acknowledged = self._uncommitted
+        if acknowledged:
+            with _disk_errors(self.path):
+                self._file.flush()
+                os.fdatasync(self._file.fileno())
+            self._uncommitted = 0
+        return acknowledged
+
+    def close(self) -> None:
+        try:
+            self.commit()
+        finally:
+            self._file.close()
+
+    def _drop_torn_tail(self) -> int:
+        """Cut an unfinished last line, so that the next row starts on a line of its own."""
+        size = self.path.stat().st_size
+        with self.path.open("rb") as stored:
+            end = _end_of_last_line(stored, size)
+        if end < size:
+            self._file.truncate(end)
+            self._file.seek(end)
+        return size - end
+
+
+def read_journal(folder: Path, damaged: list[int] | None = None) -> Iterator[tuple[Sample, Verdict]]:
+    """The rows of a journal in the order written. Line numbers of rows that fail their checksum go to `damaged`."""
+    for row in read_rows(folder, damaged):
+        yield Sample.from_dict(row["sample"]), Verdict.from_dict(row["verdict"])
+
+
+def read_rows(folder: Path, damaged: list[int] | None = None) -> Iterator[dict[str, Any]]:
+    """As read_journal, but each row as the JSON object that it is."""
+    path = folder / "samples.jsonl"
+    if not path.exists():
+        return
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            body = line[_PREFIX:-1]
+            if line.endswith(b"\n") and line[10:18] == b"%08x" % zlib.crc32(body):
+                yield json.loads(line)
+            elif damaged is not None:
+                damaged.append(number)
+
+
+class _disk_errors:
+    """Turns a full or failing disk into an error that names the journal and the cure."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise UserError(
+                f"cannot write {self._path}: {error.strerror}; every acknowledged sample is safe. "
+                "Free or mend the disk and run the same command again"
+            ) from error
+
+
+def _end_of_last_line(stored: Any, size: int) -> int:
+    """The offset behind the last newline."""
+    block = 1 << 16
+    end = size
+    while end > 0:
+        start = max(0, end - block)
+        stored.seek(start)
+        newline = stored.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0

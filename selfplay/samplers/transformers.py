@@ -1,0 +1,191 @@
+"""The transformers engine: `generate` in batches. The default on a CPU; on a GPU the vllm engine is far faster."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from selfplay.records import Request, Sample, SampleFailure
+from selfplay.samplers.prompts import encode_prompt
+
+if TYPE_CHECKING:
+    from selfplay.recipe import Sampling
+
+_Row = tuple[Request, int, asyncio.Queue]  # a request, the position of one of its samples, where the sample goes
+
+
+class TransformersSampler:
+    """Gathers the samples that are asked for at the same time into batches.
+
+    Every sample draws its noise from a generator of its own seed, so that it does not depend on what else is in its
+    batch, but for the rounding of the matrix products.
+    """
+
+    def __init__(self, settings: "Sampling", model: str):
+        self._settings = settings
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._waiting: deque[_Row] = deque()
+        self._batches: asyncio.Task | None = None
+        self._load(model)
+
+    async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
+        finished: asyncio.Queue = asyncio.Queue()
+        self._waiting.extend((request, position, finished) for position in range(len(request.indices)))
+        if self._batches is None or self._batches.done():
+            self._batches = asyncio.create_task(self._run_batches())
+        for _ in request.indices:
+            outcome = await finished.get()
+            if isinstance(outcome, Exception):
+                raise outcome
+            yield outcome
+
+    async def load(self, model: str) -> None:
+        if self._batches is not None:
+            await self._batches
+        await asyncio.to_thread(self._load, model)
+
+    async def close(self) -> None:
+        if self._batches is not None:
+            await self._batches
+
+    def _load(self, model: str) -> None:
+        self._tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
+        self._model = AutoModelForCausalLM.from_pretrained(model, **self._settings.engine_options).to(self._device)
+        self._model.eval()
+        self._name = model
+        self._max_length = getattr(self._model.config, "max_position_embeddings", None)
+
+    async def _run_batches(self) -> None:
+        await asyncio.sleep(0.001)  # let all requests of one delivery arrive
+        while self._waiting:
+            rows = [self._waiting.popleft() for _ in range(min(self._settings.batch_size, len(self._waiting)))]
+            try:
+                for row, outcome in zip(rows, await asyncio.to_thread(self._draw, rows), strict=True):
+                    row[2].put_nowait(outcome)
+            except (RuntimeError, ValueError, IndexError) as error:  # torch's own: the engine is lost, its requests fail
+                for row in rows:
+                    row[2].put_nowait(error)
+
+    def _draw(self, rows: list[_Row]) -> list[Sample | SampleFailure]:
+        prompts = [encode_prompt(self._tokenizer, request.prompt) for request, _, _ in rows]
+        outcomes: dict[int, Sample | SampleFailure] = {}
+        for number, (request, position, _) in enumerate(rows):
+            if self._max_length and len(prompts[number]) >= self._max_length:
+                error = f"the prompt has {len(prompts[number])} tokens and the model takes {self._max_length}"
+                outcomes[number] = SampleFailure(request.task_id, request.indices[position], error)
+        kept = [number for number in range(len(rows)) if number not in outcomes]
+        if kept:
+            seeds = [rows[number][0].seeds[rows[number][1]] for number in kept]
+            for number, (tokens, logprob) in zip(kept, self._generate([prompts[i] for i in kept], seeds), strict=True):
+                outcomes[number] = self._sample_of(rows[number], prompts[number], tokens, logprob)
+        return [outcomes[number] for number in range(len(rows))]
+
+    @torch.inference_mode()
+    def _generate(self, prompts: list[list[int]], seeds: list[int]) -> list[tuple[list[int], float]]:
+        """For each prompt the completion's token ids, the end token included, and their log-probability in nats."""
+        settings = self._settings
+        batch = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
+        width = batch["input_ids"].shape[1]
+        most = min(settings.max_tokens, (self._max_length or width + settings.max_tokens) - width)
+        choice = SeededChoice(seeds, settings.temperature, self._device)
+        generated = self._model.generate(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            generation_config=GenerationConfig(
+                do_sample=False,
+                max_new_tokens=most,
+                eos_token_id=self._model.generation_config.eos_token_id,
+                pad_token_id=self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else 0,
+            ),
+            logits_processor=LogitsProcessorList([*_warpers(settings), choice]),
+            **({"stop_strings": settings.stop, "tokenizer": self._tokenizer} if settings.stop else {}),
+        )[:, width:]
+        ends = _end_tokens(self._model.generation_config.eos_token_id)
+        logprobs = torch.stack(choice.logprobs, dim=1).tolist()
+        rows = []
+        for tokens, chances in zip(generated.tolist(), logprobs, strict=True):
+            length = next((place + 1 for place, token in enumerate(tokens) if token in ends), len(tokens))
+            rows.append((tokens[:length], sum(chances[:length])))
+        return rows
+
+    def _sample_of(self, row: _Row, prompt: list[int], tokens: list[int], logprob: float) -> Sample:
+        request, position, _ = row
+        text = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        stopped = bool(tokens) and tokens[-1] in _end_tokens(self._model.generation_config.eos_token_id)
+        for stop in self._settings.stop:
+            if stop in text:
+                text, stopped = text[: text.index(stop)], True
+        return Sample(
+            task_id=request.task_id,
+            index=request.indices[position],
+            text=text,
+            finish_reason="stop" if stopped else "length",
+            prompt_tokens=len(prompt),
+            cached_tokens=0,
+            completion_tokens=len(tokens),
+            token_ids=tuple(tokens),
+            cumulative_logprob=logprob,
+            seed=request.seeds[position],
+            model=self._name,
+        )
+
+
+class SeededChoice(LogitsProcessor):
+    """Draws each row's next token from its own generator by the Gumbel-max trick, and leaves that token the largest.
+
+    Adding independent Gumbel noise to log-probabilities and taking the largest draws from the distribution exactly
+    (Gumbel 1954; Maddison, Tarlow and Minka 2014, section 2). `logprobs` holds one tensor [rows] a step, in nats.
+    """
+
+    def __init__(self, seeds: list[int], temperature: float, device: str):
+        self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+        self._greedy = temperature == 0
+        self._noise: torch.Tensor | None = None  # [rows, steps, vocabulary], drawn some steps ahead for small vocabularies
+        self._step = 0
+        self.logprobs: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        logprobs = torch.log_softmax(scores.float(), dim=-1)
+        noisy = logprobs if self._greedy else logprobs + self._next_noise(logprobs.shape[1])
+        chosen = noisy.argmax(dim=-1, keepdim=True)
+        self.logprobs.append(logprobs.gather(1, chosen).squeeze(1))
+        return noisy
+
+    def _next_noise(self, vocabulary: int) -> torch.Tensor:
+        ahead = max(1, 8192 // vocabulary)
+        place = self._step % ahead
+        self._step += 1
+        if place == 0:
+            draws = [
+                torch.empty(ahead, vocabulary, device=generator.device).exponential_(generator=generator)
+                for generator in self._generators
+            ]
+            self._noise = -torch.log(torch.stack(draws))
+        return self._noise[:, place]
+
+
+def _warpers(settings: "Sampling") -> list[LogitsProcessor]:
+    warpers: list[LogitsProcessor] = []
+    if settings.temperature not in (0.0, 1.0):
+        warpers.append(TemperatureLogitsWarper(float(settings.temperature)))
+    if settings.top_k:
+        warpers.append(TopKLogitsWarper(settings.top_k))
+    if settings.top_p < 1:
+        warpers.append(TopPLogitsWarper(settings.top_p))
+    return warpers
+
+
+def _end_tokens(eos: int | list[int] | None) -> set[int]:
+    return set() if eos is None else {eos} if isinstance(eos, int) else set(eos)

@@ -1,0 +1,157 @@
+"""The two slow steps as stations: items go in by `submit`, results come out by `collect` as each one finishes.
+
+A station runs in a Ray actor or in the driver's own process; it holds an engine or a pool of checkers and no state of
+the run. Many results travel in one `collect`, so that the cost of a remote call is shared.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from selfplay.recipe import Sampling, Verification
+from selfplay.records import Request, Sample, SampleFailure
+from selfplay.samplers import Sampler, make_sampler
+from tasks import Reference, UserError
+from verifiers import Verdict, verify
+
+
+class StationLost(Exception):
+    """A station, its engine or its machine died; what it held is owed again."""
+
+
+class Station(Protocol):
+    """What the driver needs of a worker, wherever it runs."""
+
+    async def submit(self, items: Sequence[Any]) -> None: ...
+
+    async def collect(self) -> list[Any]:
+        """Wait for at least one result, and take all that are ready. StationLost when there will be none."""
+
+    async def close(self) -> None: ...
+
+
+class SamplerStation:
+    """One engine. Takes requests; gives samples and failures."""
+
+    def __init__(self, settings: Sampling, model: str):
+        self._sampler: Sampler = make_sampler(settings, model)
+        self._results = _Outbox()
+        self._running: set[asyncio.Task] = set()
+
+    async def submit(self, items: Sequence[Request]) -> None:
+        for request in items:
+            task = asyncio.create_task(self._sample(request))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    async def collect(self) -> list[Sample | SampleFailure]:
+        return await self._results.take()
+
+    async def load(self, model: str) -> None:
+        await self._sampler.load(model)
+
+    async def close(self) -> None:
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._sampler.close()
+
+    async def _sample(self, request: Request) -> None:
+        try:
+            async for outcome in self._sampler.sample(request):
+                self._results.put(outcome)
+        except Exception as error:  # the actor boundary: an engine that raises is lost, and collect says so
+            self._results.fail(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One sample to check."""
+
+    task_id: str
+    index: int
+    reference: Reference
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    task_id: str
+    index: int
+    verdict: Verdict
+
+
+class VerifierStation:
+    """A pool of threads that check; a check that hangs holds up its own thread and no other trace."""
+
+    def __init__(self, settings: Verification):
+        if settings.unsafe:
+            from verifiers import programs
+
+            programs.configure(unsafe=True)
+        self._results = _Outbox()
+        self._checks: queue.SimpleQueue[Check | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.threads)]
+        for thread in self._threads:
+            thread.start()
+
+    async def submit(self, items: Sequence[Check]) -> None:
+        self._results.use_loop(asyncio.get_running_loop())
+        for check in items:
+            self._checks.put(check)
+
+    async def collect(self) -> list[Checked]:
+        return await self._results.take()
+
+    async def close(self) -> None:
+        for _ in self._threads:
+            self._checks.put(None)
+
+    def _work(self) -> None:
+        while (check := self._checks.get()) is not None:
+            self._results.put(Checked(check.task_id, check.index, verify(check.reference, check.text)))
+
+
+class _Outbox:
+    """Results from any thread, taken by one coroutine, many at a time."""
+
+    def __init__(self) -> None:
+        self._items: list[Any] = []
+        self._error: Exception | None = None
+        self._ready = asyncio.Event()
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None  # None: put is called in the taker's own loop
+
+    def use_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def put(self, item: Any) -> None:
+        with self._lock:
+            first = not self._items
+            self._items.append(item)
+        if first:
+            self._wake()
+
+    def fail(self, error: Exception) -> None:
+        self._error = error if isinstance(error, UserError) else StationLost(f"{type(error).__name__}: {error}")
+        self._wake()
+
+    async def take(self) -> list[Any]:
+        await self._ready.wait()
+        self._ready.clear()
+        with self._lock:
+            items, self._items = self._items, []
+        if self._error is not None and not items:
+            raise self._error
+        if self._error is not None:
+            self._ready.set()
+        return items
+
+    def _wake(self) -> None:
+        if self._loop is None:
+            self._ready.set()
+        else:
+            self._loop.call_soon_threadsafe(self._ready.set)
