@@ -21,7 +21,9 @@ def create_model(
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     tokenizer = character_tokenizer(characters, max_length)
     config = LlamaConfig(
         vocab_size=len(tokenizer),

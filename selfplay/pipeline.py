@@ -30,11 +30,13 @@ MAX_TRIES = 3  # of one sample, and of one check that is undecided
 class Meter:
     """What a pass has done so far, for progress and metrics."""
 
-    started: float = field(default_factory=time.monotonic)
+    started: float = 0.0  # monotonic clock, when the engines were ready
+    ended: float = 0.0
+    engine_idle_seconds: float = 0.0  # summed over engines
     num_tasks: int = 0  # read from the stream
     num_duplicate_tasks: int = 0
     num_resumed: int = 0  # samples that the journal held already
-    num_samples: int = 0  # with a verdict, resumed ones included
+    num_samples: int = 0  # that got a verdict in this process
     num_tokens: int = 0  # completion tokens sampled in this process
     num_prompt_tokens: int = 0
     num_cached_tokens: int = 0
@@ -45,6 +47,10 @@ class Meter:
     num_retries: int = 0  # of samples and checks that failed
     num_acknowledged: int = 0
     num_unchecked: int = 0
+
+    @property
+    def elapsed_seconds(self) -> float:
+        return (self.ended or time.monotonic()) - self.started if self.started else 0.0
 
     def count(self, task_id: str, verdict: Verdict) -> None:
         self.num_samples += 1
@@ -85,6 +91,7 @@ class Pipeline:
 
     async def play(self) -> None:
         await asyncio.gather(self._samplers.start(), self._verifiers.start())
+        self._meter.started = time.monotonic()
         async with asyncio.TaskGroup() as group:
             running = [
                 group.create_task(self._samplers.run(self._take_samples, self._resample)),
@@ -96,6 +103,7 @@ class Pipeline:
             for task in running:
                 task.cancel()
         self._commit()
+        self._meter.ended = time.monotonic()
 
     async def _feed(self) -> None:
         """Ask for samples until the samplers are full, the checkers are behind, or nothing is owed now."""
@@ -159,10 +167,12 @@ class Pipeline:
         again = []
         for checked in results:
             key = (checked.task_id, checked.index)
-            if checked.verdict.outcome is Outcome.UNDECIDED and (self._tries[key] := self._tries[key] + 1) < MAX_TRIES:
-                self._meter.num_retries += 1
-                again.append(self._check(key))
-                continue
+            if checked.verdict.outcome is Outcome.UNDECIDED:
+                self._tries[key] += 1
+                if self._tries[key] < MAX_TRIES:
+                    self._meter.num_retries += 1
+                    again.append(self._check(key))
+                    continue
             self._meter.verifier_seconds += checked.verdict.seconds
             self._record(self._unchecked.pop(key), checked.verdict)
         await self._verify(again)

@@ -16,6 +16,7 @@ from transformers import (
     TopKLogitsWarper,
     TopPLogitsWarper,
 )
+from transformers.utils.logging import disable_progress_bar
 
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
@@ -61,6 +62,7 @@ class TransformersSampler:
             await self._batches
 
     def _load(self, model: str) -> None:
+        disable_progress_bar()
         self._tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
         self._model = AutoModelForCausalLM.from_pretrained(model, **self._settings.engine_options).to(self._device)
         self._model.eval()

@@ -1,0 +1,263 @@
+"""A run: rounds of sampling, checking, selecting, training and evaluating, each resumable at any point."""
+
+import hashlib
+import shutil
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from selfplay import training
+from selfplay.allocation import AllocationRule
+from selfplay.engines import Engines
+from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, finished_rounds, model_digest, read_json, round_folder, write_json
+from selfplay.journal import read_journal
+from selfplay.measuring import evaluation_metrics, sampling_metrics
+from selfplay.models import create_model
+from selfplay.pipeline import Meter
+from selfplay.progress import Progress
+from selfplay.recipe import Fitting, Pretraining, Recipe, Tasks, first_difference, to_toml
+from selfplay.records import Trace
+from selfplay.selection import ACCEPTED, select
+from selfplay.shards import Shard, read_shards, write_shards
+from selfplay.training import Lesson
+from tasks import Task, UserError, load
+from tasks.arithmetic import organic_corpus
+from tasks.sources import takes
+
+CONTROL = "control"  # folder of the control within a run
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The manifest of a round that is complete."""
+
+    index: int
+    model: str  # path or hub name of the model that was sampled
+    model_digest: str
+    next_model: str  # what the next round samples; the same as `model` where nothing was trained
+    recipe_digest: str
+    shards: list[Shard]
+    metrics: str  # file name of the figures
+
+
+def run(recipe: Recipe, progress: Progress) -> list[Path]:
+    """Play a recipe, or what is left of it; gives the folders of the run and of its control."""
+    folder = open_run(Path(recipe.output), recipe)
+    arms = [(recipe, folder)]
+    if recipe.control:
+        control = recipe.model_copy(update={"selection": recipe.selection.model_copy(update={"verified": False}), "control": False})
+        arms.append((control, open_run(folder / CONTROL, control)))
+    with Engines(recipe, progress) as engines:
+        model = make_base(recipe, folder / "base", engines, progress)
+        for arm, arm_folder in arms:
+            play_rounds(arm, arm_folder, model, engines, progress)
+    return [arm_folder for _, arm_folder in arms]
+
+
+def open_run(folder: Path, recipe: Recipe) -> Path:
+    """The run's folder with its resolved recipe; UserError where another recipe has worked in it."""
+    path = folder / RECIPE
+    if path.exists():
+        free = {"ray", "rounds", "output"}
+        stored = {key: value for key, value in tomllib.loads(path.read_text(encoding="utf-8")).items() if key not in free}
+        present = tomllib.loads(to_toml(recipe.model_dump(exclude=free)))
+        if difference := first_difference(stored, present):
+            raise UserError(
+                f"{folder} holds a run of another recipe: {difference}. Restore the key, or give the new recipe another "
+                "name or output"
+            )
+    else:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the run's folder {folder}: {error.strerror}; choose another with `output`") from None
+        temporary = path.with_name(f".{RECIPE}.tmp")
+        temporary.write_text(to_toml(recipe.model_dump()), encoding="utf-8")
+        temporary.rename(path)
+    return folder
+
+
+def make_base(recipe: Recipe, folder: Path, engines: Engines, progress: Progress) -> str:
+    """The model of the first round, made and fitted where the recipe says so, and its evaluation."""
+    model = recipe.model.path
+    if recipe.model.create:
+        model = str(folder / "model")
+        if not Path(model).exists():
+            untrained = folder / "untrained"
+            shutil.rmtree(untrained, ignore_errors=True)
+            create_model(untrained, seed=_number(recipe.seed, "model") % 2**31, **recipe.model.create.model_dump())
+            if recipe.pretraining:
+                lessons = _corpus(recipe.pretraining, _number(recipe.seed, "corpus"))
+                _fit(recipe, "base: training", str(untrained), lessons, recipe.pretraining, Path(model), progress)
+            else:
+                untrained.rename(model)
+    if recipe.evaluation and not (folder / METRICS).exists():
+        evaluation = evaluate(recipe, "base", model, folder, engines)
+        write_json(folder / METRICS, {"model": model, "model_digest": model_digest(model), "evaluation": evaluation})
+    return model
+
+
+def play_rounds(recipe: Recipe, folder: Path, base: str, engines: Engines, progress: Progress) -> None:
+    model = base
+    for index in range(recipe.rounds):
+        manifest = round_folder(folder, index) / MANIFEST
+        if not manifest.exists():
+            play_round(recipe, round_folder(folder, index), index, model, base, engines, progress)
+        model = read_json(manifest)["next_model"]
+
+
+def play_round(
+    recipe: Recipe, folder: Path, index: int, model: str, base: str, engines: Engines, progress: Progress
+) -> None:
+    """Sample, check, select, train, evaluate; the manifest is written last."""
+    name = f"{'' if recipe.selection.verified else CONTROL + ' '}round {index}"
+    meter = sample(recipe, name, index, model, folder, engines)
+    shards, selection = make_shards(recipe, index, folder)
+    next_model, fitted = train(recipe, name, index, model, base, folder, progress)
+    evaluation = evaluate(recipe, name, next_model, folder, engines) if recipe.evaluation else {}
+    metrics = {
+        "round": index,
+        "sampling": sampling_metrics(folder / "journal", round_tasks(recipe, index)) | _timing(meter),
+        "allocation": recipe.allocation.model_dump(),
+        "selection": selection,
+        "training": fitted,
+        "evaluation": evaluation,
+    }
+    write_json(folder / METRICS, metrics)
+    write_json(folder / MANIFEST, asdict(Round(index, model, model_digest(model), next_model, recipe.digest, shards, METRICS)))
+    progress.say(f"{name}: {_summary(metrics)}")
+
+
+def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engines: Engines) -> Meter:
+    rule = recipe.allocation.as_rule
+    expected = recipe.tasks.options.get("num_tasks", 0) * rule.samples_per_task if rule.rule == "fixed" else 0
+    return engines.play(
+        f"{name}: sampling",
+        model,
+        round_tasks(recipe, index),
+        rule,
+        folder / "journal",
+        lambda task_id, number: _number(recipe.seed, "sample", index, task_id, number),
+        expected,
+    )
+
+
+def make_shards(recipe: Recipe, index: int, folder: Path) -> tuple[list[Shard], dict[str, int]]:
+    """The shards of a round's journal, in the order of its tasks, and the count of each selection."""
+    counts: dict[str, int] = {}
+
+    def counted(selected: Iterable[tuple[Trace, str]]) -> Iterator[tuple[Trace, str]]:
+        for trace, selection in selected:
+            counts[selection] = counts.get(selection, 0) + 1
+            yield trace, selection
+
+    traces = _traces(round_tasks(recipe, index), folder / "journal", index)
+    return write_shards(counted(select(traces, recipe.selection)), folder / "shards"), counts
+
+
+def train(
+    recipe: Recipe, name: str, index: int, model: str, base: str, folder: Path, progress: Progress
+) -> tuple[str, dict[str, Any]]:
+    """The next round's model and what its training did."""
+    settings = recipe.training
+    if settings is None:
+        return model, {}
+    out = folder / "model"
+    record = folder / "training.json"  # survives a kill between training and manifest
+    if out.exists() and record.exists():
+        return str(out), read_json(record)
+    shutil.rmtree(out, ignore_errors=True)
+    start = base if settings.start == "base" else model
+    if settings.command:
+        fitted = {"seconds": training.fit_by_command(settings.command, start, folder / "shards", out)}
+    else:
+        lessons = (
+            Lesson(trace.task.prompt, trace.sample.text, trace.sample.token_ids, trace.sample.finish_reason == "stop")
+            for trace, _ in read_shards(folder / "shards", ACCEPTED)
+        )
+        kept = [lesson for number, lesson in enumerate(lessons) if not settings.num_rows or number < settings.num_rows]
+        fitted = asdict(_fit(recipe, f"{name}: training", start, kept, settings, out, progress))
+    write_json(record, fitted)
+    return str(out), fitted
+
+
+def evaluate(recipe: Recipe, name: str, model: str, folder: Path, engines: Engines) -> dict[str, Any]:
+    """pass@k of a model on the held-out tasks."""
+    settings = recipe.evaluation
+    tasks = list(_load(settings.tasks, _number(recipe.seed, "evaluation tasks")))
+    rule = AllocationRule(rule="fixed", samples_per_task=settings.samples_per_task)
+    journal = folder / "evaluation"
+    engines.play(
+        f"{name}: evaluation",
+        model,
+        iter(tasks),
+        rule,
+        journal,
+        lambda task_id, number: _number(recipe.seed, "evaluation", folder.name, task_id, number),
+        len(tasks) * rule.samples_per_task,
+    )
+    return evaluation_metrics(journal, tasks, settings.k)
+
+
+def round_tasks(recipe: Recipe, index: int) -> Iterator[Task]:
+    """The tasks of a round: fresh ones where the source makes them, else the same in each round."""
+    return _load(recipe.tasks, _number(recipe.seed, "tasks", index))
+
+
+def _load(section: Tasks, seed: int) -> Iterator[Task]:
+    options = section.options
+    if takes(section.source, "seed"):
+        options.setdefault("seed", seed)
+    return load(section.source, **options)
+
+
+def _corpus(settings: Pretraining, seed: int) -> Iterator[Lesson]:
+    rows = organic_corpus(settings.steps * settings.batch_size, seed, settings.corruption)
+    return (Lesson(({"role": "user", "content": prompt},), text) for prompt, text in rows)
+
+
+def _fit(
+    recipe: Recipe, title: str, model: str, lessons: Iterable[Lesson], settings: Fitting, out: Path, progress: Progress
+) -> training.Fit:
+    seed = _number(recipe.seed, title) % 2**31
+    with progress.step(title) as show:
+        show("starting")
+        return training.fit(
+            model, lessons, settings, out, seed, lambda step, steps, loss: show(f"step {step} of {steps}, loss {loss:.3f}")
+        )
+
+
+def _traces(tasks: Iterator[Task], journal: Path, index: int) -> Iterator[Trace]:
+    rows: dict[str, list] = {}
+    for sample, verdict in read_journal(journal):
+        rows.setdefault(sample.task_id, []).append((sample, verdict))
+    for task in tasks:
+        for sample, verdict in sorted(rows.pop(task.id, ()), key=lambda row: row[0].index):
+            yield Trace(task, sample, verdict, index)
+
+
+def _timing(meter: Meter) -> dict[str, float]:
+    """Of the process that finished the pass; a resumed pass was sampled in part by another."""
+    seconds = meter.elapsed_seconds
+    return {
+        "num_resumed": meter.num_resumed,
+        "num_retries": meter.num_retries,
+        "num_duplicate_tasks": meter.num_duplicate_tasks,
+        "seconds": seconds,
+        "tokens_per_second": meter.num_tokens / seconds if seconds else 0.0,
+        "engine_idle_seconds": meter.engine_idle_seconds,
+    }
+
+
+def _summary(metrics: dict[str, Any]) -> str:
+    sampling, evaluation = metrics["sampling"], metrics["evaluation"]
+    text = f"{sampling['num_correct']} of {sampling['num_samples']} samples correct, {metrics['selection'].get(ACCEPTED, 0)} accepted"
+    scores = [f"pass@{k} {value:.3f}" for k, value in evaluation.get("pass_at_k", {}).items()]
+    return ", ".join([text, *scores])
+
+
+def _number(*parts: object) -> int:
+    """63 random bits that depend on all parts: every random choice of a run comes from here."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8]) >> 1
