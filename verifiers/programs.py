@@ -1,0 +1,234 @@
+"""The program verifier: does the program in a completion do what its reference asks?
+
+The program runs in a sandbox (verifiers/sandbox) and only data comes back; every comparison happens here.
+"""
+
+import json
+import math
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tasks import AssertTests, FunctionTests, Limits, StdioTests
+from verifiers.assertions import simple_calls
+from verifiers.comparison import equal, expected_from_json, expected_from_value, value_from_json
+from verifiers.program_text import extract_program
+from verifiers.sandbox import pool
+from verifiers.sandbox.controller import Ended, ForkServer
+from verifiers.sandbox.errors import SandboxError, SandboxUnavailable
+from verifiers.sandbox.inside import wire
+from verifiers.verdict import Reason, Verdict
+
+CPU_SECONDS = 4.0  # where the reference sets no limit
+MEMORY_MB = 1024  # beyond what the interpreter itself maps
+_WALL_FACTOR, _WALL_EXTRA_SECONDS = 6.0, 5.0  # wall time is a backstop: a busy machine changes no verdict
+_NUM_TRIES = 3
+_PAUSE_SECONDS = 0.5
+_SHOWN = 200  # characters of a returned value in an account
+
+Finding = tuple[Reason, str]  # why, and a short account
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One program on its way through the sandbox."""
+
+    program: str
+    cpu_seconds: float
+    memory_bytes: int
+
+    @property
+    def wall_seconds(self) -> float:
+        return _WALL_FACTOR * self.cpu_seconds + _WALL_EXTRA_SECONDS
+
+
+def verify_program(reference: FunctionTests | StdioTests | AssertTests, completion: str) -> Verdict:
+    """The verdict of the program in a completion.
+
+    A sandbox that fails is tried again; after that the verdict is `undecided`, never `wrong`.
+    """
+    start = time.perf_counter()
+    entry_point = getattr(reference, "entry_point", "")
+    program = extract_program(completion, entry_point)
+    try:
+        version = f"programs@1+{pool.pool().tier().name}"
+    except SandboxUnavailable as error:
+        return Verdict.of(Reason.UNSUPPORTED, str(error), time.perf_counter() - start, "programs@1+none")
+    if program is None:
+        return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, version)
+    reason, account = _try_often(reference, program)
+    answer = program if reason is Reason.MATCH else account
+    return Verdict.of(reason, answer, time.perf_counter() - start, version)
+
+
+def _try_often(reference, program: str) -> Finding:
+    limits: Limits = reference.limits
+    check = _Check(program, limits.cpu_seconds or CPU_SECONDS, (limits.memory_mb or MEMORY_MB) << 20)
+    with_numpy = "numpy" in program or "numpy" in getattr(reference, "code", "")
+    for trial in range(_NUM_TRIES):
+        try:
+            with pool.pool().lend(with_numpy) as server:
+                return _judge(server, reference, check)
+        except SandboxError as error:
+            failure = str(error)
+            time.sleep(_PAUSE_SECONDS * trial)
+    return Reason.CHECKER_FAILURE, failure
+
+
+def _judge(server: ForkServer, reference, check: _Check) -> Finding:
+    if isinstance(reference, StdioTests):
+        return _judge_stdio(server, reference, check)
+    if isinstance(reference, FunctionTests):
+        calls = [(reference.entry_point, value_from_json(case["args"]), {}) for case in reference.cases]
+        expected = [expected_from_json(case["expected"]) for case in reference.cases]
+        return _judge_calls(server, check, calls, expected, reference.tolerance, python=False)
+    simple = simple_calls(reference.code, reference.entry_point)
+    if simple:
+        try:
+            expected = [expected_from_value(call.expected) for call in simple]
+            calls = [(call.name, call.args, call.kwargs) for call in simple]
+            return _judge_calls(server, check, calls, expected, 0.0, python=True)
+        except wire.NotPlain:
+            pass  # a literal such as `...`: the test code has to run itself
+    return _judge_tests(server, reference, check)
+
+
+def _judge_calls(server, check: _Check, calls: list, expected: list, tolerance: float, python: bool) -> Finding:
+    """All calls in one process; every case needs its own well-formed answer that is the expected value."""
+    texts = [[name, wire.encode(args), wire.encode(kwargs)] for name, args, kwargs in calls]
+    job = json.dumps({"program": check.program, "calls": texts}).encode()
+    ended = server.wait(server.start("calls", job, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
+    answers = _answers(ended)
+    for number, wanted in enumerate(expected):
+        if number >= len(answers):
+            return _stopped(ended, check) or (Reason.EXCEPTION, f"case {number + 1}: the program ended without an answer")
+        kind, *parts = answers[number]
+        if kind == "raised":
+            return _stopped(ended, check) or _raised(parts, f"case {number + 1}: ")
+        if kind != "value":
+            return Reason.MISMATCH, f"case {number + 1}: returned {_shown(parts)}"
+        got = _value(parts)
+        if got is _MALFORMED or not equal(wanted, got, tolerance, python):
+            return Reason.MISMATCH, f"case {number + 1} of {len(expected)}: returned {_shown(parts)}"
+    if len(answers) != len(expected):
+        return _stopped(ended, check) or (Reason.MISMATCH, "more answers than cases")
+    return _stopped(ended, check) or (Reason.MATCH, "")
+
+
+def _judge_stdio(server: ForkServer, reference: StdioTests, check: _Check) -> Finding:
+    """A process a case; the CPU limit holds for all of them together."""
+    job = json.dumps({"program": check.program}).encode()
+    remaining = check.cpu_seconds
+    for number, case in enumerate(reference.cases):
+        part = _Check(check.program, max(remaining, 0.01), check.memory_bytes)
+        stdin = case["stdin"].encode(errors="surrogatepass")
+        child = server.start("stdio", job, part.cpu_seconds, part.memory_bytes, check.wall_seconds, stdin)
+        ended = server.wait(child)
+        remaining -= ended.cpu_seconds
+        stopped = _stopped(ended, part)
+        if stopped:
+            return stopped
+        answers = _answers(ended)
+        if answers and answers[0][0] == "raised":
+            return _raised(answers[0][1:], f"case {number + 1}: ")
+        if _lines(ended.stdout) != _lines(case["stdout"].encode(errors="surrogatepass")):
+            shown = ended.stdout[:_SHOWN].decode(errors="replace")
+            return Reason.MISMATCH, f"case {number + 1} of {len(reference.cases)}: printed {shown!r}"
+    return Reason.MATCH, ""
+
+
+def _judge_tests(server: ForkServer, reference: AssertTests, check: _Check) -> Finding:
+    """Test code in a process of its own, the program in another, calls between them as data."""
+    limits = check.cpu_seconds, check.memory_bytes, check.wall_seconds
+    one, other = socket.socketpair()
+    with one, other:
+        program = server.start("serve", json.dumps({"program": check.program}).encode(), *limits, channel=one.fileno())
+        job = json.dumps({"tests": reference.code, "entry_point": reference.entry_point}).encode()
+        tests = server.start("tests", job, *limits, channel=other.fileno())
+    tests_ended = server.wait(tests)
+    program_ended = server.wait(program)
+    told = _answers(program_ended)
+    if told and told[0][0] == "raised":  # before it could be called
+        return _stopped(program_ended, check) or _raised(told[0][1:], "")
+    stopped = _stopped(program_ended, check)
+    if stopped:
+        return stopped
+    answers = _answers(tests_ended)
+    stopped = _stopped(tests_ended, check)
+    if stopped:
+        reason = Reason.CHECKER_TIMEOUT if stopped[0] is Reason.TIMEOUT else Reason.CHECKER_FAILURE
+        return reason, f"the test code: {stopped[1] or stopped[0]}"
+    if len(answers) != 1:
+        return Reason.CHECKER_FAILURE, "the test code left no account"
+    kind, *parts = answers[0]
+    if kind == "passed":
+        return Reason.MATCH, ""
+    if kind == "failed":
+        return Reason.MISMATCH, str(parts[0])[:_SHOWN]
+    if kind == "raised":
+        return _raised(parts, "")
+    if kind == "unfit":
+        return Reason.UNSUPPORTED, str(parts[0])[:_SHOWN]
+    account = f"the program defines no {parts[0]}" if kind == "missing" else "the program ended during the tests"
+    return Reason.EXCEPTION, account
+
+
+def _answers(ended: Ended) -> list[list]:
+    """The well-formed answer lines, up to the first that is not."""
+    found = []
+    for line in ended.answers.split(b"\n")[:-1]:
+        try:
+            parts = json.loads(line)
+        except (ValueError, RecursionError):
+            break
+        if type(parts) is not list or not parts or not all(type(part) is str for part in parts):
+            break
+        found.append(parts)
+    return found
+
+
+_MALFORMED = object()
+
+
+def _value(parts: list[str]) -> Any:
+    try:
+        return wire.decode_forms(parts[0])
+    except (ValueError, RecursionError, IndexError):
+        return _MALFORMED
+
+
+def _stopped(ended: Ended, check: _Check) -> Finding | None:
+    """Why a program was ended before its own end; None where it was not."""
+    if ended.killed or ended.cpu_seconds > check.cpu_seconds:
+        return Reason.TIMEOUT, f"{ended.cpu_seconds:.2f} s of CPU time, {ended.wall_seconds:.1f} s of wall time"
+    if ended.overflowed:
+        return Reason.OUTPUT_LIMIT, ""
+    if not os.WIFSIGNALED(ended.status):
+        return None
+    number = os.WTERMSIG(ended.status)
+    by_limit = ended.cpu_seconds > 0.9 * math.ceil(check.cpu_seconds)  # the kernel's limit counts in coarser ticks
+    if number in (signal.SIGKILL, signal.SIGXCPU) and by_limit:
+        return Reason.TIMEOUT, f"{ended.cpu_seconds:.2f} s of CPU time"
+    if number == signal.SIGKILL:
+        raise SandboxError("the machine killed a program; it may be out of memory")
+    if number == signal.SIGSYS:
+        return Reason.REFUSED, "a forbidden system call"
+    return Reason.EXCEPTION, f"ended by {signal.Signals(number).name}"
+
+
+def _raised(parts: list[str], where: str) -> Finding:
+    name, text = [*parts, "", ""][:2]
+    reason = {"MemoryError": Reason.MEMORY, "PermissionError": Reason.REFUSED}.get(name, Reason.EXCEPTION)
+    return reason, f"{where}{name}: {text}"[: 2 * _SHOWN]
+
+
+def _lines(output: bytes) -> list[bytes]:
+    """Lines without trailing blanks; blank lines at the end do not count."""
+    return [line.rstrip() for line in output.rstrip().split(b"\n")]
+
+
+def _shown(parts: list[str]) -> str:
+    return parts[0][:_SHOWN] if parts else ""

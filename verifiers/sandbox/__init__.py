@@ -1,0 +1,1 @@
+"""The sandbox that programs run in."""

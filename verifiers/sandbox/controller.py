@@ -1,0 +1,186 @@
+"""One fork-server as its owner sees it: start programs, wait for them, kill them, collect what they wrote."""
+
+import fcntl
+import json
+import math
+import os
+import select
+import signal
+import socket
+import struct
+import time
+from dataclasses import dataclass, field
+
+from verifiers.sandbox import launch
+from verifiers.sandbox.errors import SandboxError
+from verifiers.sandbox.inside.confinement import OUTPUT_BYTES
+from verifiers.sandbox.inside.forkserver import KINDS, REQUEST
+
+_START_SECONDS = 60.0
+_REPLY_SECONDS = 60.0  # for the fork-server to answer at all, on a machine under any load
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child ended and what it left."""
+
+    status: int  # as waitpid gives it
+    cpu_seconds: float
+    wall_seconds: float
+    peak_kib: int  # largest resident memory
+    killed: bool  # by us, past the wall limit
+    answers: bytes  # lines of JSON, or whatever the program wrote there
+    stdout: bytes  # only of kind "stdio"
+    overflowed: bool  # it wrote as much as a child may write
+
+
+@dataclass(slots=True)
+class Child:
+    """A program that runs."""
+
+    token: int
+    started: float
+    wall_limit: float
+    answers: int  # descriptors of memory files
+    stdout: int = -1
+    pidfd: int = -1
+    killed: bool = False
+    end: dict | None = field(default=None)
+
+
+class ForkServer:
+    """Runs programs one after another, or a few side by side. Owned by one thread at a time."""
+
+    def __init__(self, layers: frozenset[str], uid: int, with_numpy: bool = False):
+        self.layers = layers
+        self._children: dict[int, Child] = {}
+        self._next_token = 1
+        self._process, self._control = launch.start(layers, uid, with_numpy)
+        self._poll = select.poll()
+        self._poll.register(self._control, select.POLLIN)
+        try:
+            ready, _ = self._receive(time.monotonic() + _START_SECONDS)
+            self._base_bytes = int(ready["ready"])
+        except (SandboxError, KeyError, TypeError) as error:
+            self.close()
+            told = self._process.stderr.read(2000).decode(errors="replace").strip() if self._process.stderr else ""
+            raise SandboxError(f"the fork-server did not start: {told or error}") from None
+
+    def start(self, kind: str, job: bytes, cpu_seconds: float, memory_bytes: int, wall_seconds: float,
+              stdin: bytes | None = None, channel: int = -1) -> Child:  # fmt: skip
+        """Fork a child for a job; SandboxError where the machine or the fork-server would not."""
+        token, self._next_token = self._next_token, self._next_token + 1
+        answers, stdout = _memory_file("answers"), -1
+        files = [_memory_file("job", job), answers]
+        if kind == "stdio":
+            stdout = _memory_file("stdout")
+            files += [_memory_file("stdin", stdin or b""), stdout]
+        elif channel >= 0:
+            files.append(channel)
+        child = Child(token, time.monotonic(), wall_seconds, answers, stdout)
+        self._children[token] = child
+        packet = REQUEST.pack(token, KINDS.index(kind), math.ceil(cpu_seconds), self._base_bytes + memory_bytes)
+        try:
+            socket.send_fds(self._control, [packet], files)
+        except OSError as error:
+            raise SandboxError(f"the fork-server is gone: {error}") from None
+        finally:
+            for descriptor in files:
+                if descriptor not in (answers, stdout, channel):
+                    os.close(descriptor)
+        return child
+
+    def wait(self, child: Child) -> Ended:
+        """Until the child ended, on its own or at its wall limit."""
+        while child.end is None:
+            self._take(child)
+        end, wall = child.end, time.monotonic() - child.started
+        try:
+            size = max(os.fstat(child.answers).st_size, os.fstat(child.stdout).st_size if child.stdout >= 0 else 0)
+            answers = os.pread(child.answers, OUTPUT_BYTES, 0)
+            stdout = os.pread(child.stdout, OUTPUT_BYTES, 0) if child.stdout >= 0 else b""
+        finally:
+            self._forget(child)
+        overflowed = size >= OUTPUT_BYTES
+        return Ended(end["status"], end["cpu"], wall, end["rss"], child.killed, answers, stdout, overflowed)
+
+    def kill(self, child: Child) -> None:
+        """End a child at once; it still has to be waited for."""
+        if child.end is None and child.pidfd >= 0:
+            try:
+                signal.pidfd_send_signal(child.pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it ended by itself meanwhile
+
+    def _take(self, child: Child) -> None:
+        """Take one message of the fork-server, or kill the child at its limit."""
+        limit = child.started + child.wall_limit
+        if child.killed or child.pidfd < 0:
+            limit = time.monotonic() + _REPLY_SECONDS
+        elif time.monotonic() >= limit:
+            child.killed = True
+            return self.kill(child)
+        message, descriptors = self._receive(limit, may_time_out=child.pidfd >= 0 and not child.killed)
+        if message is None:
+            return
+        other = self._children.get(message.get("token"))
+        if other is None:
+            raise SandboxError(f"the fork-server spoke of an unknown child: {message!r:.100}")
+        if "started" in message:
+            other.pidfd = descriptors[0]
+        elif "error" in message:
+            raise SandboxError(f"no program could be started: {message['error']}")
+        else:
+            other.end = message
+
+    def _receive(self, limit: float, may_time_out: bool = False) -> tuple[dict | None, list[int]]:
+        remaining = max(0.0, limit - time.monotonic())
+        if not self._poll.poll(remaining * 1000):
+            if may_time_out:
+                return None, []
+            raise SandboxError("the fork-server does not answer")
+        try:
+            packet, descriptors, _, _ = socket.recv_fds(self._control, 4096, 1)
+        except OSError as error:
+            raise SandboxError(f"the fork-server is gone: {error}") from None
+        if not packet:
+            raise SandboxError("the fork-server is gone")
+        message = json.loads(packet)
+        if "error" in message and "token" not in message:
+            raise SandboxError(message["error"])
+        return message, descriptors
+
+    def _forget(self, child: Child) -> None:
+        self._children.pop(child.token, None)
+        for descriptor in (child.answers, child.stdout, child.pidfd):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """End the fork-server and whatever it runs."""
+        for child in list(self._children.values()):
+            self.kill(child)
+            self._forget(child)
+        self._control.close()
+        try:
+            self._process.wait(timeout=5)
+        except Exception:  # noqa: BLE001
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The process that was started: bubblewrap, or the fork-server itself."""
+        return self._process.pid
+
+
+def _memory_file(name: str, content: bytes | None = None) -> int:
+    """An anonymous file in memory; with content it is sealed."""
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    if content is not None:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return descriptor

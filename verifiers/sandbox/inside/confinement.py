@@ -1,0 +1,130 @@
+"""What a child gives up before a program runs in it: descriptors, limits, identity, files, network, system calls."""
+
+import ctypes
+import mmap
+import os
+import resource
+import struct
+import sys
+import sysconfig
+from dataclasses import dataclass
+
+from . import landlock, seccomp
+
+OUTPUT_BYTES = 16 * 2**20  # largest file that a child can write: its standard output, its answers
+STACK_BYTES = 512 * 2**20  # of the main thread: recursion through C code needs it
+MAX_THREADS = 256
+MAX_FILES = 64
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 1, 4, 8, 38
+_CAPSET = {"x86_64": 126, "aarch64": 91}
+_CAPABILITY_VERSION_3 = 0x20080522
+_READ_SEARCH = 1 << 2  # CAP_DAC_READ_SEARCH
+_SIGKILL = 9
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What every child of one fork-server is put under."""
+
+    ruleset: int  # descriptor of a Landlock ruleset, -1 without
+    code: bytes  # the seccomp filter, empty without
+    uid: int  # identity to drop to, -1 to keep
+    keep_read_search: bool  # the interpreter lies where the new identity may not look; Landlock bounds what this opens
+
+
+def readable_paths(with_numpy: bool) -> list[str]:
+    """The interpreter's library, the system's shared libraries, and numpy where the fork-server has it."""
+    paths = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.join(sys.base_prefix, "lib")}
+    paths |= {"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/dev/urandom", "/dev/zero"}
+    if with_numpy:
+        import numpy
+
+        home = os.path.dirname(numpy.__file__)
+        paths |= {home, home + ".libs"}
+    return sorted(path for path in paths if os.path.exists(path))
+
+
+def prepare(layers: set[str], uid: int, with_numpy: bool) -> Confinement:
+    """Build what can be built once; OSError where a layer that is asked for cannot be had."""
+    ruleset = landlock.make_ruleset(readable_paths(with_numpy), ["/dev/null"]) if "landlock" in layers else -1
+    code = seccomp.build_filter() if "seccomp" in layers else b""
+    keep_read_search = uid >= 0 and ruleset >= 0 and not _open_to_all(os.path.dirname(os.__file__))
+    return Confinement(ruleset, code, uid, keep_read_search)
+
+
+def _open_to_all(path: str) -> bool:
+    while path != "/":
+        if not os.stat(path).st_mode & 0o001:
+            return False
+        path = os.path.dirname(path)
+    return True
+
+
+def set_limits(cpu_seconds: int, address_bytes: int, confinement: Confinement) -> None:
+    """Limits of the kernel; none can be raised again."""
+    for name, value in (
+        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_AS, address_bytes),
+        (resource.RLIMIT_FSIZE, OUTPUT_BYTES),
+        (resource.RLIMIT_NOFILE, MAX_FILES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_SIGPENDING, 64),
+    ):
+        resource.setrlimit(name, (value, value))
+    if confinement.uid >= 0:
+        resource.setrlimit(resource.RLIMIT_NPROC, (MAX_THREADS, MAX_THREADS))
+
+
+def mapped_bytes() -> int:
+    """Address space in use, to the page, found by which limit refuses one more page: /proc may not be there to ask."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    page, low, high = mmap.PAGESIZE, 0, 2**46 // mmap.PAGESIZE
+    while high - low > 1:
+        middle = (low + high) // 2
+        resource.setrlimit(resource.RLIMIT_AS, (middle * page, hard))
+        try:
+            mmap.mmap(-1, page).close()
+            high = middle
+        except OSError:
+            low = middle
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    return high * page
+
+
+def confine(confinement: Confinement) -> None:
+    """Give up identity, files, network and system calls; OSError means that nothing may run here."""
+    if confinement.uid >= 0:
+        _drop_identity(confinement)
+    _set_capabilities(_READ_SEARCH if confinement.keep_read_search else 0)
+    _prctl(_PR_SET_DUMPABLE, 0)
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)  # after the change of identity, which clears it
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    if confinement.ruleset >= 0:
+        landlock.restrict(confinement.ruleset)
+        os.close(confinement.ruleset)
+    if confinement.code:
+        seccomp.install(confinement.code)
+
+
+def _drop_identity(confinement: Confinement) -> None:
+    if confinement.keep_read_search:
+        _prctl(_PR_SET_KEEPCAPS, 1)
+    os.setgroups([])
+    os.setresgid(confinement.uid, confinement.uid, confinement.uid)
+    os.setresuid(confinement.uid, confinement.uid, confinement.uid)
+
+
+def _set_capabilities(kept: int) -> None:
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    data = struct.pack("=IIIIII", kept, kept, 0, 0, 0, 0)
+    if _libc.syscall(_CAPSET[os.uname().machine], header, data) != 0:
+        raise OSError(ctypes.get_errno(), "capabilities could not be dropped")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl {option} failed")

@@ -1,0 +1,117 @@
+"""What a child does once it is confined: run one program, write what it gave as data.
+
+The job comes as JSON on descriptor 3, answers go to descriptor 4 as lines of JSON, a call proxy is descriptor 5. Nothing
+here decides anything: whatever a program makes of this process, the far side only reads data.
+"""
+
+import atexit
+import gc
+import json
+import os
+import random
+import sys
+import threading
+import types
+
+from . import wire
+
+JOB, ANSWERS, CHANNEL = 3, 4, 5
+_THREAD_STACK_BYTES = 16 * 2**20
+
+
+def run(kind: str) -> None:
+    """Run the job of this child; returns when its answers are written."""
+    job = json.loads(read_all(JOB))
+    os.close(JOB)
+    gc.enable()
+    threading.stack_size(_THREAD_STACK_BYTES)
+    random.seed(0)
+    if kind == "tests":
+        from . import proxy
+
+        proxy.run_tests(job, answer)
+        return
+    name = "__main__" if kind == "stdio" else "solution"
+    scope = make_module(name)
+    try:
+        exec(compile(job["program"], "<program>", "exec", dont_inherit=True), scope)
+        if kind == "calls":
+            make_calls(scope, job["calls"])
+        elif kind == "serve":
+            from . import proxy
+
+            proxy.serve_program(scope)
+        else:
+            finish_program()
+            answer("done")
+    except SystemExit as stop:
+        finish_stopped(kind, stop)
+    except BaseException as error:  # whatever a program raises is its answer
+        report(error)
+
+
+def read_all(descriptor: int) -> bytes:
+    """The whole of a file from its start."""
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def make_module(name: str) -> dict:
+    """The namespace of a fresh module, registered as a program expects to find itself."""
+    module = types.ModuleType(name)
+    module.__dict__["__builtins__"] = __builtins__
+    sys.modules[name] = module
+    return module.__dict__
+
+
+def make_calls(scope: dict, calls: list) -> None:
+    """Call functions on fresh arguments, one answer line each; the first that raises ends it."""
+    for name, arguments, keywords in calls:
+        function = find(scope, name)
+        result = function(*wire.decode(arguments), **wire.decode(keywords))
+        try:
+            answer("value", wire.encode(result))
+        except wire.NotPlain as error:
+            answer("odd", str(error))
+
+
+def find(scope: dict, name: str):
+    """A function of the program, or of its class Solution."""
+    if name in scope:
+        return scope[name]
+    if hasattr(scope.get("Solution"), name):
+        return getattr(scope["Solution"](), name)
+    raise NameError(f"the program defines no {name}")
+
+
+def finish_program() -> None:
+    """What the interpreter does at its end: wait for threads, run exit functions, flush."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+
+
+def finish_stopped(kind: str, stop: SystemExit) -> None:
+    """`sys.exit()` is a good end of a whole program, not of a function."""
+    if kind != "stdio":
+        return report(stop)
+    finish_program()
+    if stop.code is None or stop.code == 0:
+        answer("done")
+    else:
+        report(stop)
+
+
+def report(error: BaseException) -> None:
+    """One answer line that tells what was raised."""
+    try:
+        text = str(error)[:300]
+    except BaseException:  # a program's own __str__
+        text = ""
+    answer("raised", type(error).__name__, text)
+
+
+def answer(*parts) -> None:
+    """Append one line of JSON to the answers."""
+    line = json.dumps(parts).encode() + b"\n"
+    while line:
+        line = line[os.write(ANSWERS, line) :]

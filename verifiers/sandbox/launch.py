@@ -1,0 +1,93 @@
+"""Where a fork-server starts: under bubblewrap, or bare with what the kernel lends (Landlock, seccomp)."""
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).parent
+_INSIDE = "/sandbox"
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",  # the order of a set is the same in every run
+    "PYTHONUTF8": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OPENBLAS_NUM_THREADS": "1",  # a process with threads cannot be forked safely
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "HOME": "/",
+    "PATH": "/nowhere",
+    "LC_ALL": "C.UTF-8",
+}
+
+
+def interpreter() -> str:
+    """The real interpreter, past a virtual environment's link."""
+    return os.path.realpath(sys.executable)
+
+
+@cache
+def numpy_folder() -> str:
+    """The folder that numpy is imported from; empty without numpy."""
+    spec = importlib.util.find_spec("numpy")
+    return str(Path(spec.origin).parent.parent) if spec and spec.origin else ""
+
+
+def bubblewrap_command(user_namespace: bool, with_numpy: bool) -> list[str]:
+    """bwrap's command line: own namespaces, read-only interpreter and libraries, nothing else of the machine."""
+    command = [shutil.which("bwrap") or "bwrap", "--unshare-ipc", "--unshare-net", "--unshare-pid", "--unshare-uts"]
+    command += ["--unshare-cgroup-try", "--as-pid-1", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL"]
+    if user_namespace:
+        command += ["--unshare-user"]
+    else:
+        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_SYS_RESOURCE"):
+            command += ["--cap-add", capability]
+    for path in _system_paths():
+        command += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind", path, path]
+    for path in [*_interpreter_paths(), *(_numpy_paths() if with_numpy else [])]:
+        command += ["--ro-bind", path, path]
+    command += ["--ro-bind", str(HERE / "inside"), f"{_INSIDE}/inside"]
+    for device in ("/dev/null", "/dev/zero", "/dev/urandom"):
+        command += ["--dev-bind", device, device]
+    return [*command, "--remount-ro", "/", "--chdir", _INSIDE, "--"]
+
+
+def _system_paths() -> list[str]:
+    candidates = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache")
+    return [path for path in candidates if os.path.exists(path)]
+
+
+def _interpreter_paths() -> list[str]:
+    """The interpreter and its library, where the system's folders do not hold them."""
+    paths = [interpreter(), os.path.join(sys.base_prefix, "lib")]
+    return [path for path in paths if not path.startswith(("/usr/lib/", "/lib/")) and path != "/usr/lib"]
+
+
+def _numpy_paths() -> list[str]:
+    folder = numpy_folder()
+    return [path for name in ("numpy", "numpy.libs") if os.path.exists(path := os.path.join(folder, name))]
+
+
+def start(layers: frozenset[str], uid: int, with_numpy: bool) -> tuple[subprocess.Popen, socket.socket]:
+    """Start a fork-server with the given layers; its process and this end of the control socket."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    inner_layers = ",".join(sorted(layers - {"bubblewrap", "user_namespace"}))
+    command = [interpreter(), "-S", "-s", "-m", "inside.forkserver", str(theirs.fileno()), inner_layers, str(uid)]
+    command.append(numpy_folder() if with_numpy else "")
+    if "bubblewrap" in layers:
+        command = bubblewrap_command("user_namespace" in layers, with_numpy) + command
+    with theirs:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=_ENVIRONMENT,
+            cwd=HERE,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    return process, ours
