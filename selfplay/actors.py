@@ -9,6 +9,7 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from selfplay.recipe import Ray, Sampling, Verification
+from selfplay.samplers import make_sampler
 from selfplay.stations import SamplerStation, StationLost, VerifierStation
 from tasks import UserError
 
@@ -78,6 +79,8 @@ class RayStation:
 
 
 class _ActorFacts:
+    """What any actor tells of itself."""
+
     async def verifiers_file(self) -> str:
         """Where this process takes the package `verifiers` from: ours, whatever else the machine has installed."""
         import verifiers
@@ -88,9 +91,16 @@ class _ActorFacts:
         return os.getpid()
 
 
-# The engine's own queue bounds the work; the actor must accept submit and collect at the same time.
-_SamplerActor = ray.remote(max_concurrency=1000)(type("SamplerActor", (_ActorFacts, SamplerStation), {}))
-_VerifierActor = ray.remote(max_concurrency=1000)(type("VerifierActor", (_ActorFacts, VerifierStation), {}))
+# An actor must take submit and collect at the same time; the crew bounds how much work it holds.
+@ray.remote(max_concurrency=1000)
+class _SamplerActor(_ActorFacts, SamplerStation):
+    def __init__(self, settings: Sampling, model: str):
+        super().__init__(make_sampler(settings, model))
+
+
+@ray.remote(max_concurrency=1000)
+class _VerifierActor(_ActorFacts, VerifierStation):
+    pass
 
 
 async def _ready(actor: Any) -> RayStation:

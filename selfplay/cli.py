@@ -1,12 +1,17 @@
-"""The command line."""
+"""The command line: each command reads its arguments, calls the module that does the work, and prints."""
 
+import json
+import os
 import sys
+import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
-from tasks import UserError
+from tasks import SOURCES, UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -20,14 +25,139 @@ def _commands() -> None:
 def run(
     recipe: Annotated[Path, typer.Argument(help="a recipe, such as runs/quickstart.toml")],
     set: Annotated[list[str], typer.Option(help="section.key=value, over what the recipe says; can be repeated")] = [],
+    check: Annotated[bool, typer.Option("--check", help="only check the recipe and print what it resolves to")] = False,
 ) -> None:
     """Play a recipe: sample, verify, select, train, evaluate. The same command again resumes what was interrupted."""
+    from selfplay.recipe import read_recipe, to_toml
+
+    checked = read_recipe(recipe, set)
+    if check:
+        print(to_toml(checked.model_dump()), end="")
+        return
     from selfplay.progress import Progress
-    from selfplay.recipe import read_recipe
+    from selfplay.report import summary_table, write_report
     from selfplay.rounds import run as play
 
-    progress = Progress()
-    play(read_recipe(recipe, set), progress)
+    folders = play(checked, Progress())
+    out = folders[0] / "report.html"
+    write_report(folders, out)
+    _print(summary_table(folders))
+    print(f"report: {out}")
+
+
+@app.command()
+def verify(
+    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="rows with id, reference, and completion or answer")],
+    out: Annotated[Path, typer.Option(help="where the verdicts go, one line a row, in the same order")],
+    workers: Annotated[int, typer.Option(min=1, help="processes that grade")] = os.cpu_count() or 1,
+) -> None:
+    """Grade completions made anywhere: one row in, one row out, in the same order, with the same id."""
+    from selfplay.grading import grade_file
+    from selfplay.progress import Progress, quantity
+
+    with Progress().step(f"verifying {source}") as show:
+        outcomes = grade_file(
+            source,
+            out,
+            workers,
+            lambda rows, counts: show(", ".join([f"{quantity(rows)} rows", *(f"{n} {name}" for name, n in counts.most_common())])),
+        )
+    print(json.dumps({"rows": outcomes.total(), **outcomes}))
+
+
+@app.command()
+def tasks(
+    source: Annotated[str, typer.Argument(help=f"one of {', '.join(SOURCES)}")],
+    set: Annotated[list[str], typer.Option(help="option=value of the source, such as path=FILE; can be repeated")] = [],
+    show: Annotated[int, typer.Option(min=0, help="how many tasks to print")] = 3,
+    validate: Annotated[bool, typer.Option("--validate", help="prove that every reference passes its own verifier")] = False,
+    out: Annotated[Path | None, typer.Option(help="write the tasks to a JSONL file that the source `files` reads")] = None,
+) -> None:
+    """Show the tasks of a source. Status 1 where --validate finds a reference that its own verifier does not accept."""
+    from selfplay.validation import validate as put_to_test
+    from tasks import load
+
+    num_tasks = num_invalid = num_untried = 0
+    results = out.open("w", encoding="utf-8") if out else None
+    for task in load(source, **_options(set)):
+        num_tasks += 1
+        if num_tasks <= show:
+            print(json.dumps(task.to_dict(), ensure_ascii=False, indent=1))
+        if results:
+            row = {"task_id": task.id, "prompt": [dict(message) for message in task.prompt]}
+            results.write(json.dumps(row | {"reference": task.to_dict()["reference"]}, ensure_ascii=False) + "\n")
+        if validate:
+            tried = put_to_test(task)
+            num_untried += tried.valid is None
+            if tried.valid is False:
+                num_invalid += 1
+                print(f"task {task.id}: its own reference gets {tried.verdict.outcome}, {tried.verdict.reason}: {tried.verdict.answer}")
+    if results:
+        results.close()
+    summary = f"{num_tasks} tasks"
+    if validate:
+        summary += f", {num_tasks - num_invalid - num_untried} valid, {num_invalid} not"
+        summary += f", {num_untried} without a reference solution to try" if num_untried else ""
+    print(summary)
+    if num_invalid:
+        raise typer.Exit(1)
+
+
+@app.command()
+def passk(
+    source: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="a run's folder, or graded rows (JSONL) with a task_id")],
+    k: Annotated[list[int], typer.Option(min=1, help="can be repeated")] = [1, 4, 16],
+) -> None:
+    """pass@k of a run's rounds, or of a file of verdicts. A dash stands where no task has k samples."""
+    from selfplay.measuring import pass_table
+
+    table = Table("samples of", "tasks", "samples", "undecided", *(f"pass@{number}" for number in k))
+    for name, tallies in pass_table(source):
+        from selfplay.measuring import pass_curve
+
+        curve = pass_curve(tallies, k)
+        table.add_row(
+            name,
+            str(len(tallies)),
+            str(sum(counts.num_decided + counts.num_undecided for counts in tallies)),
+            str(sum(counts.num_undecided for counts in tallies)),
+            *(f"{curve[str(number)]:.4f}" if str(number) in curve else "-" for number in k),
+        )
+    _print(table)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; several are laid over each other")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="default: report.html in the first run")] = None,
+) -> None:
+    """Write a report: one HTML file, no network, with the figures and every trace to read."""
+    from selfplay.files_on_disk import RECIPE
+    from selfplay.report import write_report
+    from selfplay.rounds import CONTROL
+
+    for folder in runs:
+        if not (folder / RECIPE).exists():
+            raise UserError(f"{folder} is not a run's folder: it has no {RECIPE}")
+    folders = [arm for folder in runs for arm in (folder, folder / CONTROL) if (arm / RECIPE).exists()]
+    target = out or runs[0] / "report.html"
+    write_report(folders, target)
+    print(f"report: {target}")
+
+
+@app.command()
+def doctor(folder: Annotated[Path, typer.Argument(help="where runs would be written")] = Path("runs")) -> None:
+    """Say what works on this machine, and what to do about what does not. Status 1 where a needed part fails."""
+    from selfplay.doctor import examine
+
+    table = Table("part", "works", "what was seen", "what to do")
+    findings = examine(folder)
+    for finding in findings:
+        word = "yes" if finding.works else "NO" if finding.needed else "no"
+        table.add_row(finding.part, word, finding.evidence, "" if finding.works else finding.cure)
+    _print(table)
+    if any(finding.needed and not finding.works for finding in findings):
+        raise typer.Exit(1)
 
 
 def main() -> None:
@@ -40,3 +170,20 @@ def main() -> None:
     except KeyboardInterrupt:
         print("\nselfplay: stopped; everything acknowledged is on disk, and the same command goes on from there", file=sys.stderr)
         sys.exit(130)
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"--set {pair}: write it as option=value")
+        try:
+            options[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[key] = value
+    return options
+
+
+def _print(table: Table) -> None:
+    Console(width=None if sys.stdout.isatty() else 160).print(table)

@@ -10,6 +10,7 @@ from selfplay.journal import Journal, read_rows
 from selfplay.pipeline import Meter, Pipeline
 from selfplay.progress import Progress, duration, quantity
 from selfplay.recipe import Recipe
+from selfplay.samplers import make_sampler
 from selfplay.stations import SamplerStation, Station, VerifierStation
 from tasks import Task
 from verifiers import Outcome
@@ -90,7 +91,7 @@ class Engines:
 
     async def _hire_sampler(self, number: int) -> Station:
         if self._in_process:
-            return SamplerStation(self._recipe.sampling, self._model)
+            return SamplerStation(make_sampler(self._recipe.sampling, self._model))
         from selfplay import actors
 
         actors.connect(self._recipe.ray)

@@ -1,14 +1,15 @@
 """Figures of a pass, read from its journal."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfplay.journal import read_rows
 from selfplay.passk import mean_pass_at_k
-from tasks import Task
+from tasks import Task, UserError
 
 
 @dataclass(slots=True)
@@ -108,3 +109,32 @@ def evaluation_metrics(journal: Path, tasks: Iterable[Task], ks: Iterable[int]) 
         "curve": pass_curve(tallies.values(), range(1, most + 1)),
         "by_difficulty": {name: {"num_tasks": len(group), "pass_at_k": pass_curve(group, ks)} for name, group in groups.items()},
     }
+
+
+def pass_table(source: Path) -> Iterator[tuple[str, list[Tally]]]:
+    """The tallies of a file of verdicts, or of each pass of a run, with a name."""
+    if source.is_file():
+        yield source.name, list(_tally_file(source).values())
+        return
+    folders = [source / "base", *sorted(source.glob("round_*"))] if source.is_dir() else []
+    passes = [(folder, name) for folder in folders for name in ("journal", "evaluation") if (folder / name).exists()]
+    if not passes:
+        raise UserError(f"{source} is neither a file of verdicts nor the folder of a run with a journal")
+    for folder, name in passes:
+        yield f"{folder.name} {'sampling' if name == 'journal' else name}", list(tally(folder / name).values())
+
+
+def _tally_file(path: Path) -> dict[str, Tally]:
+    """Rows as `selfplay verify` writes them; rows with the same task_id, or else the same id, are samples of one task."""
+    tallies: dict[str, Tally] = defaultdict(Tally)
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                outcome, task = row["outcome"], str(row.get("task_id", row.get("id")))
+            except (json.JSONDecodeError, KeyError, TypeError):
+                raise UserError(f"{path}, line {number}: a JSON object with an outcome and a task_id is needed") from None
+            tallies[task].num_decided += outcome != "undecided"
+            tallies[task].num_correct += outcome == "correct"
+            tallies[task].num_undecided += outcome == "undecided"
+    return tallies

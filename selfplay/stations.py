@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from selfplay.recipe import Sampling, Verification
+from selfplay.recipe import Verification
 from selfplay.records import Request, Sample, SampleFailure
-from selfplay.samplers import Sampler, make_sampler
+from selfplay.samplers import Sampler
 from tasks import Reference, UserError
 from verifiers import Verdict, verify
 
@@ -36,8 +36,8 @@ class Station(Protocol):
 class SamplerStation:
     """One engine. Takes requests; gives samples and failures."""
 
-    def __init__(self, settings: Sampling, model: str):
-        self._sampler: Sampler = make_sampler(settings, model)
+    def __init__(self, sampler: Sampler):
+        self._sampler = sampler
         self._results = _Outbox()
         self._running: set[asyncio.Task] = set()
 

@@ -3,12 +3,14 @@
 import shutil
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from selfplay.recipe import Fitting
 from selfplay.samplers.prompts import encode_prompt
+from selfplay.threads import fitting_threads
 from tasks import UserError
 from tasks.task import Message
 
@@ -49,6 +51,7 @@ def fit(
     from trl import SFTConfig, SFTTrainer
 
     started = time.monotonic()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -97,7 +100,8 @@ def fit(
         ),
     )
     trainer.pop_callback(_printer())
-    result = trainer.train()
+    with fitting_threads(trainer.model):
+        result = trainer.train()
     trainer.save_model(str(temporary))
     temporary.rename(out)
     return Fit(

@@ -20,6 +20,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
+from selfplay.threads import fitting_threads
 
 if TYPE_CHECKING:
     from selfplay.recipe import Sampling
@@ -90,7 +91,9 @@ class TransformersSampler:
         kept = [number for number in range(len(rows)) if number not in outcomes]
         if kept:
             seeds = [rows[number][0].seeds[rows[number][1]] for number in kept]
-            for number, (tokens, logprob) in zip(kept, self._generate([prompts[i] for i in kept], seeds), strict=True):
+            with fitting_threads(self._model):
+                drawn = self._generate([prompts[number] for number in kept], seeds)
+            for number, (tokens, logprob) in zip(kept, drawn, strict=True):
                 outcomes[number] = self._sample_of(rows[number], prompts[number], tokens, logprob)
         return [outcomes[number] for number in range(len(rows))]
 

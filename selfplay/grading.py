@@ -1,0 +1,130 @@
+"""`selfplay verify`: grade completions made anywhere, one row in, one row out, in the same order."""
+
+import json
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from tasks import MathReference, UserError, reference_from_dict
+from verifiers import Reason, Verdict, verify, verify_answer
+
+CHUNK_ROWS = 128
+
+Line = tuple[int, str]  # number from 1, and text
+Graded = tuple[list[dict[str, Any]], str]  # rows out, and what was wrong with the row behind them
+
+
+def grade_file(source: Path, out: Path, num_workers: int, show: Callable[[int, Counter], None]) -> Counter:
+    """Grade a JSONL file into another; gives the count of each outcome.
+
+    UserError names the first malformed line; the rows before it have their verdicts in `out`. Memory does not grow with
+    the number of rows. `show(rows, outcomes)` is called as the work goes on.
+    """
+    outcomes: Counter[str] = Counter()
+    try:
+        with source.open(encoding="utf-8") as lines, out.open("w", encoding="utf-8") as results:
+            for rows, error in _graded(lines, num_workers):
+                for row in rows:
+                    results.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    outcomes[row["outcome"]] += 1
+                if error:
+                    raise UserError(f"{source}, {error}. The {outcomes.total()} rows before it are in {out}")
+                show(outcomes.total(), outcomes)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {source} or write {out}: {error}") from None
+    return outcomes
+
+
+def grade_lines(lines: list[Line]) -> Graded:
+    """Grade lines of JSON; stops at the first that is malformed."""
+    rows: list[dict[str, Any]] = []
+    for number, line in lines:
+        try:
+            identity, check = _parse(line)
+        except UserError as error:
+            return rows, f"line {number}: {error}"
+        rows.append(identity | check().to_dict())
+    return rows, ""
+
+
+def _parse(line: str) -> tuple[dict[str, Any], Callable[[], Verdict]]:
+    """What identifies the row, and the check that it asks for."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"not JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise UserError(f"a JSON object is needed, not {line.strip():.60}")
+    unknown = set(row) - {"id", "reference", "completion", "answer", "task_id"}
+    if unknown:
+        raise UserError(f'unknown key "{min(unknown)}"; allowed: id, task_id, reference, and one of completion and answer')
+    if "id" not in row or "reference" not in row or ("completion" in row) == ("answer" in row):
+        raise UserError("an id, a reference, and exactly one of completion and answer are needed")
+    reference = reference_from_dict(row["reference"])
+    text = row.get("completion", row.get("answer"))
+    if not isinstance(text, str):
+        raise UserError(f"completion and answer must be text, not {text!r:.60}")
+    identity = {key: row[key] for key in ("id", "task_id") if key in row}
+    if "completion" in row:
+        return identity, lambda: verify(reference, text)
+    if not isinstance(reference, MathReference):
+        raise UserError(f"an extracted answer fits a math reference; a {reference.kind} reference needs a completion")
+    return identity, lambda: verify_answer(reference, text)
+
+
+def _graded(lines: Iterable[str], num_workers: int) -> Iterator[Graded]:
+    chunks = _chunks(lines)
+    if num_workers == 1:
+        yield from map(grade_lines, chunks)
+        return
+    pool = _pool(num_workers)
+    waiting: deque[tuple[list[Line], Future[Graded]]] = deque()
+    try:
+        while True:
+            for chunk in islice(chunks, 3 * num_workers - len(waiting)):
+                waiting.append((chunk, pool.submit(grade_lines, chunk)))
+            if not waiting:
+                return
+            chunk, future = waiting.popleft()
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                pool.shutdown(wait=False)
+                yield _one_by_one(chunk)
+                pool = _pool(num_workers)
+                waiting = deque((chunk, pool.submit(grade_lines, chunk)) for chunk, _ in waiting)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _one_by_one(chunk: list[Line]) -> Graded:
+    """Grade a chunk that killed its worker; the row at fault is undecided, the others get their verdicts."""
+    rows: list[dict[str, Any]] = []
+    pool = _pool(1)
+    for line in chunk:
+        try:
+            graded, error = pool.submit(grade_lines, [line]).result()
+        except BrokenProcessPool:
+            pool = _pool(1)
+            verdict = Verdict.of(Reason.CHECKER_FAILURE, "the verifier's process died", 0.0, "none@0")
+            graded, error = [_parse(line[1])[0] | verdict.to_dict()], ""
+        rows += graded
+        if error:
+            return rows, error
+    pool.shutdown()
+    return rows, ""
+
+
+def _pool(num_workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"))
+
+
+def _chunks(lines: Iterable[str]) -> Iterator[list[Line]]:
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    while chunk := list(islice(numbered, CHUNK_ROWS)):
+        yield chunk
