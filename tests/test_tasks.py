@@ -1,0 +1,140 @@
+import json
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from selfplay.validation import validate
+from tasks import FunctionTests, MathReference, Task, UserError, load, reference_from_dict, reference_to_dict
+from tasks.arithmetic import organic_corpus
+from tests.shared_data import SHARED
+
+needs_shared = pytest.mark.skipif(SHARED is None, reason="the folder of shared data is not here")
+
+CONTRACT = [
+    {"kind": "math", "answer": "\\frac{1}{2}"},
+    {"kind": "function_tests", "entry_point": "add", "cases": [{"args": [1, 2], "expected": 3}], "tolerance": 0.5},
+    {"kind": "stdio_tests", "cases": [{"stdin": "1 2\n", "stdout": "3\n"}], "limits": {"cpu_seconds": 2.0, "memory_mb": 512}},
+    {"kind": "assert_tests", "code": "assert add(1, 2) == 3"},
+    {"kind": "assert_tests", "code": "def check(f): ...", "entry_point": "add"},
+]
+
+
+@pytest.mark.parametrize("row", CONTRACT, ids=lambda row: row["kind"])
+def test_a_reference_survives_the_way_through_json(row):
+    assert reference_to_dict(reference_from_dict(json.loads(json.dumps(row)))) == row
+
+
+@pytest.mark.parametrize(
+    ("row", "named"),
+    [
+        ("5", "object"),
+        ({"kind": "maths", "answer": "5"}, "maths"),
+        ({"kind": "math"}, '"answer"'),
+        ({"kind": "math", "answer": 5}, '"answer"'),
+        ({"kind": "math", "answer": "5", "tolerance": 1}, "tolerance"),
+        ({"kind": "function_tests", "entry_point": "f", "cases": []}, "at least one case"),
+        ({"kind": "function_tests", "entry_point": "f", "cases": [{"args": 1, "expected": 1}]}, "case 0"),
+        ({"kind": "function_tests", "entry_point": "f", "cases": [{"args": []}]}, "case 0"),
+        ({"kind": "stdio_tests", "cases": [{"stdin": 1, "stdout": ""}]}, "case 0"),
+        ({"kind": "assert_tests", "code": "", "limits": {"cpu": 1}}, '"cpu"'),
+        ({"kind": "assert_tests", "code": "", "limits": {"cpu_seconds": -1}}, "cpu_seconds"),
+    ],
+)
+def test_a_malformed_reference_is_an_error_that_names_the_key(row, named):
+    with pytest.raises(UserError, match=named):
+        reference_from_dict(row)
+
+
+def test_a_task_id_depends_on_content_and_nothing_else():
+    one = Task.make("a", "2+2=", MathReference("4"), number=1)
+    assert one.id == Task.make("b", "2+2=", MathReference("4"), number=2).id
+    assert one.id != Task.make("a", "2+2=", MathReference("5")).id
+    assert one.id != Task.make("a", "2+3=", MathReference("4")).id
+    assert Task.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+
+
+def test_a_task_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        Task.make("a", "2+2=", MathReference("4")).source = "b"
+
+
+def test_splits_of_arithmetic_share_no_task_and_no_row_of_the_corpus():
+    train = {task.id for seed in range(5) for task in load("arithmetic", num_tasks=800, split="train", seed=seed)}
+    test = {task.id: task for seed in range(5) for task in load("arithmetic", num_tasks=240, split="test", seed=seed)}
+    assert not train & set(test)
+    corpus = {prompt for prompt, _ in organic_corpus(20_000, seed=1)}
+    assert not corpus & {task.prompt[0]["content"] for task in test.values()}
+
+
+def test_arithmetic_is_the_same_for_the_same_seed_and_fresh_for_another():
+    first, again, other = ([t.id for t in load("arithmetic", num_tasks=300, seed=seed)] for seed in (7, 7, 8))
+    assert first == again
+    assert len(set(first)) == 300
+    assert len(set(first) & set(other)) < 0.5 * 300  # neighbouring seeds do not share their tasks, but for small sums
+
+
+def test_corrupted_chains_end_in_a_wrong_answer_about_as_often_as_the_steps_say():
+    rows = [(sum(map(int, p.rstrip("=").split("+"))), int(c.rpartition("####")[2]), p.count("+")) for p, c in organic_corpus(20_000)]
+    for steps in (1, 2, 3, 4):
+        right = [want == got for want, got, count in rows if count == steps]
+        assert abs(sum(right) / len(right) - 0.8**steps) < 0.04
+
+
+def test_more_arithmetic_than_there_is_says_so_instead_of_hanging():
+    with pytest.raises(UserError, match="fewer than 500"):
+        list(load("arithmetic", num_tasks=500, operands=[2]))
+
+
+def test_every_arithmetic_reference_passes_its_own_verifier():
+    assert all(validate(task).valid for task in load("arithmetic", num_tasks=200))
+
+
+def test_unknown_sources_and_options_get_a_suggestion():
+    with pytest.raises(UserError, match='did you mean "arithmetic"'):
+        load("arithmetics")
+    with pytest.raises(UserError, match='did you mean "num_tasks"'):
+        load("arithmetic", num_task=3)
+    with pytest.raises(UserError, match='needs "path"'):
+        load("files")
+
+
+def test_files_reads_jsonl_and_parquet_alike(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [{"q": "What is 2+3?", "a": "5", "hard": 1}, {"q": "What is 2*3?", "a": "6", "hard": 2}]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    read = [
+        list(load("files", path=str(tmp_path / name), prompt="q", answer="a", difficulty="hard", template="Q: {problem}"))
+        for name in ("t.jsonl", "t.parquet")
+    ]
+    assert read[0] == read[1]
+    assert read[0][1].prompt[0]["content"] == "Q: What is 2*3?"
+    assert read[0][1].metadata["difficulty"] == 2
+
+
+def test_files_takes_references_of_any_kind(tmp_path):
+    reference = {"kind": "function_tests", "entry_point": "f", "cases": [{"args": [], "expected": 1}]}
+    (tmp_path / "t.jsonl").write_text(json.dumps({"prompt": "write f", "reference": reference}))
+    (task,) = load("files", path=str(tmp_path / "t.jsonl"), reference="reference")
+    assert isinstance(task.reference, FunctionTests)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [('{"prompt": "x", "answer": "1"}\n{"prompt"', "line 2"), ("[1]", "line 1"), ('{"prompt": "x"}', 'no column "answer"')],
+)
+def test_a_broken_file_of_tasks_is_named_with_its_place(tmp_path, text, named):
+    (tmp_path / "t.jsonl").write_text(text)
+    with pytest.raises(UserError, match=named):
+        list(load("files", path=str(tmp_path / "t.jsonl")))
+
+
+@needs_shared
+@pytest.mark.parametrize(("source", "file", "count"), [("gsm8k", "gsm8k_test.jsonl", 1319), ("math500", "math500.jsonl", 500)])
+def test_every_reference_of_the_real_sources_passes_its_own_verifier(source, file, count):
+    tasks = list(load(source, path=str(SHARED / "data" / file)))
+    assert len(tasks) == len({task.id for task in tasks}) == count
+    invalid = [validity for validity in map(validate, tasks) if not validity.valid]
+    assert invalid == []
