@@ -19,6 +19,7 @@ def connect(settings: Ray) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 starves the engines where something else runs
     options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
     if settings.address == "local":
         wanted = settings.num_samplers * settings.sampler_cpus + settings.num_verifiers * settings.verifier_cpus
@@ -60,12 +61,17 @@ class RayStation:
 
     def __init__(self, actor: Any):
         self.actor = actor
+        self._collecting: Any = None  # a call whose answer nobody has taken yet: it outlives a cancelled collect
 
     async def submit(self, items: Sequence[Any]) -> None:
         await _await(self.actor.submit.remote(items))
 
     async def collect(self) -> list[Any]:
-        return await _await(self.actor.collect.remote())
+        if self._collecting is None:
+            self._collecting = self.actor.collect.remote()
+        results = await _await(self._collecting)
+        self._collecting = None
+        return results
 
     async def load(self, model: str) -> None:
         await _await(self.actor.load.remote(model))

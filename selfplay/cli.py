@@ -35,10 +35,11 @@ def run(
         print(to_toml(checked.model_dump()), end="")
         return
     from selfplay.progress import Progress
-    from selfplay.report import summary_table, write_report
     from selfplay.rounds import run as play
 
     folders = play(checked, Progress())
+    from selfplay.report import summary_table, write_report
+
     out = folders[0] / "report.html"
     write_report(folders, out)
     _print(summary_table(folders))
