@@ -9,6 +9,7 @@ here.
 import re
 
 _MAX_COMPLETION = 200_000  # characters; a longer completion is read from its end, where answers stand
+_MAX_WORDS = 100  # characters of an answer in words, such as "all real numbers"
 _STOP_TOKEN = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|end_of_text|eom_id)\|>|</s>|<｜end▁of▁sentence｜>")
 _THINK_OPEN = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.I)
 _THINK_CLOSE = re.compile(r"</(think|thinking|thought|reasoning|scratchpad)>", re.I)
@@ -70,6 +71,13 @@ def looks_like_prose(text: str) -> bool:
     return len(re.findall(r"[^\W\d_]{2,}", outside)) >= 3
 
 
+def final_text(answer: str) -> str:
+    """An answer as it was given; where that is a whole text after all, the answer that it commits to."""
+    if "\\boxed" in answer or "**" in answer or "\n" in answer.strip() or looks_like_prose(answer):
+        return extract(answer) or answer
+    return answer
+
+
 def closing_value(text: str) -> str | None:
     """The one value that the closing sentence of a prose text states, or None."""
     text = _POLITE.sub("", text).strip()
@@ -128,7 +136,7 @@ def _after_phrase(rest: str) -> str | None:
     span = _MATH_SPAN.match(rest.lstrip())
     if span:
         tail = _split_sentences(rest.lstrip()[span.end() :].split("\n")[0] or " ")[0]
-        held = next(group for group in span.groups() if group is not None)
+        held = _held(span)
         return held if len(re.findall(r"\w+", tail)) > 4 or "$" in tail else _tidy(held + _unit_tail(tail))
     sentence = next((part for part in _split_sentences(rest.lstrip()) if part.strip()), "")
     if looks_like_prose(sentence):
@@ -150,18 +158,25 @@ def _whole_or_closing(text: str) -> str | None:
         if len(spans) == 1 and spans[0].end() >= len(stripped.rstrip(". ")) and spans[0].start() > 0:
             outside = stripped[: spans[0].start()].strip()
             if re.fullmatch(r"[^\W\d_]{3,}[:\s]*(?:[^\W\d_]+[:\s]*)*", outside) and len(outside) > 5:
-                return next(group for group in spans[0].groups() if group is not None)
+                return _held(spans[0])
         return stripped
-    return closing_value(stripped)
+    stated = closing_value(stripped)
+    if stated is None and len(stripped) <= _MAX_WORDS and "\n" not in stripped:
+        return stripped
+    return stated
 
 
 def _value_of_sentence(sentence: str) -> str | None:
+    """The value that a sentence states: behind its last verb or equals sign, its last formula, or its only number."""
     sentence = sentence.strip().rstrip(".。।!")
-    spans = [next(group for group in match.groups() if group is not None) for match in _MATH_SPAN.finditer(sentence)]
+    matches = list(_MATH_SPAN.finditer(sentence))
     if _HEDGE.search(_MATH_SPAN.sub("", sentence)):
         return None
-    if spans:
-        return spans[-1].strip()
+    if matches:
+        tail = sentence[matches[-1].end() :]
+        stated = _COPULA.search(tail)
+        values = _LONE_VALUE.findall(tail[stated.end() :]) if stated else []
+        return values[0].strip() if len(values) == 1 else _held(matches[-1])
     letter = _LETTER.search(sentence)
     if letter:
         return letter[1]
@@ -169,23 +184,20 @@ def _value_of_sentence(sentence: str) -> str | None:
     if bold and re.search(r"\d", bold[-1]):
         return _tidy(bold[-1])
     plain = sentence.replace("**", "")
-    after_equals = re.search(r"[=≈]([^=≈]*)$", plain)
-    values = _LONE_VALUE.findall(after_equals[1] if after_equals else plain)
-    if after_equals and len(values) == 1:
-        return values[0].strip()
-    if after_equals:
-        return None
-    copulas = list(_COPULA.finditer(plain))
-    if copulas:
-        tail = _LONE_VALUE.findall(plain[copulas[-1].end() :])
-        if len(tail) == 1:
-            return tail[0].strip()
-    parenthesised = re.findall(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)", plain)
-    if len(parenthesised) == 1:
-        return parenthesised[0]
-    if _CONCLUDING.search(plain) and len(values) == 1:
-        return values[0].strip()
-    return None
+    for stated in reversed(list(_COPULA.finditer(plain))):
+        values = _LONE_VALUE.findall(plain[stated.end() :])
+        if values:
+            return values[0].strip() if len(values) == 1 else None
+    fractions = re.findall(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)", plain)
+    if len(fractions) == 1:
+        return fractions[0]
+    values = _LONE_VALUE.findall(plain)
+    return values[0].strip() if len(values) == 1 and _CONCLUDING.search(plain) else None
+
+
+def _held(span: re.Match[str]) -> str:
+    """What a formula's dollars or brackets hold."""
+    return next(group for group in span.groups() if group is not None).strip()
 
 
 def _split_sentences(text: str) -> list[str]:

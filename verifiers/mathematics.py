@@ -7,7 +7,7 @@ import re
 import time
 
 from tasks import MathReference
-from verifiers.extract import extract, unboxed
+from verifiers.extract import extract, final_text, unboxed
 from verifiers.verdict import Reason, Verdict
 
 VERSION = "math@1"
@@ -28,11 +28,13 @@ def verify_math_answer(reference: MathReference, answer: str) -> Verdict:
     start = time.perf_counter()
     if not answer.strip():
         return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, VERSION)
-    return _verdict(reference.answer, answer, start)
+    return _verdict(reference.answer, final_text(answer), start)
 
 
 def _verdict(reference: str, answer: str, start: float) -> Verdict:
     shown = answer.strip()
+    if not shown.isascii():
+        shown = shown.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written to a journal
     if _INTEGER.fullmatch(shown) and _INTEGER.fullmatch(reference):
         reason = Reason.MATCH if int(shown) == int(reference) else Reason.MISMATCH
     else:

@@ -1,0 +1,267 @@
+"""Reading an answer: its value tree, or its normalised words where it is no mathematics.
+
+expressions.py reads values; here stands what goes around them: lists, units, words, options, times of day.
+"""
+
+import re
+from functools import lru_cache
+
+from verifiers.characters import plain
+from verifiers.expressions import Expressions
+from verifiers.latex import Unreadable, tokens
+from verifiers.tree import Node, num, sym
+from verifiers.units import SYMBOL_UNITS, singular, unit_of
+
+_COMMA_NUMBER = re.compile(r"\d,\d{3}(?!\d)")
+_NESTED_GROUPS = re.compile(r",\s|\\frac|\\sqrt|\\text")  # signs that a bracket may hold grouped numbers, not only a list
+_OPTION = re.compile(r"^\(([A-J])\)\s+(\S.*)$|^([A-J])[.:)]\s+(\S.*)$|^\\text(?:bf|it|rm)?\s*\{\s*\(([A-J])\)\s*([^{}]*)\}\s*\\?\s*(.*)$", re.S)
+_CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*(?:\\text\s*\{)?\s*([AaPp])\.?\s?[Mm]\.?\s*\}?$")
+_WRAPPERS = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|mathrm|mathbf|mathit|textsf|operatorname)\b\s*|[$]|\\[,;:! ]|\\(?:left|right|displaystyle)\b|\\[()\[\]]")
+_ARTICLES = frozenset(["a", "an", "the"])
+_LEADING = frozenset("the year answer is exactly only just value equals approximately total number".split())
+_EVERYTHING = frozenset(["all real number", "all real", "real number", "set of all real number", "set of real number", "any real number", "all number"])
+_NOTHING = frozenset(["no solution", "none", "empty set", "no such number", "no value"])
+_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_TENS = {word: 10 * place for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_NUMBER_WORDS = {**{word: value for value, word in enumerate(_ONES)}, **_TENS}
+
+
+@lru_cache(maxsize=4096)
+def readings(text: str) -> tuple[Node, ...]:
+    """What a text may mean, the likeliest first; more than one only where commas may group digits or part a list.
+
+    A text that is no mathematics has one reading, its normalised words: nothing in it is taken for a value.
+    """
+    cleaned = _trimmed(plain(text))
+    special = _special(cleaned)
+    if special is not None:
+        return (special,)
+    found: list[Node] = []
+    grouped = _COMMA_NUMBER.search(cleaned)
+    for commas in ("outside", "never", "always") if grouped and _NESTED_GROUPS.search(cleaned) else ("outside", "never") if grouped else ("never",):
+        try:
+            node = _Answers(tokens(cleaned, commas)).whole()
+        except (Unreadable, ZeroDivisionError):
+            continue
+        if node not in found:
+            found.append(node)
+    return tuple(found) or (words(cleaned),)
+
+
+def words(text: str) -> Node:
+    """The text as normalised words; the words for all real numbers and for nothing are read as those sets."""
+    bare = re.sub(r"[{}~\\]", " ", _WRAPPERS.sub(" ", text))
+    if re.search(r"[\d=+^_<>*/]", bare):
+        return Node("text", (" ".join(bare.split()),))
+    found = [word if len(word) == 1 else singular(word.lower()) for word in re.findall(r"[^\s.,;:!?\"'()]+|[.,;:!?\"'()](?=\S)", bare)]
+    found = [word for word in found if word not in _ARTICLES and not re.fullmatch(r"[.,;:!?\"'()]", word)]
+    joined = " ".join(found)
+    if joined in _EVERYTHING:
+        return Node("region", ("R",))
+    if joined in _NOTHING:
+        return Node("empty", ())
+    value = _spelled_number(found)
+    return num(value) if value is not None else Node("text", (joined,))
+
+
+def _spelled_number(found: list[str]) -> int | None:
+    if len(found) == 1 and "-" in found[0]:
+        found = found[0].split("-")
+    values = [_NUMBER_WORDS.get(word if word in _NUMBER_WORDS else word + "s") for word in found]
+    if len(values) == 1 and values[0] is not None:
+        return values[0]
+    if len(values) == 2 and None not in values and values[0] in _TENS.values() and 0 < values[1] < 10:
+        return values[0] + values[1]
+    return None
+
+
+def _trimmed(text: str) -> str:
+    """The text without what surrounds a formula: dollars, \\[ \\], stops at its end."""
+    text = text.strip()
+    for _ in range(4):
+        before = text
+        text = text.rstrip(" \t\n,;") if not text.endswith("\\,") and not text.endswith("\\;") else text[:-2].rstrip()
+        if text.endswith(".") and not text.endswith(".."):
+            text = text[:-1]
+        if text.endswith("\\") and not text.endswith("\\\\"):
+            text = text[:-1]
+        for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
+            if len(text) >= len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing) and not text.endswith("\\$"):
+                inner = text[len(opening) : -len(closing)]
+                if opening not in inner:
+                    text = inner.strip()
+        if text == before:
+            break
+    return re.sub(r"\\\(|\\\)|(?<!\\)\\\[|(?<!\\)\\\](?!\d)", " ", text) if "\\(" in text or "\\[" in text else text
+
+
+def _special(text: str) -> Node | None:
+    """Answers with a grammar of their own: an option with its content, a time of day, a number in letters and digits."""
+    clock = _CLOCK.match(text)
+    if clock and 1 <= int(clock[1]) <= 12 and int(clock[2] or 0) < 60:
+        hour = int(clock[1]) % 12 + (12 if clock[3] in "Pp" else 0)
+        return Node("clock", (hour * 60 + int(clock[2] or 0),))
+    option = _OPTION.match(text)
+    if option:
+        letter = option[1] or option[3] or option[5]
+        content = (option[2] or option[4] or f"{option[6]} {option[7]}").strip()
+        return Node("choice", (letter, readings(content)[0])) if content else sym(letter)
+    digits = re.match(r"^\(?([0-9A-Fa-f]*[A-Fa-f][0-9A-Fa-f]*)\)?_\{?(\d\d)\}?$", text)
+    if digits:
+        return Node("based", (digits[1].upper(), int(digits[2])))
+    return None
+
+
+class _Answers(Expressions):
+    """The grammar of whole answers."""
+
+    def whole(self) -> Node:
+        if self.kind == "end":
+            raise Unreadable("nothing")
+        groups: list[list[Node]] = [[]]
+        while True:
+            groups[-1].append(self._item())
+            if self.take(";", "newline"):
+                groups.append([])
+            elif not self._comma():
+                break
+            if self.kind == "end":
+                break
+        if self.kind != "end":
+            raise Unreadable(f"{self.value!r} behind a value")
+        groups = [group for group in groups if group]
+        if len(groups) > 1 and any(len(group) > 1 for group in groups):
+            return Node("list", tuple(_list(group) for group in groups))
+        return _list([item for group in groups for item in group])
+
+    def _comma(self) -> bool:
+        """Moves past what parts the items of a list: a comma, "and", "or"."""
+        found = False
+        while self.take(",", "&") or self._word_is("and", "or") or (self.kind == "command" and self.take("and", "or")):
+            found = True
+            if self.tokens[self.at - 1].kind == "word":
+                continue
+        return found
+
+    def _word_is(self, *options: str) -> bool:
+        if self.kind == "word" and self.value in options:
+            self.at += 1
+            return True
+        return False
+
+    def _item(self) -> Node:
+        start = self.at
+        while self.kind == "word" and self.value.lower() in _LEADING and len(self.value) > 1:
+            self.at += 1
+        if self.at > start and self.kind != "number":
+            self.at = start
+        token = self.tokens[self.at]
+        if token.kind == "word" and (token.in_text and len(token.value) > 1 or not self.is_math_word(token)):
+            return self._text_item()
+        value = self.relation()
+        unit = self._unit(value)
+        if self.kind == "number" and unit.kind == "quantity" and self.tokens[self.at].spaced:
+            unit = self._compound(unit)
+        return _rounded(unit)
+
+    def _compound(self, first: Node) -> Node:
+        """5 feet 6 inches: quantities of one dimension add up."""
+        second = self._unit(self.relation())
+        if second.kind != "quantity" or second.args[1][0] != first.args[1][0]:
+            raise Unreadable("quantities of two kinds side by side")
+        ratio = num(second.args[1][1] / first.args[1][1])
+        return Node("quantity", (Node("add", (first.args[0], Node("mul", (ratio, second.args[0])))), first.args[1]))
+
+    def _text_item(self) -> Node:
+        start = self.at
+        while self.kind == "word" or self.value in ("-", "'", "."):
+            if self._is_connector():
+                break
+            self.at += 1
+        if self.kind not in ("end",) and self.value not in (",", ";", "and", "or") and not self._is_connector():
+            raise Unreadable(f"{self.value!r} behind words")
+        return words(" ".join(token.value for token in self.tokens[start : self.at]))
+
+    def _is_connector(self) -> bool:
+        return self.kind == "word" and self.value in ("and", "or")
+
+    def _unit(self, value: Node) -> Node:
+        """The value with the unit that stands behind it."""
+        parts: list[str] = []
+        start = self.at
+        while True:
+            token = self.tokens[self.at]
+            if token.kind == "word" and not self._is_connector():
+                parts.append(token.value)
+            elif token.value == "/" and self.tokens[self.at + 1].kind == "word":
+                parts.append("/")
+            elif token.value == "^" and parts and parts[-1] != "/":
+                self.at += 1
+                exponent = self.exponent()
+                if exponent.kind != "num" or exponent.args[0].denominator != 1:
+                    raise Unreadable("a unit with an odd power")
+                parts += ["^", str(exponent.args[0])]
+                continue
+            elif token.value in ("cdot", "times") and parts and self.tokens[self.at + 1].kind == "word":
+                parts.append("*")
+            elif token.value == "%" and not parts:
+                parts.append("percent")
+            elif token.value == "." and parts:
+                pass
+            else:
+                break
+            self.at += 1
+        if self.at == start:
+            return value
+        return _with_unit(value, parts)
+
+
+def _list(items: list[Node]) -> Node:
+    return items[0] if len(items) == 1 else Node("list", tuple(items))
+
+
+def _with_unit(value: Node, parts: list[str]) -> Node:
+    if value.kind == "relation":
+        if value.args[0][-1] == "in":
+            raise Unreadable("words behind a set")
+        if value.args[0][-1] != "=":
+            return Node("relation", (*value.args[:-1], _with_unit(value.args[-1], parts)))
+        return Node("relation", (*value.args[:-1], _with_unit(value.args[-1], parts)))
+    if value.kind in ("bracket", "set", "list", "region", "union", "matrix", "text", "builder"):
+        raise Unreadable("words behind something that is no amount")
+    if parts[0].lower() in ("percent", "percentage", "pct", "percents") or parts[:2] == ["per", "cent"]:
+        return Node("percent", (value,))
+    if parts[0] == "base" or len(parts) > 8:
+        raise Unreadable("words that are no unit")
+    if value.kind in ("quantity", "degree"):
+        if value.kind == "degree" and parts[0] in ("C", "F", "Celsius", "Fahrenheit", "celsius", "fahrenheit"):
+            return Node("quantity", (value.args[0], unit_of(["celsius" if parts[0][0] in "Cc" else "fahrenheit"])))
+        inner, unit = (value.args[0], value.args[1]) if value.kind == "quantity" else (value.args[0], unit_of(["deg"]))
+        added = unit_of(parts)
+        if added is None or added == unit:
+            return value
+        if parts[0] in ("/", "per"):
+            dimensions = tuple(sorted((*unit[0], *added[0]), key=str))
+            return Node("quantity", (inner, (dimensions, unit[1] * added[1])))
+        raise Unreadable("two units")
+    if len(parts) == 2 and parts[0].startswith("degree") and parts[1][0] in "CFcf":
+        return Node("quantity", (value, unit_of(["celsius" if parts[1][0] in "Cc" else "fahrenheit"])))
+    unit = unit_of(parts)
+    return value if unit is None else Node("quantity", (value, unit))
+
+
+def _rounded(value: Node) -> Node:
+    """E ~ d, also x = E ~ d: the exact value with the decimal that it states."""
+    if value.kind == "relation" and value.args[0][-1] == "~":
+        operators, sides = value.args[0], value.args[1:]
+        exact = sides[0] if len(sides) == 2 else Node("relation", (operators[:-1], *sides[:-1]))
+        return Node("approx", (exact, sides[-1]))
+    return value
+
+
+def symbol_as_unit(value: Node) -> Node | None:
+    """5m, where the other side says metres: a number times a letter that abbreviates a unit, as a quantity."""
+    if value.kind == "mul" and len(value.args) == 2 and value.args[1].kind == "sym" and value.args[1].args[0] in SYMBOL_UNITS:
+        return Node("quantity", (value.args[0], SYMBOL_UNITS[value.args[1].args[0]]))
+    return None
+

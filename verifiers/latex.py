@@ -1,0 +1,158 @@
+"""Tokens of an answer: LaTeX in its wild forms, plain ASCII, and words, as one list of small tokens."""
+
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+MAX_LENGTH = 30_000  # characters of one answer
+MAX_TOKENS = 6_000
+_MAX_SHIFT = 20_000  # largest power of ten in a number such as 1e20000
+
+
+class Unreadable(ValueError):
+    """The text is no mathematics that this reader knows; it is then compared as text."""
+
+
+class Token(NamedTuple):
+    kind: str  # "number", "word", "command", "sign", "end"
+    value: str  # the word, the command's name, the sign; a number as written
+    number: Fraction | None = None  # value of a number
+    in_text: bool = False  # stands inside of \text{...}
+    spaced: bool = False  # space before it
+
+
+_SEPARATOR = r"(?:,\\!\s*|\{,\}\s?|\\,|\\;|\\!|\\ |\\:|[ ~](?=\d{3}(?!\d)))"
+_GROUPED = rf"\d{{1,3}}(?:{_SEPARATOR}\d{{3}})+(?!\d)"
+_COMMA_GROUPED = rf"\d{{1,3}}(?:(?:,|{_SEPARATOR})\d{{3}})+(?!\d)"
+_REPEATING = r"(?:\\overline\s*\{\s*\d+\s*\}|\\dot\s*\{?\d\}?(?:\d*\\dot\s*\{?\d\}?)?|\\bar\s*\{\s*\d+\s*\})"
+_TAIL = rf"(?:\.\d*{_REPEATING}|\.\d+(?:\(\d+\)(?![\d(]))?|\.(?![\d.]))?(?:[eE][+-]?\d{{1,9}}(?![\d.]))?"
+
+
+def _pattern(grouped: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"""(?P<space>[\s~]+|\\[,;:!>\ ]|\\(?:q?quad|thinspace|enspace|hspace\*?\{{[^{{}}]*\}}|hfill|noindent)(?![A-Za-z]))
+        |(?P<number>(?:{grouped}|\d+){_TAIL}|\.\d*{_REPEATING}|\.\d+(?:[eE][+-]?\d{{1,9}})?)
+        |\\(?P<command>[A-Za-z]+\*?)
+        |(?P<escaped>\\[{{}}$%&\#_|\\])
+        |(?P<word>[A-Za-z]+)
+        |(?P<sign><=|>=|!=|==|=>|\*\*|\.\.\.+|[-+*/^_=<>!(){{}}\[\]|,;:&%'.$?])
+        |(?P<letters>[^\W\d_]+)
+        |(?P<other>.)""",
+        re.X | re.S,
+    )
+
+
+_TOKEN = {True: _pattern(_COMMA_GROUPED), False: _pattern(_GROUPED)}
+_DROPPED = frozenset(
+    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle scriptstyle limits nolimits "
+    "mathstrut strut phantom vphantom middle normalsize small large Large it rm bf em cal sf tt ensuremath allowbreak nobreak "
+    "mathopen mathclose mathrel mathord mathbin protect qquad".split()
+)
+_TRANSPARENT = frozenset(
+    "mathrm mathbf boldsymbol mathit mathsf mathtt bm pmb mathnormal symbf symrm mathcal mathscr emph underline operatorname operatorname* "
+    "boxed fbox mathop vec hat tilde widehat overrightarrow color".split()
+)
+_TEXT = frozenset("text mbox textbf textit textrm textsf texttt textsc hbox textnormal textup".split())
+_SPELLED = {
+    "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "dfrac": "frac", "tfrac": "frac", "cfrac": "frac",
+    "dbinom": "binom", "tbinom": "binom", "dots": "ldots", "cdots": "ldots", "dotsc": "ldots", "dotsb": "ldots", "lbrace": "{",
+    "rbrace": "}", "lt": "<", "gt": ">", "colon": ":", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "lparen": "(", "rparen": ")",
+    "lbrack": "[", "rbrack": "]", "backslash": "setminus", "smallsetminus": "setminus", "varnothing": "emptyset", "ast": "*",
+    "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "degrees": "degree", "arctg": "arctan", "tg": "tan", "ctg": "cot",
+    "land": "and", "wedge": "and", "lor": "or", "vee": "or", "rightarrow": "to", "sim": "approx", "simeq": "approx", "iff": "and",
+    "percent": "%", "slash": "/", "bigcup": "cup", "bigcap": "cap", "implies": "to", "Rightarrow": "to", "lnot": "neg",
+    "dollar": "usd", "textdollar": "usd", "euro": "eur", "pounds": "gbp", "yen": "jpy", "textdegree": "degree", "prime": "'",
+}  # fmt: skip
+_SIGNS = frozenset("{}|<>()[]:*/%'")
+
+
+def tokens(text: str, commas: str) -> list[Token]:
+    """The tokens of a text, closed by an "end".
+
+    `commas` tells where 1,234 is one number: "outside" of brackets (inside, commas part a list), "never" or "always".
+    Raises Unreadable for a text that is too long or holds signs that mean nothing here.
+    """
+    if len(text) > MAX_LENGTH:
+        raise Unreadable(f"an answer of {len(text)} characters")
+    found: list[Token] = []
+    position, spaced, depth, text_ends = 0, False, 0, []
+    while position < len(text):
+        match = _TOKEN[commas == "always" or commas == "outside" and depth == 0].match(text, position)
+        position = match.end()
+        kind = match.lastgroup
+        value = match[kind]
+        if kind == "space":
+            spaced = True
+            continue
+        in_text = bool(text_ends)
+        if kind == "number":
+            found.append(Token("number", value, number_value(value), in_text, spaced))
+        elif kind in ("word", "letters"):
+            found.append(Token("word", value, None, in_text, spaced))
+        elif kind == "command":
+            if value in _DROPPED:
+                if value in ("left", "right") and text[position : position + 1] == ".":
+                    position += 1
+                continue
+            if value in _TEXT:
+                brace = re.compile(r"\s*\{").match(text, position)
+                if brace:
+                    position = brace.end()
+                    text_ends.append(depth)
+                    depth += 1
+                    spaced = True
+                continue
+            if value not in _TRANSPARENT:
+                value = _SPELLED.get(value, value)
+                found.append(Token("sign" if value in _SIGNS else "command", value, None, in_text, spaced))
+        elif kind == "escaped":
+            found.append(_escaped(value, spaced))
+            depth += (value == r"\{") - (value == r"\}")
+        elif kind == "sign":
+            if value == "$":
+                continue
+            depth += (value in "([{") - (value in ")]}") if len(value) == 1 else 0
+            if text_ends and value == "}" and depth == text_ends[-1]:
+                text_ends.pop()
+                spaced = True
+                continue
+            found.append(Token("sign", {"**": "^", "...": "ldots", "==": "="}.get(value, value), None, in_text, spaced))
+        else:
+            raise Unreadable(f"the sign {value!r}")
+        spaced = False
+        if len(found) > MAX_TOKENS:
+            raise Unreadable(f"an answer of more than {MAX_TOKENS} tokens")
+    found.append(Token("end", ""))
+    return found
+
+
+def _escaped(value: str, spaced: bool) -> Token:
+    sign = value[1]
+    if sign == "{" or sign == "}":
+        return Token("command", "lset" if sign == "{" else "rset", None, False, spaced)
+    if sign == "$":
+        return Token("command", "usd", None, False, spaced)
+    if sign == "\\":
+        return Token("command", "newline", None, False, spaced)
+    return Token("sign", sign, None, False, spaced)
+
+
+def number_value(written: str) -> Fraction:
+    """The exact value of a number as written: groups, a decimal point, a repeating part, a power of ten."""
+    repeating = re.search(rf"{_REPEATING}|\(\d+\)", written)
+    digits = re.sub(r"\\overline|\\dot|\\bar|[{}()\s]", "", repeating[0]) if repeating else ""
+    if repeating and "dot" in repeating[0]:
+        digits = re.sub(r"\D", "", repeating[0])
+    head = re.sub(r"\\.|[^\d.eE+-]", "", written[: repeating.start()] if repeating else written)
+    mantissa, _, exponent = head.lower().partition("e")
+    whole, _, decimals = mantissa.partition(".")
+    if len(whole) + len(decimals) + len(digits) > 4000 and (whole + decimals).strip("0") and len((whole + decimals).lstrip("0")) > 4000:
+        raise Unreadable("a number of more than 4000 digits")
+    value = Fraction(int((whole + decimals).lstrip("0") or "0"), 10 ** len(decimals))
+    if digits:
+        value += Fraction(int(digits), 10 ** len(decimals) * (10 ** len(digits) - 1))
+    if exponent:
+        if abs(int(exponent)) > _MAX_SHIFT:
+            raise Unreadable(f"the power of ten {exponent}")
+        value *= Fraction(10) ** int(exponent)
+    return value

@@ -1,0 +1,60 @@
+"""Sums, products and small powers of matrices whose cells are expressions."""
+
+from verifiers.tree import Node, neg, rational
+
+_MAX_CELLS = 400
+
+
+class NotAMatrix(Exception):
+    """The expression is no matrix, or one beyond the limits."""
+
+
+def matrix_of(node: Node) -> tuple[tuple[Node, ...], ...]:
+    """The cells of a matrix expression; NotAMatrix for anything else."""
+    if node.kind == "matrix":
+        if len(node.args) * len(node.args[0]) > _MAX_CELLS:
+            raise NotAMatrix("too many cells")
+        return node.args
+    if node.kind == "add":
+        total = matrix_of(node.args[0])
+        for term in node.args[1:]:
+            other = matrix_of(term)
+            if (len(other), len(other[0])) != (len(total), len(total[0])):
+                raise NotAMatrix("a sum of matrices of two shapes")
+            total = tuple(tuple(Node("add", pair) for pair in zip(*rows)) for rows in zip(total, other))
+        return total
+    if node.kind == "mul":
+        return _product([_matrix_or_scalar(factor) for factor in node.args])
+    if node.kind == "pow":
+        base, exponent = matrix_of(node.args[0]), rational(node.args[1])
+        if node.args[1] == Node("sym", ("T",)):
+            return tuple(zip(*base))
+        if exponent is None or exponent.denominator != 1 or not 1 <= exponent <= 4 or len(base) != len(base[0]) or len(base) > 4:
+            raise NotAMatrix("a power of a matrix")
+        return _product([base] * int(exponent))
+    raise NotAMatrix(node.kind)
+
+
+def _matrix_or_scalar(node: Node):
+    try:
+        return matrix_of(node)
+    except NotAMatrix:
+        return node
+
+
+def _product(factors: list) -> tuple[tuple[Node, ...], ...]:
+    total = factors[0]
+    for factor in factors[1:]:
+        if isinstance(total, Node) and isinstance(factor, Node):
+            total = Node("mul", (total, factor))
+        elif isinstance(total, Node) or isinstance(factor, Node):
+            scalar, cells = (total, factor) if isinstance(total, Node) else (factor, total)
+            total = tuple(tuple(neg(cell) if rational(scalar) == -1 else Node("mul", (scalar, cell)) for cell in row) for row in cells)
+        else:
+            if len(total[0]) != len(factor):
+                raise NotAMatrix("a product of matrices whose shapes do not fit")
+            columns = list(zip(*factor))
+            total = tuple(tuple(Node("add", tuple(Node("mul", pair) for pair in zip(row, column))) for column in columns) for row in total)
+    if isinstance(total, Node):
+        raise NotAMatrix("a product of scalars")
+    return total

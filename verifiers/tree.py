@@ -1,0 +1,106 @@
+"""The value tree: what a text means, before anything is compared.
+
+Expressions
+    num(Fraction)  sym(name)  const("pi" | "e" | "i" | "inf")  add(*terms)  mul(*factors)  pow(base, exponent)
+    pm(value, sign)            both signs at once; sign is +1 for \\pm, -1 for \\mp
+    call(name, *arguments)     a known function; log carries its base: call("log", base, x)
+    apply(name, *arguments)    an unknown function, such as f(2)
+    sub(name, index)           a symbol with an index, such as F_{n-1}
+    sum / prod (variable, low, high, body)   opaque(text): kept as it stands, equal only to itself
+Answers
+    list(*items)  set(*items)  bracket(open, close, *items)  builder(variable, *conditions)  matrix(rows)
+    relation(operators, *sides)  union(*sets)  meet(*sets)  minus(set, set)  region("R" | "Z" | ...)  empty()
+    ratio(*parts)  quantity(value, unit)  percent(value)  based(digits, base)  text(words)  choice(letter, content)
+    approx(exact, decimal)  dots()
+"""
+
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+
+class Node(NamedTuple):
+    kind: str
+    args: tuple[Any, ...]
+
+
+def num(value: int | Fraction) -> Node:
+    return Node("num", (Fraction(value),))
+
+
+def sym(name: str) -> Node:
+    return Node("sym", (name,))
+
+
+def call(name: str, *arguments: Node) -> Node:
+    return Node("call", (name, *arguments))
+
+
+def neg(value: Node) -> Node:
+    if value.kind == "num":
+        return num(-value.args[0])
+    return times(MINUS_ONE, value)
+
+
+def times(left: Node, right: Node) -> Node:
+    """A product; a unit written at the last factor is that of the whole: 2 * 30 degrees, 270/7 degrees."""
+    if right.kind in _MEASURED and left.kind not in _MEASURED:
+        return Node(right.kind, (times(left, right.args[0]), *right.args[1:]))
+    return Node("mul", (left, right))
+
+
+def plus(terms: tuple[Node, ...]) -> Node:
+    """A sum; terms that all carry the same unit add up under it."""
+    first = terms[0]
+    if first.kind in _MEASURED and all(term.kind == first.kind and term.args[1:] == first.args[1:] for term in terms):
+        return Node(first.kind, (Node("add", tuple(term.args[0] for term in terms)), *first.args[1:]))
+    return Node("add", terms)
+
+
+def div(top: Node, bottom: Node) -> Node:
+    if bottom.kind in _MEASURED and top.kind not in _MEASURED:
+        return Node(bottom.kind, (div(top, bottom.args[0]), *bottom.args[1:]))
+    return Node("mul", (top, Node("pow", (bottom, MINUS_ONE))))
+
+
+def root(value: Node, degree: Node) -> Node:
+    return Node("pow", (value, Node("pow", (degree, MINUS_ONE))))
+
+
+_MEASURED = frozenset(["degree", "percent", "quantity"])
+MINUS_ONE = num(-1)
+ONE = num(1)
+ZERO = num(0)
+PI = Node("const", ("pi",))
+E = Node("const", ("e",))
+I = Node("const", ("i",))
+INFINITY = Node("const", ("inf",))
+
+
+def contains(node: Any, kinds: frozenset[str]) -> bool:
+    """Whether a node of one of the kinds stands anywhere in the tree; iterative, for trees of any depth."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, Node):
+            if current.kind in kinds:
+                return True
+            stack.extend(current.args)
+        elif isinstance(current, tuple):
+            stack.extend(current)
+    return False
+
+
+def rational(node: Node) -> Fraction | None:
+    """The value of a number, a signed number or a plain quotient of numbers; None for anything else."""
+    if node.kind == "num":
+        return node.args[0]
+    if node.kind == "mul" and len(node.args) == 2:
+        left, right = rational(node.args[0]), rational(node.args[1])
+        return None if left is None or right is None else left * right
+    if node.kind == "pow" and node.args[1] == MINUS_ONE:
+        base = rational(node.args[0])
+        return 1 / base if base else None
+    if node.kind == "add" and len(node.args) == 2:
+        left, right = rational(node.args[0]), rational(node.args[1])
+        return None if left is None or right is None else left + right
+    return None
