@@ -17,7 +17,7 @@ def pass_at_k(num_samples: ArrayLike, num_correct: ArrayLike, k: int) -> Floats:
     1 - C(n - c, k) / C(n, k) (Chen et al. 2021, section 2.1): unbiased when n was fixed before sampling; for samples
     that stop on what they saw, see selfplay.stopping.
     """
-    n, c = _counts(num_samples, num_correct)
+    n, c = checked_counts(num_samples, num_correct)
     if k < 1:
         raise ValueError(f"k is {k}; pass@k needs k of at least 1")
     # C(n - c, k) / C(n, k) is symmetric in c and k; the product over the smaller one has fewer factors, and its
@@ -33,7 +33,7 @@ def pass_at_k(num_samples: ArrayLike, num_correct: ArrayLike, k: int) -> Floats:
 
 def pass_at_every_k(num_samples: ArrayLike, num_correct: ArrayLike, max_k: int | None = None) -> Floats:
     """pass@1 to pass@max_k of each task, shape [tasks, max_k]; nan where n < k. max_k defaults to the largest n."""
-    n, c = _counts(num_samples, num_correct)
+    n, c = checked_counts(num_samples, num_correct)
     draws = np.arange(n.max(initial=0) if max_k is None else max_k)
     factors = np.maximum((n - c)[:, None] - draws, 0) / np.maximum(n[:, None] - draws, 1)
     none_correct = np.cumprod(factors, axis=1, out=factors)
@@ -60,7 +60,8 @@ def macro_average(per_task: ArrayLike) -> Mean:
     return Mean(float(defined.mean()) if defined.size else float("nan"), int(defined.size))
 
 
-def _counts(num_samples: ArrayLike, num_correct: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def checked_counts(num_samples: ArrayLike, num_correct: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The counts as arrays; ValueError names the first task whose counts cannot be."""
     n, c = np.atleast_1d(np.asarray(num_samples, dtype=np.int64)), np.atleast_1d(np.asarray(num_correct, dtype=np.int64))
     if n.shape != c.shape or n.ndim != 1:
         raise ValueError(f"num_samples and num_correct need one entry a task each, not shapes {n.shape} and {c.shape}")
