@@ -87,16 +87,23 @@ def read_journal(folder: Path, damaged: list[int] | None = None) -> Iterator[tup
 
 def read_rows(folder: Path, damaged: list[int] | None = None) -> Iterator[dict[str, Any]]:
     """As read_journal, but each row as the JSON object that it is."""
+    for _, line in read_lines(folder, damaged):
+        yield json.loads(line)
+
+
+def read_lines(folder: Path, damaged: list[int] | None = None) -> Iterator[tuple[int, bytes]]:
+    """As read_rows, but each row as its offset in the file (bytes) and its line, which holds its checksum."""
     path = folder / "samples.jsonl"
     if not path.exists():
         return
+    offset = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            body = line[_PREFIX:-1]
-            if line.endswith(b"\n") and line[10:18] == b"%08x" % zlib.crc32(body):
-                yield json.loads(line)
+            if line.endswith(b"\n") and line[10:18] == b"%08x" % zlib.crc32(line[_PREFIX:-1]):
+                yield offset, line
             elif damaged is not None:
                 damaged.append(number)
+            offset += len(line)
 
 
 class _disk_errors:

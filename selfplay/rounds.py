@@ -12,14 +12,16 @@ from selfplay import training
 from selfplay.allocation import AllocationRule
 from selfplay.engines import Engines
 from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, finished_rounds, model_digest, read_json, round_folder, write_json
-from selfplay.journal import read_journal
 from selfplay.measuring import evaluation_metrics, sampling_metrics
 from selfplay.models import create_model
+from selfplay.ordering import OrderedTraces
 from selfplay.pipeline import Meter
 from selfplay.progress import Progress
+from selfplay.provenance import provenance_of, read_provenance
 from selfplay.recipe import Fitting, Pretraining, Recipe, Tasks, first_difference, to_toml
 from selfplay.records import Trace
 from selfplay.selection import ACCEPTED, select
+from selfplay.shard_schema import SCHEMA_VERSION
 from selfplay.shards import Shard, read_shards, write_shards
 from selfplay.training import Lesson
 from tasks import Task, UserError, load
@@ -40,6 +42,8 @@ class Round:
     recipe_digest: str
     shards: list[Shard]
     metrics: str  # file name of the figures
+    schema_version: int  # of the shards
+    parents: list[str]  # SHA-256 of the shards that the sampled model was trained on; empty for the first model
 
 
 def run(recipe: Recipe, progress: Progress) -> list[Path]:
@@ -113,6 +117,7 @@ def play_round(
 ) -> None:
     """Sample, check, select, train, evaluate; the manifest is written last."""
     name = f"{'' if recipe.selection.verified else CONTROL + ' '}round {index}"
+    provenance = provenance_of(recipe, model, folder)
     meter = sample(recipe, name, index, model, folder, engines)
     shards, selection = make_shards(recipe, index, folder)
     next_model, fitted = train(recipe, name, index, model, base, folder, progress)
@@ -126,7 +131,9 @@ def play_round(
         "evaluation": evaluation,
     }
     write_json(folder / METRICS, metrics)
-    write_json(folder / MANIFEST, asdict(Round(index, model, model_digest(model), next_model, recipe.digest, shards, METRICS)))
+    parents = _parents(folder.parent, index)
+    manifest = Round(index, model, provenance.model_digest, next_model, recipe.digest, shards, METRICS, SCHEMA_VERSION, parents)
+    write_json(folder / MANIFEST, asdict(manifest))
     progress.say(f"{name}: {_summary(metrics)}")
 
 
@@ -153,8 +160,9 @@ def make_shards(recipe: Recipe, index: int, folder: Path) -> tuple[list[Shard], 
             counts[selection] = counts.get(selection, 0) + 1
             yield trace, selection
 
-    traces = _traces(round_tasks(recipe, index), folder / "journal", index)
-    return write_shards(counted(select(traces, recipe.selection)), folder / "shards"), counts
+    traces = OrderedTraces(lambda: round_tasks(recipe, index), folder / "journal", index)
+    shards = write_shards(counted(select(traces, recipe.selection)), folder / "shards", read_provenance(folder))
+    return shards, counts
 
 
 def train(
@@ -173,10 +181,7 @@ def train(
     if settings.command:
         fitted = {"seconds": training.fit_by_command(settings.command, start, folder / "shards", out)}
     else:
-        lessons = (
-            Lesson(trace.task.prompt, trace.sample.text, trace.sample.token_ids, trace.sample.finish_reason == "stop")
-            for trace, _ in read_shards(folder / "shards", ACCEPTED)
-        )
+        lessons = (_lesson(trace, recipe) for trace, _ in read_shards(folder / "shards", ACCEPTED))
         kept = [lesson for number, lesson in enumerate(lessons) if not settings.num_rows or number < settings.num_rows]
         fitted = asdict(_fit(recipe, f"{name}: training", start, kept, settings, out, progress))
     write_json(record, fitted)
@@ -213,6 +218,12 @@ def _load(section: Tasks, seed: int) -> Iterator[Task]:
     return load(section.source, **options)
 
 
+def _lesson(trace: Trace, recipe: Recipe) -> Lesson:
+    """A trace as it was sampled, token by token; where stop texts were cut off its end, by its text."""
+    tokens = () if recipe.sampling.stop else trace.sample.token_ids
+    return Lesson(trace.task.prompt, trace.sample.text, tokens, trace.sample.finish_reason == "stop")
+
+
 def _corpus(settings: Pretraining, seed: int) -> Iterator[Lesson]:
     rows = organic_corpus(settings.steps * settings.batch_size, seed, settings.corruption)
     return (Lesson(({"role": "user", "content": prompt},), text) for prompt, text in rows)
@@ -229,13 +240,11 @@ def _fit(
         )
 
 
-def _traces(tasks: Iterator[Task], journal: Path, index: int) -> Iterator[Trace]:
-    rows: dict[str, list] = {}
-    for sample, verdict in read_journal(journal):
-        rows.setdefault(sample.task_id, []).append((sample, verdict))
-    for task in tasks:
-        for sample, verdict in sorted(rows.pop(task.id, ()), key=lambda row: row[0].index):
-            yield Trace(task, sample, verdict, index)
+def _parents(run: Path, index: int) -> list[str]:
+    if not index:
+        return []
+    shards = read_json(round_folder(run, index - 1) / MANIFEST)["shards"]
+    return [shard["sha256"] for shard in shards if shard["kind"] == ACCEPTED]
 
 
 def _timing(meter: Meter) -> dict[str, float]:

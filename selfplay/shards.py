@@ -1,51 +1,30 @@
-"""Shards: Parquet files of traces, with all that is needed to make a row again or to doubt it."""
+"""Shards: Parquet files of traces, with all that is needed to make a row again or to doubt it.
+
+    accepted-00000.parquet   what selection kept        rejected-00000.parquet   the rest, each row with its reason
+
+The same traces in the same order give the same bytes. Folders are paths or fsspec URLs (s3://bucket/folder).
+"""
 
 import hashlib
-import json
+import heapq
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import fsspec
 import pyarrow.parquet as pq
 
-from selfplay.records import Sample, Trace
+from selfplay.provenance import Provenance
+from selfplay.records import Trace
 from selfplay.selection import ACCEPTED
-from tasks import Task
-from verifiers import Verdict
+from selfplay.shard_schema import DICTIONARY_COLUMNS, SCHEMA, SCHEMA_VERSION, VERSION_KEY, row_of, table_of, task_columns, trace_of
+from tasks import UserError
 
-SCHEMA_VERSION = 1
-ROWS_PER_SHARD = 50_000
-
-SCHEMA = pa.schema(
-    [
-        ("round", pa.int32()),
-        ("task_id", pa.string()),
-        ("source", pa.string()),
-        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
-        ("reference", pa.string()),  # JSON, as in `selfplay verify`
-        ("metadata", pa.string()),  # JSON, of the task
-        ("sample_index", pa.int32()),
-        ("completion", pa.string()),
-        ("finish_reason", pa.string()),
-        ("prompt_tokens", pa.int32()),
-        ("cached_tokens", pa.int32()),
-        ("completion_tokens", pa.int32()),
-        ("token_ids", pa.list_(pa.int32())),
-        ("cumulative_logprob", pa.float64()),  # nats
-        ("seed", pa.int64()),
-        ("model", pa.string()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-        ("answer", pa.string()),
-        ("verify_seconds", pa.float64()),
-        ("verifier", pa.string()),
-        ("selection", pa.string()),  # accepted, or why not
-    ],
-    metadata={"selfplay_schema_version": str(SCHEMA_VERSION)},
-)
+SHARD_BYTES = 256 << 20  # of a file; the last row group may pass it
+GROUP_BYTES = 8 << 20  # of a row group before compression; what a writer holds in memory
+GROUP_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,101 +38,134 @@ class Shard:
     sha256: str
 
 
-def write_shards(selected: Iterable[tuple[Trace, str]], folder: Path) -> list[Shard]:
-    """Write accepted and rejected traces into files of their own; each has its name only when it is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.iterdir():
-        leftover.unlink()
-    shards: list[Shard] = []
-    rows: dict[str, list[dict[str, Any]]] = {"accepted": [], "rejected": []}
+def write_shards(
+    selected: Iterable[tuple[Trace, str]], folder: Path | str, provenance: Provenance, shard_bytes: int = SHARD_BYTES
+) -> list[Shard]:
+    """Write accepted and rejected traces into files of their own; each has its name only when it is whole.
+
+    Traces of one task must follow each other. Files of an earlier writing are removed.
+    """
+    files, root = fsspec.core.url_to_fs(str(folder))
+    files.makedirs(root, exist_ok=True)
+    for leftover in files.ls(root, detail=False):
+        if leftover.endswith((".parquet", ".tmp")):
+            files.rm(leftover)
+    writers = {kind: _Writer(files, root, kind, shard_bytes) for kind in ("accepted", "rejected")}
+    present, number = "", -1
     for trace, selection in selected:
-        kind = "accepted" if selection == ACCEPTED else "rejected"
-        rows[kind].append(_row(trace, selection))
-        if len(rows[kind]) >= ROWS_PER_SHARD:
-            shards.append(_write(rows[kind], folder, kind, shards))
-            rows[kind] = []
-    return shards + [_write(rest, folder, kind, shards) for kind, rest in rows.items() if rest]
+        if trace.task.id != present:
+            present, number = trace.task.id, number + 1
+            described = task_columns(trace.task, number)
+        writers["accepted" if selection == ACCEPTED else "rejected"].add(trace, selection, described, provenance)
+    return [shard for writer in writers.values() for shard in writer.close()]
 
 
-def read_shards(folder: Path, kind: str = "") -> Iterator[tuple[Trace, str]]:
+def read_shards(folder: Path | str, kind: str = "") -> Iterator[tuple[Trace, str]]:
     """The traces of a folder's shards with their selection, file by file; kind "" takes accepted and rejected."""
-    for path in sorted(folder.glob(f"{kind or '*'}-*.parquet")):
-        for batch in pq.ParquetFile(path).iter_batches(1024):
-            for row in batch.to_pylist():
-                yield _trace(row), row["selection"]
+    for row in read_rows(folder, kind):
+        yield trace_of(row), row["selection"]
 
 
-def _write(rows: list[dict[str, Any]], folder: Path, kind: str, before: list[Shard]) -> Shard:
-    number = sum(shard.kind == kind for shard in before)
-    path = folder / f"{kind}-{number:05d}.parquet"
-    temporary = folder / f".{path.name}.tmp"
-    with temporary.open("wb") as file:
-        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), file, compression="zstd", store_schema=False)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    content = path.read_bytes()
-    return Shard(path.name, kind, len(rows), len(content), hashlib.sha256(content).hexdigest())
+def read_in_order(folder: Path | str) -> Iterator[tuple[Trace, str]]:
+    """As read_shards, but accepted and rejected traces of a task together, in the order of the tasks and samples."""
+    streams = (read_rows(folder, kind) for kind in ("accepted", "rejected"))
+    for row in heapq.merge(*streams, key=lambda row: (row["task_number"], row["sample_index"])):
+        yield trace_of(row), row["selection"]
 
 
-def _row(trace: Trace, selection: str) -> dict[str, Any]:
-    task, sample, verdict = trace.task.to_dict(), trace.sample, trace.verdict
-    return {
-        "round": trace.round,
-        "task_id": sample.task_id,
-        "source": task["source"],
-        "prompt": task["prompt"],
-        "reference": json.dumps(task["reference"], ensure_ascii=False),
-        "metadata": json.dumps(task["metadata"], ensure_ascii=False),
-        "sample_index": sample.index,
-        "completion": sample.text,
-        "finish_reason": sample.finish_reason,
-        "prompt_tokens": sample.prompt_tokens,
-        "cached_tokens": sample.cached_tokens,
-        "completion_tokens": sample.completion_tokens,
-        "token_ids": list(sample.token_ids),
-        "cumulative_logprob": sample.cumulative_logprob,
-        "seed": sample.seed,
-        "model": sample.model,
-        "outcome": str(verdict.outcome),
-        "reason": str(verdict.reason),
-        "answer": verdict.answer,
-        "verify_seconds": verdict.seconds,
-        "verifier": verdict.verifier,
-        "selection": selection,
-    }
+def read_rows(folder: Path | str, kind: str = "", columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a folder's shards, of all columns or of those named; UserError where the schema is another."""
+    files, root = fsspec.core.url_to_fs(str(folder))
+    names = [name for name in sorted(files.ls(root, detail=False)) if name.endswith(".parquet")] if files.isdir(root) else []
+    for name in names:
+        if not os.path.basename(name).startswith(f"{kind}-" if kind else ("accepted-", "rejected-")):
+            continue
+        with files.open(name, "rb") as opened:
+            file = pq.ParquetFile(opened)
+            version = file.metadata.metadata.get(VERSION_KEY.encode(), b"none").decode()
+            if version != str(SCHEMA_VERSION):
+                raise UserError(
+                    f"{name} has shard schema {version}; this selfplay reads {SCHEMA_VERSION}. "
+                    "Read it with the selfplay that wrote it, or make its round again from the journal"
+                )
+            for batch in file.iter_batches(1024, columns=columns):
+                yield from batch.to_pylist()
 
 
-def _trace(row: dict[str, Any]) -> Trace:
-    task = Task.from_dict(
-        {
-            "id": row["task_id"],
-            "source": row["source"],
-            "prompt": row["prompt"],
-            "reference": json.loads(row["reference"]),
-            "metadata": json.loads(row["metadata"]),
-        }
-    )
-    sample = Sample(
-        task_id=row["task_id"],
-        index=row["sample_index"],
-        text=row["completion"],
-        finish_reason=row["finish_reason"],
-        prompt_tokens=row["prompt_tokens"],
-        cached_tokens=row["cached_tokens"],
-        completion_tokens=row["completion_tokens"],
-        token_ids=tuple(row["token_ids"]),
-        cumulative_logprob=row["cumulative_logprob"],
-        seed=row["seed"],
-        model=row["model"],
-    )
-    verdict = Verdict.from_dict(
-        {
-            "outcome": row["outcome"],
-            "reason": row["reason"],
-            "answer": row["answer"],
-            "seconds": row["verify_seconds"],
-            "verifier": row["verifier"],
-        }
-    )
-    return Trace(task, sample, verdict, row["round"])
+class _Writer:
+    """The files of one kind, one after the other; holds one row group in memory."""
+
+    def __init__(self, files: fsspec.AbstractFileSystem, root: str, kind: str, shard_bytes: int):
+        self._files, self._root, self._kind, self._shard_bytes = files, root, kind, shard_bytes
+        self._shards: list[Shard] = []
+        self._rows: list[tuple] = []
+        self._bytes = 0  # of the rows held, roughly
+        self._parquet: pq.ParquetWriter | None = None
+
+    def add(self, trace: Trace, selection: str, described: tuple, provenance: Provenance) -> None:
+        self._rows.append(row_of(trace, selection, described, provenance))
+        self._bytes += len(trace.sample.text) + 4 * len(trace.sample.token_ids) + 300
+        if self._bytes >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
+            self._write_group()
+
+    def close(self) -> list[Shard]:
+        if self._rows:
+            self._write_group()
+        if self._parquet:
+            self._finish()
+        return self._shards
+
+    def _write_group(self) -> None:
+        if not self._parquet:
+            self._name = f"{self._kind}-{len(self._shards):05d}.parquet"
+            self._temporary = f"{self._root}/.{self._name}.tmp"
+            self._out = _Hashed(self._files.open(self._temporary, "wb"))
+            self._num_rows = 0
+            self._parquet = pq.ParquetWriter(
+                self._out, SCHEMA, compression="zstd", use_dictionary=DICTIONARY_COLUMNS, store_schema=False
+            )
+        self._parquet.write_table(table_of(self._rows))
+        self._num_rows += len(self._rows)
+        self._rows, self._bytes = [], 0
+        if self._out.num_bytes >= self._shard_bytes:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._parquet.add_key_value_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
+        self._parquet.close()
+        self._parquet = None
+        self._out.finish()
+        self._files.mv(self._temporary, f"{self._root}/{self._name}")
+        self._shards.append(Shard(self._name, self._kind, self._num_rows, self._out.num_bytes, self._out.sha256.hexdigest()))
+
+
+class _Hashed:
+    """A file for writing that knows the digest of what it was given."""
+
+    closed = False
+    mode = "wb"
+
+    def __init__(self, file: Any):
+        self._file = file
+        self.sha256 = hashlib.sha256()
+        self.num_bytes = 0
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        self.num_bytes += len(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self.num_bytes
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        """pyarrow may close what it is done with; `finish` is what ends the file."""
+
+    def finish(self) -> None:
+        self._file.flush()
+        if hasattr(self._file, "fileno"):
+            os.fsync(self._file.fileno())
+        self._file.close()

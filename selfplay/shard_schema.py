@@ -1,0 +1,155 @@
+"""The rows of a shard: one explicit, versioned schema, and the way from a trace to a row and back."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from selfplay.provenance import Provenance
+from selfplay.records import Sample, Trace
+from tasks import Task
+from verifiers import Verdict
+
+SCHEMA_VERSION = 2
+VERSION_KEY = "selfplay_schema_version"  # of the files' metadata
+
+SCHEMA = pa.schema(
+    [
+        ("round", pa.int32()),
+        ("task_number", pa.int64()),  # among the round's tasks that have traces, in their order
+        ("task_id", pa.string()),
+        ("source", pa.string()),
+        ("license", pa.string()),  # of the source; empty where it tells none
+        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+        ("reference", pa.string()),  # JSON, as in `selfplay verify`
+        ("metadata", pa.string()),  # JSON, of the task
+        ("sample_index", pa.int32()),
+        ("completion", pa.string()),
+        ("finish_reason", pa.string()),
+        ("prompt_tokens", pa.int32()),
+        ("cached_tokens", pa.int32()),
+        ("completion_tokens", pa.int32()),
+        ("flops", pa.float64()),  # 2 a parameter and token computed; null where the model's size is not known
+        ("token_ids", pa.list_(pa.int32())),
+        ("cumulative_logprob", pa.float64()),  # nats
+        ("seed", pa.int64()),
+        ("sampling", pa.string()),  # JSON: temperature, top_p, top_k, max_tokens, stop
+        ("model", pa.string()),
+        ("model_digest", pa.string()),
+        ("engine", pa.string()),
+        ("engine_version", pa.string()),
+        ("recipe_digest", pa.string()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+        ("answer", pa.string()),
+        ("verify_seconds", pa.float64()),
+        ("verifier", pa.string()),  # name@version, with the sandbox tier of a program's verifier
+        ("selection", pa.string()),  # accepted, or why not
+    ]
+)
+_DISTINCT = {"completion", "token_ids", "seed", "cumulative_logprob", "verify_seconds", "prompt"}
+# Leaf columns whose values repeat from row to row: Parquet stores each value once.
+DICTIONARY_COLUMNS = [name for name in SCHEMA.names if name not in _DISTINCT] + [
+    "prompt.list.element.role",
+    "prompt.list.element.content",
+]
+
+
+def table_of(rows: list[tuple]) -> pa.Table:
+    """A table of rows made by `row_of`. Half of a surrogate pair, which no UTF-8 can hold, becomes U+FFFD."""
+    columns = []
+    for values, field in zip(zip(*rows, strict=True), SCHEMA, strict=True):
+        try:
+            columns.append(pa.array(values, field.type))
+        except UnicodeEncodeError:
+            columns.append(pa.array([_encodable(value) for value in values], field.type))
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def task_columns(task: Task, number: int) -> tuple:
+    """The columns that all traces of a task share, made once."""
+    row = task.to_dict()
+    return (
+        number,
+        task.id,
+        task.source,
+        str(task.metadata.get("license") or ""),
+        row["prompt"],
+        json.dumps(row["reference"], ensure_ascii=False),
+        json.dumps(row["metadata"], ensure_ascii=False),
+    )
+
+
+def row_of(trace: Trace, selection: str, described: tuple, provenance: Provenance) -> tuple:
+    """The values of SCHEMA, in its order."""
+    sample, verdict = trace.sample, trace.verdict
+    computed = sample.prompt_tokens - sample.cached_tokens + sample.completion_tokens
+    return (
+        trace.round,
+        *described,
+        sample.index,
+        sample.text,
+        sample.finish_reason,
+        sample.prompt_tokens,
+        sample.cached_tokens,
+        sample.completion_tokens,
+        2.0 * provenance.num_parameters * computed if provenance.num_parameters else None,
+        sample.token_ids,
+        sample.cumulative_logprob,
+        sample.seed,
+        provenance.sampling,
+        sample.model,
+        provenance.model_digest,
+        provenance.engine,
+        provenance.engine_version,
+        provenance.recipe_digest,
+        verdict.outcome.value,
+        verdict.reason.value,
+        verdict.answer,
+        verdict.seconds,
+        verdict.verifier,
+        selection,
+    )
+
+
+def trace_of(row: dict[str, Any]) -> Trace:
+    task = Task.from_dict(
+        {
+            "id": row["task_id"],
+            "source": row["source"],
+            "prompt": row["prompt"],
+            "reference": json.loads(row["reference"]),
+            "metadata": json.loads(row["metadata"]),
+        }
+    )
+    sample = Sample(
+        task_id=row["task_id"],
+        index=row["sample_index"],
+        text=row["completion"],
+        finish_reason=row["finish_reason"],
+        prompt_tokens=row["prompt_tokens"],
+        cached_tokens=row["cached_tokens"],
+        completion_tokens=row["completion_tokens"],
+        token_ids=tuple(row["token_ids"]),
+        cumulative_logprob=row["cumulative_logprob"],
+        seed=row["seed"],
+        model=row["model"],
+    )
+    verdict = Verdict.from_dict(
+        {
+            "outcome": row["outcome"],
+            "reason": row["reason"],
+            "answer": row["answer"],
+            "seconds": row["verify_seconds"],
+            "verifier": row["verifier"],
+        }
+    )
+    return Trace(task, sample, verdict, row["round"])
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list | tuple):
+        return [_encodable(part) for part in value]
+    return {key: _encodable(part) for key, part in value.items()} if isinstance(value, dict) else value
