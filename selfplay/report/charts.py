@@ -1,0 +1,199 @@
+"""Charts as small SVG texts: drawn by matplotlib, text kept as text, colours left to the page's style sheet."""
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from selfplay.progress import quantity
+
+# matplotlib draws in these colours; each becomes the style sheet's variable of that name, so that light, dark and print
+# each have their own.
+INK, LINE, SURFACE = "#b10000", "#b10001", "#b10002"
+SERIES = [f"#a1000{i}" for i in range(8)]
+_VARIABLES = {INK: "--muted", LINE: "--line", SURFACE: "--surface"} | {color: f"--series-{i}" for i, color in enumerate(SERIES)}
+
+STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,  # names come from data, where a dollar is a dollar
+    "font.size": 11,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "grid.color": LINE,
+    "grid.linewidth": 0.8,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "ytick.left": False,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "text.color": INK,
+    "figure.constrained_layout.use": True,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a chart, with a band where it has an interval."""
+
+    label: str
+    color: int  # of the page's series colours
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    dashed: bool = False
+    faint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The bars of one colour: one a group, beside those of other colours or on top of them."""
+
+    label: str
+    color: int
+    heights: Sequence[float]
+    faint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A drawn chart with what the page shows around it."""
+
+    title: str
+    svg: str
+    legend: list[tuple[str, int, bool]]  # label, series colour, dashed
+    columns: list[str] = field(default_factory=list)  # of the table of its numbers
+    rows: list[list[str]] = field(default_factory=list)
+    note: str = ""
+    is_bars: bool = False
+
+
+def line_chart(
+    title: str, lines: Sequence[Line], x_label: str, y_label: str, *, log_x: bool = False, share: bool = True,
+    whole_x: bool = False, x_names: Sequence[str] = (), note: str = "",
+) -> Chart:
+    """Lines over x; `share` fixes the y axis to 0 to 1, `x_names` names x = 0, 1, ..."""
+    with rc_context(STYLE):
+        canvas = Canvas(figsize=(4.6, 3.0))
+        draw_lines(canvas.subplots(), lines, x_label, y_label, log_x=log_x, share=share, whole_x=whole_x, x_names=x_names)
+        svg = to_svg(canvas, title)
+    legend = list({line.label: (line.label, line.color, line.dashed) for line in lines if not line.faint}.values())
+    rows = [
+        [line.label, x_names[int(x)] if x_names else number(x), number(y), *([number(line.low[i]), number(line.high[i])] if line.low else [])]
+        for line in lines
+        for i, (x, y) in enumerate(zip(line.x, line.y, strict=True))
+    ]
+    interval = ["from", "to"] if any(line.low for line in lines) else []
+    return Chart(title, svg, legend, ["", x_label, y_label, *interval], rows, note)
+
+
+def draw_lines(
+    axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, *, log_x: bool = False, share: bool = True,
+    whole_x: bool = False, x_names: Sequence[str] = (),
+) -> None:
+    axes.grid(axis="x", visible=False)
+    if log_x:
+        axes.set_xscale("log")
+    for line in lines:
+        color = SERIES[line.color % len(SERIES)]
+        if line.low:
+            axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.07 if line.faint else 0.18, linewidth=0)
+        axes.plot(
+            line.x, line.y, color=color, linestyle="--" if line.dashed else "-", linewidth=1.2 if line.faint else 2,
+            alpha=0.45 if line.faint else 1, marker="" if line.faint or len(line.x) > 12 else "o", markersize=5, label=line.label,
+        )
+    if share:
+        axes.set_ylim(-0.02, 1.02)
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    if x_names:
+        axes.set_xticks(range(len(x_names)), x_names)
+    elif whole_x and not log_x:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if not x_names:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+    if not share:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+def bar_chart(
+    title: str, groups: Sequence[str], bars: Sequence[Bars], x_label: str, y_label: str, *, stacked: bool = False,
+    share: bool = False, note: str = "",
+) -> Chart:
+    """Bars in groups, side by side or stacked."""
+    with rc_context(STYLE):
+        canvas = Canvas(figsize=(4.6, 3.0))
+        axes = canvas.subplots()
+        axes.grid(axis="x", visible=False)
+        bottom = [0.0] * len(groups)
+        width = 0.8 if stacked else 0.8 / max(len(bars), 1)
+        for place, series in enumerate(bars):
+            at = [i if stacked else i - 0.4 + width * (place + 0.5) for i in range(len(groups))]
+            axes.bar(
+                at, series.heights, width * 0.92, bottom if stacked else 0, color=SERIES[series.color % len(SERIES)],
+                edgecolor=SURFACE, linewidth=1, alpha=0.45 if series.faint else 1,
+            )
+            if stacked:
+                bottom = [below + height for below, height in zip(bottom, series.heights, strict=True)]
+        axes.set_xticks(range(len(groups)), groups)
+        if len(groups) > 6 or max(map(len, groups), default=0) > 9:
+            axes.tick_params(axis="x", rotation=35)
+        if share:
+            axes.set_ylim(0, 1.02)
+        else:
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        svg = to_svg(canvas, title)
+    rows = [[group, *(number(series.heights[i]) for series in bars)] for i, group in enumerate(groups)]
+    legend = [(series.label, series.color, False) for series in bars]
+    return Chart(title, svg, legend, [x_label, *(series.label for series in bars)], rows, note, is_bars=True)
+
+
+def to_svg(canvas: Canvas, title: str) -> str:
+    """The SVG element of a figure, without a size of its own, in the colours of the style sheet."""
+    out = io.StringIO()
+    with rc_context({**STYLE, "svg.hashsalt": title}):
+        for part in (canvas, *canvas.axes):
+            part.patch.set_visible(False)
+        FigureCanvasSVG(canvas).print_svg(out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = out.getvalue()
+    view = re.search(r'viewBox="[^"]*"', svg).group()
+    body = svg[svg.index("</defs>") + len("</defs>") :]  # the first definitions hold a style for the whole page
+    referred = set(re.findall(r"#([\w.-]+)", body))
+    body = re.sub(r' id="([^"]*)"', lambda match: match.group() if match.group(1) in referred else "", body)
+    body = re.sub(r"font-family: [^;\"]*", "font-family: inherit", body)
+    body = re.sub(r' transform="rotate\(-0 [^"]*"', "", body)
+    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)
+    body = re.sub(r"\s*\n\s*", "\n", body)
+    for color, variable in _VARIABLES.items():
+        body = body.replace(color, f"var({variable})")
+    names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f'<svg {names} {view} role="img"><title>{escape(title)}</title>{body}'
+
+
+def _tick(value: float) -> str:
+    return quantity(value) if value >= 1e4 else f"{value:g}"
+
+
+def number(value: float) -> str:
+    """A number for a table: whole ones with thousands, others with three places."""
+    if float(value).is_integer() and abs(value) > 1:
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3f}"

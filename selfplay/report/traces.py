@@ -1,0 +1,211 @@
+"""The traces that a report carries: an index of columns that is read at once, and compressed blocks of text that are read
+when a trace is opened.
+
+Where the runs hold more traces than the limit, whole tasks are left out: the hardest solved ones stay, and of the others
+those with the smallest hash of their id, so that the arms keep the same tasks.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import zlib
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from selfplay.report.arms import Arm
+from selfplay.report.notable import Notable, mark_notable
+
+MAX_TRACES = 50_000
+HARDEST_SHARE = 0.1  # of the limit, for the hardest solved tasks
+BLOCK_CHARACTERS = 200_000  # of completions in one block, before compression
+SNIPPET = 90  # characters of a prompt in the index
+ANSWER = 24  # characters of an answer in the index
+
+_LIGHT = ["task_id", "outcome"]
+_TEXT = [
+    "task_id", "source", "prompt", "reference", "metadata", "sample_index", "completion", "finish_reason", "prompt_tokens",
+    "completion_tokens", "cumulative_logprob", "seed", "model", "outcome", "reason", "answer", "verify_seconds", "verifier",
+    "selection",
+]  # fmt: skip
+_CODED = ("outcome", "reason", "selection", "finish_reason", "model", "verifier")  # few values: the index holds their number
+
+_LATEX = re.compile(r"\\(?:[a-zA-Z]{2,}|[(\[])|\$[^$\s][^$\n]*[\^_=][^$\n]*\$")
+
+
+@dataclass
+class Counts:
+    """Of one task, in one round of one arm."""
+
+    samples: int = 0
+    correct: int = 0
+
+
+@dataclass
+class Collection:
+    """All that the trace reader of a page needs."""
+
+    index: dict[str, Any]
+    blocks: list[str] = field(default_factory=list)  # base64 of raw deflate of JSON
+    num_traces: int = 0  # in the runs, of which the index may hold fewer
+    has_latex: bool = False
+
+    @property
+    def num_shown(self) -> int:
+        return len(self.index["task"])
+
+
+def count_tasks(arms: list[Arm]) -> dict[tuple[str, int], dict[str, Counts]]:
+    """The counts of every task by arm and round, from the columns of the shards."""
+    counted: dict[tuple[str, int], dict[str, Counts]] = {}
+    for arm in arms:
+        for number, stage in enumerate(arm.rounds):
+            counts = counted.setdefault((arm.name, number), defaultdict(Counts))
+            for path in _shards(stage):
+                table = pq.read_table(path, columns=_LIGHT)
+                for task_id, outcome in zip(table["task_id"].to_pylist(), table["outcome"].to_pylist(), strict=True):
+                    counts[task_id].samples += 1
+                    counts[task_id].correct += outcome == "correct"
+    return counted
+
+
+def collect(arms: list[Arm], counted: dict[tuple[str, int], dict[str, Counts]], max_traces: int = MAX_TRACES) -> Collection:
+    """The index and the blocks of the arms' traces."""
+    chosen = _chosen_tasks(counted, max_traces)
+    builder = _Builder([arm.name for arm in arms])
+    for place, arm in enumerate(arms):
+        for number, stage in enumerate(arm.rounds):
+            for row in _rows(stage, chosen):
+                builder.add(place, number, row)
+    return builder.finish(sum(counts.samples for tasks in counted.values() for counts in tasks.values()))
+
+
+def pack(content: Any) -> str:
+    """Base64 of the raw deflate of JSON, as the page unpacks it."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return base64.b64encode(squeeze.compress(text) + squeeze.flush()).decode()
+
+
+class _Builder:
+    """Collects rows into columns and blocks."""
+
+    def __init__(self, arms: list[str]):
+        self._columns: dict[str, list[Any]] = {
+            name: [] for name in ("arm", "round", "task", "sample", "tokens", "characters", "answer", *_CODED)
+        }
+        self._codes: dict[str, dict[str, int]] = {name: {} for name in _CODED}
+        self._arms = arms
+        self._tasks: dict[str, int] = {}
+        self._task_columns: dict[str, list[Any]] = {name: [] for name in ("id", "source", "difficulty", "snippet")}
+        self._starts: list[int] = []  # first row of each block
+        self._blocks: list[str] = []
+        self._block: dict[str, Any] = {}
+        self._block_size = 0
+        self._notable: list[Notable] = []
+        self._has_latex = False
+
+    def add(self, arm: int, number: int, row: dict[str, Any]) -> None:
+        task = self._task(row)
+        columns = self._columns
+        if not self._block:
+            self._starts.append(len(columns["task"]))
+            self._block = {"tasks": {}, "rows": []}
+        text = row["completion"]
+        values = {
+            "arm": arm, "round": number, "task": task, "sample": row["sample_index"], "tokens": row["completion_tokens"],
+            "characters": len(text), "answer": row["answer"][:ANSWER],
+        }  # fmt: skip
+        for name, value in values.items():
+            columns[name].append(value)
+        for name in _CODED:
+            columns[name].append(self._codes[name].setdefault(row[name], len(self._codes[name])))
+        if task not in self._block["tasks"]:
+            self._block["tasks"][task] = {"prompt": row["prompt"], "reference": json.loads(row["reference"]), "metadata": row["metadata"]}
+        logprob = row["cumulative_logprob"]
+        self._block["rows"].append([text, row["answer"], row["prompt_tokens"], logprob, str(row["seed"]), row["verify_seconds"]])
+        self._notable.append(Notable(task, row["outcome"] == "correct", text, row["reason"], row["finish_reason"]))
+        self._has_latex = self._has_latex or _has_latex(row)
+        self._block_size += len(text)
+        if self._block_size > BLOCK_CHARACTERS:
+            self._close_block()
+
+    def finish(self, num_traces: int) -> Collection:
+        self._close_block()
+        suspicious, hardest = mark_notable(self._notable, self._task_columns["difficulty"])
+        index = {
+            "arms": self._arms,
+            "names": {name: list(codes) for name, codes in self._codes.items()},
+            "tasks": self._task_columns,
+            "starts": self._starts,
+            "suspicious": [[row, notes] for row, notes in suspicious],
+            "hardest": hardest,
+            **self._columns,
+        }
+        return Collection(index, self._blocks, num_traces, self._has_latex)
+
+    def _task(self, row: dict[str, Any]) -> int:
+        task_id = row["task_id"]
+        if task_id not in self._tasks:
+            self._tasks[task_id] = len(self._tasks)
+            prompt = " ".join(row["prompt"][-1]["content"].split()) if row["prompt"] else ""
+            difficulty = json.loads(row["metadata"]).get("difficulty")
+            values = (task_id, row["source"], "" if difficulty is None else str(difficulty), prompt[:SNIPPET])
+            for column, value in zip(self._task_columns.values(), values, strict=True):
+                column.append(value)
+        return self._tasks[task_id]
+
+    def _close_block(self) -> None:
+        if self._block:
+            self._blocks.append(pack(self._block))
+        self._block, self._block_size = {}, 0
+
+
+def _chosen_tasks(counted: dict[tuple[str, int], dict[str, Counts]], max_traces: int) -> set[str] | None:
+    """The tasks whose traces fit into the limit; None for all."""
+    sizes: dict[str, Counts] = defaultdict(Counts)
+    for tasks in counted.values():
+        for task_id, counts in tasks.items():
+            sizes[task_id].samples += counts.samples
+            sizes[task_id].correct += counts.correct
+    if sum(counts.samples for counts in sizes.values()) <= max_traces:
+        return None
+    chosen: set[str] = set()
+    room = max_traces
+
+    def take(ordered: list[str], until: float) -> None:
+        nonlocal room
+        for task_id in ordered:
+            if room - sizes[task_id].samples >= until and task_id not in chosen:
+                chosen.add(task_id)
+                room -= sizes[task_id].samples
+
+    solved = [task_id for task_id, counts in sizes.items() if counts.correct]
+    take(sorted(solved, key=lambda task_id: sizes[task_id].correct / sizes[task_id].samples), max_traces * (1 - HARDEST_SHARE))
+    take(sorted(sizes, key=lambda task_id: hashlib.sha256(task_id.encode()).digest()), 0)
+    return chosen
+
+
+def _rows(stage: Any, chosen: set[str] | None) -> list[dict[str, Any]]:
+    """The traces of a round, tasks together and their samples in order."""
+    rows: list[dict[str, Any]] = []
+    for path in _shards(stage):
+        table = pq.read_table(path, columns=_TEXT)
+        if chosen is not None:
+            table = table.filter(pc.is_in(table["task_id"], value_set=pa.array(sorted(chosen), pa.string())))
+        rows += table.to_pylist()
+    order = {task_id: place for place, task_id in enumerate(dict.fromkeys(row["task_id"] for row in rows))}
+    return sorted(rows, key=lambda row: (order[row["task_id"]], row["sample_index"]))
+
+
+def _has_latex(row: dict[str, Any]) -> bool:
+    return '"math"' in row["reference"] and bool(_LATEX.search(row["completion"]) or _LATEX.search(row["prompt"][-1]["content"]))
+
+
+def _shards(stage: Any) -> list[Any]:
+    return sorted((stage.folder / "shards").glob("*.parquet"))
