@@ -12,6 +12,7 @@ from transformers import (
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
+    StoppingCriteria,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -115,13 +116,16 @@ class TransformersSampler:
                 pad_token_id=self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else 0,
             ),
             logits_processor=LogitsProcessorList([*_warpers(settings), choice]),
-            **({"stop_strings": settings.stop, "tokenizer": self._tokenizer} if settings.stop else {}),
+            stopping_criteria=[StopText(self._tokenizer, settings.stop, width)] if settings.stop else None,
         )[:, width:]
         ends = _end_tokens(self._model.generation_config.eos_token_id)
         logprobs = torch.stack(choice.logprobs, dim=1).tolist()
         rows = []
         for tokens, chances in zip(generated.tolist(), logprobs, strict=True):
+            padding = self._tokenizer.pad_token_id
             length = next((place + 1 for place, token in enumerate(tokens) if token in ends), len(tokens))
+            while settings.stop and length and tokens[length - 1] == padding and padding not in ends:
+                length -= 1  # a row that a stop text ended is padded while others go on
             rows.append((tokens[:length], sum(chances[:length])))
         return rows
 
@@ -179,6 +183,20 @@ class SeededChoice(LogitsProcessor):
             ]
             self._noise = -torch.log(torch.stack(draws))
         return self._noise[:, place]
+
+
+class StopText(StoppingCriteria):
+    """Ends a row when one of the texts stands in what it has generated."""
+
+    def __init__(self, tokenizer, stops: list[str], width: int):
+        self._tokenizer = tokenizer
+        self._stops = stops
+        self._width = width  # of the padded prompts
+        self._reach = max(map(len, stops)) + 8  # a text of so many characters lies within the last so many tokens
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **rest) -> torch.Tensor:
+        tails = self._tokenizer.batch_decode(input_ids[:, max(self._width, input_ids.shape[1] - self._reach) :])
+        return torch.tensor([any(stop in tail for stop in self._stops) for tail in tails], device=input_ids.device)
 
 
 def _warpers(settings: "Sampling") -> list[LogitsProcessor]:

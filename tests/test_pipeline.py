@@ -1,0 +1,224 @@
+import asyncio
+import threading
+import time
+
+import pytest
+
+from selfplay.allocation import AllocationRule, make_allocator
+from selfplay.crew import Crew
+from selfplay.journal import Journal, read_journal
+from selfplay.pipeline import Meter, Pipeline
+from selfplay.recipe import Verification
+from selfplay.rounds import _number
+from selfplay.stations import Check, Checked, SamplerStation, StationLost, VerifierStation
+from tasks import MathReference, Task, UserError, load
+from tests.engines import QueueSampler
+from verifiers import Outcome, Reason, Verdict, verify
+
+
+def seed_of(task_id, index):
+    return _number(0, task_id, index)
+
+
+def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_samplers=1, num_verifiers=1, in_flight=64, journaled=None):
+    """One pass in this process; gives its meter and the rows of its journal."""
+
+    async def one_verifier(number):
+        return VerifierStation(Verification())
+
+    async def run():
+        samplers = Crew("sampler", hire_sampler, num_samplers, in_flight)
+        verifiers = Crew("verifier", hire_verifier or one_verifier, num_verifiers, 256)
+        stream = iter(tasks if tasks is not None else load("arithmetic", num_tasks=50))
+        meter = Meter()
+        journal = Journal(folder)
+        try:
+            allocator = make_allocator(AllocationRule(samples_per_task=samples))
+            await Pipeline(stream, allocator, samplers, verifiers, journal, journaled or {}, seed_of, meter).play()
+        finally:
+            journal.close()
+            await samplers.close()
+            await verifiers.close()
+        return meter
+
+    meter = asyncio.run(run())
+    return meter, list(read_journal(folder))
+
+
+def hiring(make):
+    async def hire(number):
+        return SamplerStation(make(number))
+
+    return hire
+
+
+def keys(rows):
+    return sorted((sample.task_id, sample.index) for sample, _ in rows)
+
+
+def test_every_task_gets_its_samples_once_each_with_the_verdict_of_its_text(tmp_path):
+    tasks = {task.id: task for task in load("arithmetic", num_tasks=50)}
+    _, rows = play(tmp_path, hiring(lambda number: QueueSampler()), tasks.values())
+    assert keys(rows) == sorted((task, index) for task in tasks for index in range(4))
+    for sample, verdict in rows:
+        assert verdict.outcome == verify(tasks[sample.task_id], sample.text).outcome
+    assert 0.3 < sum(verdict.outcome is Outcome.CORRECT for _, verdict in rows) / len(rows) < 0.7
+
+
+def test_samples_do_not_depend_on_how_many_engines_draw_them(tmp_path):
+    one = play(tmp_path / "one", hiring(lambda number: QueueSampler()))[1]
+    four = play(tmp_path / "four", hiring(lambda number: QueueSampler(seconds=0.002)), num_samplers=4, in_flight=16)[1]
+    assert {(s.task_id, s.index): s.text for s, _ in one} == {(s.task_id, s.index): s.text for s, _ in four}
+
+
+def test_the_samples_of_a_task_go_in_one_request(tmp_path):
+    sampler = QueueSampler()
+    play(tmp_path, hiring(lambda number: sampler), samples=8, in_flight=1000)
+    assert sampler.num_requests == 50
+
+
+def test_a_failed_sample_is_drawn_again_and_its_siblings_are_kept(tmp_path):
+    tasks = list(load("arithmetic", num_tasks=20))
+    sampler = QueueSampler(fails={(tasks[3].id, 1), (tasks[7].id, 0)})
+    meter, rows = play(tmp_path, hiring(lambda number: sampler), tasks)
+    assert len(keys(rows)) == len(set(keys(rows))) == 80
+    assert meter.num_retries == 2
+    assert sampler.num_samples == 82
+
+
+def test_a_sample_that_always_fails_is_undecided_and_stops_nothing(tmp_path):
+    class NeverAnswers(QueueSampler):
+        async def _one(self, request, place):
+            self._failed.clear()
+            return await super()._one(request, place)
+
+    tasks = list(load("arithmetic", num_tasks=5))
+    _, rows = play(tmp_path, hiring(lambda number: NeverAnswers(fails={(tasks[0].id, 2)})), tasks)
+    failed = [(sample.task_id, sample.index, verdict.reason) for sample, verdict in rows if verdict.outcome is Outcome.UNDECIDED]
+    assert failed == [(tasks[0].id, 2, Reason.SAMPLE_FAILURE)]
+    assert len(rows) == 20
+
+
+def test_an_engine_that_dies_is_replaced_and_loses_no_sample(tmp_path):
+    hired = []
+
+    def make(number):
+        sampler = QueueSampler(seconds=0.001)
+        if len(hired) < 3:
+            sampler.dies_after = 23
+        hired.append(sampler)
+        return sampler
+
+    _, rows = play(tmp_path, hiring(make), num_samplers=2)
+    assert len(hired) == 5
+    assert len(keys(rows)) == len(set(keys(rows))) == 200
+
+
+def test_an_engine_that_always_dies_stops_the_run_with_the_cause(tmp_path):
+    def make(number):
+        sampler = QueueSampler()
+        sampler.dies_after = 0
+        return sampler
+
+    with pytest.raises(ExceptionGroup) as caught:
+        play(tmp_path, hiring(make))
+    (error,) = caught.value.exceptions
+    error = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+    assert isinstance(error, UserError)
+    assert "the engine is gone" in str(error)
+
+
+def test_a_verifier_that_dies_is_replaced_and_loses_no_trace(tmp_path):
+    class Dying(VerifierStation):
+        died = 0
+
+        async def collect(self):
+            results = await super().collect()
+            if Dying.died < 2:
+                Dying.died += 1
+                raise StationLost("the machine left")
+            return results
+
+    async def hire(number):
+        return Dying(Verification())
+
+    _, rows = play(tmp_path, hiring(lambda number: QueueSampler()), hire_verifier=hire)
+    assert Dying.died == 2
+    assert len(keys(rows)) == len(set(keys(rows))) == 200
+    assert all(verdict.outcome is not Outcome.UNDECIDED for _, verdict in rows)
+
+
+def test_a_check_that_hangs_holds_up_only_its_own_trace(tmp_path):
+    tasks = list(load("arithmetic", num_tasks=30))
+    release = threading.Event()
+    progress = []
+
+    class OneHangs(VerifierStation):
+        def _work(self):
+            while (check := self._checks.get()) is not None:
+                if (check.task_id, check.index) == (tasks[0].id, 0):
+                    release.wait(20)
+                else:
+                    progress.append(check)
+                if len(progress) == 119:
+                    release.set()  # all others are through
+                self._results.put(Checked(check.task_id, check.index, verify(check.reference, check.text)))
+
+    async def hire(number):
+        return OneHangs(Verification(threads=2))
+
+    started = time.monotonic()
+    _, rows = play(tmp_path, hiring(lambda number: QueueSampler()), tasks, hire_verifier=hire)
+    assert len(rows) == 120
+    assert time.monotonic() - started < 15
+    assert (rows[-1][0].task_id, rows[-1][0].index) == (tasks[0].id, 0)
+
+
+def test_an_undecided_check_is_tried_again(tmp_path):
+    tries = []
+
+    class FirstTimeFails(VerifierStation):
+        def _work(self):
+            while (check := self._checks.get()) is not None:
+                tries.append((check.task_id, check.index))
+                verdict = verify(check.reference, check.text)
+                if len(tries) <= 10:
+                    verdict = Verdict.of(Reason.CHECKER_TIMEOUT, "", 1.0, "math@1")
+                self._results.put(Checked(check.task_id, check.index, verdict))
+
+    async def hire(number):
+        return FirstTimeFails(Verification(threads=1))
+
+    _, rows = play(tmp_path, hiring(lambda number: QueueSampler()), hire_verifier=hire)
+    assert len(rows) == 200 and len(tries) == 210
+    assert all(verdict.outcome is not Outcome.UNDECIDED for _, verdict in rows)
+
+
+def test_a_task_that_comes_twice_is_sampled_once_and_counted(tmp_path):
+    tasks = list(load("arithmetic", num_tasks=10))
+    meter, rows = play(tmp_path, hiring(lambda number: QueueSampler()), tasks + tasks[:4])
+    assert meter.num_duplicate_tasks == 4
+    assert len(rows) == 40
+
+
+def test_a_pass_over_no_tasks_ends(tmp_path):
+    assert play(tmp_path, hiring(lambda number: QueueSampler()), [])[1] == []
+
+
+def test_tasks_are_read_as_a_stream(tmp_path):
+    ahead = []
+    finished = set()
+
+    class Counting(QueueSampler):
+        async def _one(self, request, place):
+            outcome = await super()._one(request, place)
+            finished.add(request.task_id)
+            return outcome
+
+    def stream():
+        for number in range(2000):
+            ahead.append(number - len(finished))
+            yield Task.make("test", f"{number}+0=", MathReference(str(number)))
+
+    play(tmp_path, hiring(lambda number: Counting()), stream(), samples=1, in_flight=32)
+    assert max(ahead) <= 32 + 1

@@ -1,0 +1,187 @@
+"""Whole runs of a very small recipe, in one process and without one."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from selfplay.files_on_disk import read_json
+from selfplay.journal import read_journal
+from selfplay.progress import Progress
+from selfplay.recipe import read_recipe
+from selfplay.rounds import run
+from selfplay.shards import read_shards
+from tasks import UserError
+from verifiers import Outcome
+
+RECIPE = """
+rounds = 2
+control = true
+[tasks]
+source = "arithmetic"
+num_tasks = 60
+operands = [2, 3]
+[model.create]
+hidden_size = 32
+num_layers = 1
+max_length = 32
+[pretraining]
+steps = 60
+batch_size = 32
+learning_rate = 1e-2
+corruption = 0.5
+[sampling]
+max_tokens = 16
+batch_size = 64
+[training]
+steps = 8
+batch_size = 16
+learning_rate = 1e-3
+[evaluation]
+samples_per_task = 4
+k = [1, 4]
+[evaluation.tasks]
+source = "arithmetic"
+split = "test"
+operands = [2, 3]
+num_tasks = 20
+[ray]
+address = "none"
+"""
+
+
+def written(folder):
+    folder.mkdir(exist_ok=True)
+    path = folder / "small.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+def quietly():
+    return Progress(Console(file=open(os.devnull, "w")))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("finished")
+    run(read_recipe(written(folder)), quietly())
+    return folder / "small"
+
+
+def accepted(folder):
+    """(task, index, text) of the accepted rows of each round of both arms."""
+    return {
+        str(shards.parent.relative_to(folder)): [
+            (trace.task.id, trace.sample.index, trace.sample.text) for trace, _ in read_shards(shards, "accepted")
+        ]
+        for shards in sorted(folder.glob("**/shards"))
+    }
+
+
+def test_a_run_leaves_the_files_of_the_design(finished):
+    for arm in (finished, finished / "control"):
+        assert (arm / "recipe.toml").exists()
+        for index in (0, 1):
+            folder = arm / f"round_{index:03d}"
+            manifest = read_json(folder / "manifest.json")
+            assert manifest["index"] == index
+            assert {shard["name"] for shard in manifest["shards"]} == {path.name for path in (folder / "shards").iterdir()}
+            assert (folder / "model" / "config.json").exists()
+            assert read_json(folder / "metrics.json")["evaluation"]["pass_at_k"].keys() == {"1", "4"}
+    assert read_json(finished / "round_001" / "manifest.json")["model"].endswith("round_000/model")
+    assert not list(finished.glob("**/*.tmp"))
+
+
+def test_an_accepted_trace_is_correct_and_the_control_accepts_all(finished):
+    for traces, verified in ((read_shards(finished / "round_000" / "shards"), True), (read_shards(finished / "control" / "round_000" / "shards"), False)):
+        rows = list(traces)
+        assert len(rows) == 240
+        for trace, selection in rows:
+            right = trace.sample.text.rpartition("####")[2] == trace.task.reference.answer
+            assert (trace.verdict.outcome is Outcome.CORRECT) == right
+            if selection == "accepted" and verified:
+                assert right
+        if not verified:
+            assert not all(trace.verdict.outcome is Outcome.CORRECT for trace, selection in rows if selection == "accepted")
+
+
+def test_both_arms_start_from_the_same_model_and_samples(finished):
+    one, other = (
+        {(sample.task_id, sample.index): sample.text for sample, _ in read_journal(arm / "round_000" / "journal")}
+        for arm in (finished, finished / "control")
+    )
+    assert one == other
+
+
+def test_held_out_tasks_are_never_sampled_for_training(finished):
+    held_out = {sample.task_id for sample, _ in read_journal(finished / "base" / "evaluation")}
+    sampled = {sample.task_id for path in finished.glob("**/journal") for sample, _ in read_journal(path)}
+    assert len(held_out) == 20 and len(sampled) > 60
+    assert not held_out & sampled
+
+
+def test_rounds_play_fresh_tasks(finished):
+    first, second = ({sample.task_id for sample, _ in read_journal(finished / f"round_00{n}" / "journal")} for n in (0, 1))
+    assert len(first & second) < 0.7 * len(first)
+
+
+def test_figures_come_from_the_journals(finished):
+    metrics = read_json(finished / "round_001" / "metrics.json")
+    rows = list(read_journal(finished / "round_001" / "journal"))
+    assert metrics["sampling"]["num_samples"] == len(rows) == 240
+    assert metrics["sampling"]["num_correct"] == sum(verdict.outcome is Outcome.CORRECT for _, verdict in rows)
+    assert metrics["sampling"]["completion_tokens"] == sum(sample.completion_tokens for sample, _ in rows)
+    evaluated = list(read_journal(finished / "round_001" / "evaluation"))
+    share = sum(verdict.outcome is Outcome.CORRECT for _, verdict in evaluated) / len(evaluated)
+    assert metrics["evaluation"]["pass_at_k"]["1"] == pytest.approx(share)
+
+
+def test_a_finished_run_is_not_played_again(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()}
+    run(read_recipe(finished.parent / "small.toml"), quietly())
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()} == before
+
+
+def test_another_recipe_is_refused_by_the_name_of_the_key(finished):
+    with pytest.raises(UserError, match="sampling.temperature was 1.0 and is now 0.5"):
+        run(read_recipe(finished.parent / "small.toml", ["sampling.temperature=0.5"]), quietly())
+
+
+def test_twenty_kills_lose_nothing_and_double_nothing(finished, tmp_path):
+    """kill -9 at 20 random moments of one run; the same command each time; then the rows of an undisturbed run."""
+    path = written(tmp_path)
+    shutil.copytree(finished / "base", tmp_path / "small" / "base")  # the base model is the slow part, and the same
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.test_rounds", "trl", "selfplay.samplers.transformers"])
+    rng = random.Random(os.urandom(8))
+    kills = 0
+    acknowledged: dict[Path, set] = {}
+    while True:
+        process = context.Process(target=_play, args=(path,))
+        process.start()
+        process.join(rng.uniform(0.1, 1.5) if kills < 20 else 120)
+        process.kill()
+        process.join()
+        if process.exitcode != -signal.SIGKILL:
+            assert process.exitcode == 0
+            break
+        assert kills < 20, "the last, undisturbed try did not end"
+        kills += 1
+        for journal in (tmp_path / "small").glob("**/samples.jsonl"):
+            rows = [(sample.task_id, sample.index) for sample, _ in read_journal(journal.parent)]
+            assert len(rows) == len(set(rows))
+            assert acknowledged.get(journal, set()) <= set(rows)
+            acknowledged[journal] = set(rows)
+    assert kills >= 10  # the run is long enough that the kills fell into it
+    assert accepted(tmp_path / "small") == accepted(finished)
+
+
+
+def _play(path):
+    run(read_recipe(path), quietly())

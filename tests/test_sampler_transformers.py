@@ -1,0 +1,113 @@
+import asyncio
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from selfplay.models import create_model
+from selfplay.recipe import Sampling
+from selfplay.records import Request, SampleFailure
+from selfplay.samplers.prompts import encode_prompt
+from selfplay.samplers.transformers import TransformersSampler
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(create_model(tmp_path_factory.mktemp("model"), max_length=64))
+
+
+def draw(model, requests, **settings):
+    async def all_of(sampler, request):
+        return [outcome async for outcome in sampler.sample(request)]
+
+    async def run():
+        sampler = TransformersSampler(Sampling(**{"max_tokens": 12, **settings}), model)
+        try:
+            return await asyncio.gather(*(all_of(sampler, request) for request in requests))
+        finally:
+            await sampler.close()
+
+    return [sample for outcomes in asyncio.run(run()) for sample in outcomes]
+
+
+def request(prompt, *indices, task="t"):
+    return Request(f"{task}{prompt}", ({"role": "user", "content": prompt},), indices, tuple(1000 + 7 * index for index in indices))
+
+
+def test_a_sample_depends_on_its_seed_and_not_on_its_batch(model):
+    alone = draw(model, [request("3+4=", 5)])
+    among = draw(model, [request("9+9+9+1=", 0, 1), request("3+4=", 4, 5, 6), request("1+1=", 2)])
+    small = draw(model, [request("3+4=", 4, 5, 6)], batch_size=2)
+    texts = {sample.index: sample.text for sample in among if sample.task_id == "t3+4="}
+    assert alone[0].text == texts[5]
+    assert {sample.index: sample.text for sample in small} == texts
+    assert len(set(texts.values())) == 3
+
+
+def test_the_logprob_is_that_of_the_tokens_under_the_model(model):
+    (sample,) = draw(model, [request("3+4=", 0)], temperature=0.7)
+    tokenizer, network = AutoTokenizer.from_pretrained(model), AutoModelForCausalLM.from_pretrained(model)
+    prompt = encode_prompt(tokenizer, [{"role": "user", "content": "3+4="}])
+    with torch.inference_mode():
+        logits = network(torch.tensor([[*prompt, *sample.token_ids]])).logits[0, len(prompt) - 1 : -1] / 0.7
+    logprobs = torch.log_softmax(logits, -1).gather(1, torch.tensor(sample.token_ids)[:, None])
+    assert sample.cumulative_logprob == pytest.approx(logprobs.sum().item(), abs=1e-3)
+    assert sample.prompt_tokens == len(prompt)
+    assert sample.completion_tokens == len(sample.token_ids)
+
+
+def test_tokens_are_drawn_with_the_probabilities_of_the_model(model):
+    samples = draw(model, [request("5+5=", *range(4000))], max_tokens=1, batch_size=4000)
+    tokenizer, network = AutoTokenizer.from_pretrained(model), AutoModelForCausalLM.from_pretrained(model)
+    prompt = encode_prompt(tokenizer, [{"role": "user", "content": "5+5="}])
+    with torch.inference_mode():
+        chances = torch.softmax(network(torch.tensor([prompt])).logits[0, -1], -1)
+    counts = torch.bincount(torch.tensor([sample.token_ids[0] for sample in samples]), minlength=len(chances))
+    expected = chances * 4000
+    chi_squared = ((counts - expected) ** 2 / expected).sum().item()
+    assert chi_squared < 45  # 16 degrees of freedom: exceeded once in 7,000 times by chance
+
+
+def test_temperature_zero_is_greedy_whatever_the_seed(model):
+    samples = draw(model, [request("3+4=", 0, 1, 2)], temperature=0)
+    assert len({sample.text for sample in samples}) == 1
+
+
+def test_a_completion_that_ends_says_stop_and_one_that_is_cut_says_length(model):
+    samples = draw(model, [request("3+4=", *range(64))], max_tokens=20)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    for sample in samples:
+        ended = sample.token_ids[-1] == tokenizer.eos_token_id
+        assert sample.finish_reason == ("stop" if ended else "length")
+        assert ended or sample.completion_tokens == 20
+        assert "<eos>" not in sample.text and "<pad>" not in sample.text
+    assert {sample.finish_reason for sample in samples} == {"stop", "length"}
+
+
+def test_a_stop_string_ends_a_completion_and_is_cut_off(model):
+    samples = draw(model, [request("3+4=", *range(32))], stop=["5"], max_tokens=20)
+    assert all("5" not in sample.text for sample in samples)
+    assert any(sample.finish_reason == "stop" and sample.completion_tokens < 20 for sample in samples)
+
+
+def test_a_prompt_that_is_too_long_fails_alone(model):
+    outcomes = draw(model, [request("1+" * 60 + "1=", 0), request("3+4=", 0)])
+    failed = [outcome for outcome in outcomes if isinstance(outcome, SampleFailure)]
+    assert len(failed) == 1 and "the model takes 64" in failed[0].error
+    assert len(outcomes) == 2
+
+
+def test_new_weights_are_sampled_after_load(model, tmp_path):
+    other = str(create_model(tmp_path / "other", max_length=64, seed=9))
+
+    async def run():
+        sampler = TransformersSampler(Sampling(max_tokens=12), model)
+        before = [outcome async for outcome in sampler.sample(request("3+4=", 0))]
+        await sampler.load(other)
+        after = [outcome async for outcome in sampler.sample(request("3+4=", 0))]
+        await sampler.close()
+        return before[0], after[0]
+
+    before, after = asyncio.run(run())
+    assert before.text != after.text
+    assert (before.model, after.model) == (model, other)
