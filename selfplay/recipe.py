@@ -94,8 +94,8 @@ class Sampling(Section):
     stop: list[str] = []
     max_in_flight: Natural = 0  # samples asked of one engine at a time; 0: as suits the engine
     batch_size: Count = 256  # transformers: sequences at once
-    engine_options: dict[str, Any] = {}  # vllm: arguments of AsyncEngineArgs; transformers: of from_pretrained
-    logprobs: bool = True  # vllm: give each sample its cumulative log-probability
+    engine_options: dict[str, Any] = {}  # vllm: arguments of AsyncEngineArgs; openai: more fields of a request
+    logprobs: bool = False  # vllm: give each sample its cumulative log-probability; slows the engine
     base_url: str = ""  # openai
     endpoint: Literal["chat", "completions"] = "chat"  # openai: "completions" for a base model without a chat template
     api_key_env: str = "OPENAI_API_KEY"  # openai: environment variable that holds the key

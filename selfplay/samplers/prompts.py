@@ -23,6 +23,10 @@ def render_prompt(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Messa
         return tokenizer.apply_chat_template(
             [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
         )
+    return join_contents(messages)
+
+
+def join_contents(messages: Sequence[Message]) -> str:
     return "\n".join(message["content"] for message in messages)
 
 

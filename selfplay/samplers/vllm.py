@@ -6,8 +6,11 @@ and its verdicts never hold up a step of the engine.
 
 import asyncio
 import itertools
+import multiprocessing
 import os
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read by the imports below; its INFO would drown the progress
@@ -16,12 +19,14 @@ from vllm import SamplingParams
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMClientError
 from vllm.inputs import tokens_input
+from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineGenerateError
 
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
+from selfplay.samplers.streaming import as_finished
 
 if TYPE_CHECKING:
     from selfplay.recipe import Sampling
@@ -41,7 +46,12 @@ class VllmSampler:
         self._settings = settings
         # what is logged as a log-probability is of the distribution sampled from: after temperature, top-k and top-p
         options = {"logprobs_mode": "processed_logprobs", "enable_prefix_caching": True, "disable_log_stats": True}
+        if current_platform.is_cpu():
+            # a seeded request whose prompt is computed in pieces ends vLLM's CPU engine ("does not use offset")
+            options["enable_chunked_prefill"] = False
+        others = multiprocessing.active_children()
         self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(model=model, **{**options, **settings.engine_options}))
+        self._watch = _kill_with_this_process(set(multiprocessing.active_children()).difference(others))
         self._tokenizer = self._engine.get_tokenizer()
         self._numbers = itertools.count()
         self._loading = asyncio.Lock()  # held while weights change
@@ -54,17 +64,15 @@ class VllmSampler:
             self._num_open += 1
             self._idle.clear()
         token_ids = encode_prompt(self._tokenizer, request.prompt)
-        draws = [
-            asyncio.ensure_future(self._draw(request.task_id, token_ids, index, seed))
-            for index, seed in zip(request.indices, request.seeds, strict=True)
-        ]
         try:
-            for finished in asyncio.as_completed(draws):
-                yield await finished
+            draws = (
+                self._draw(request.task_id, token_ids, index, seed)
+                for index, seed in zip(request.indices, request.seeds, strict=True)
+            )
+            async with aclosing(as_finished(draws)) as samples:
+                async for sample in samples:
+                    yield sample
         finally:
-            for draw in draws:
-                draw.cancel()
-            await asyncio.gather(*draws, return_exceptions=True)
             self._num_open -= 1
             if self._num_open == 0:
                 self._idle.set()
@@ -120,4 +128,18 @@ class VllmSampler:
             self.model = model
 
     async def close(self) -> None:
-        self._engine.shutdown()
+        await asyncio.to_thread(self._engine.shutdown)  # waits some seconds for the engine's processes to end
+        self._watch.kill()
+        self._watch.wait()
+        del self._engine  # now, and not at the interpreter's end, where its __del__ finds half of Python gone
+
+
+def _kill_with_this_process(processes: Iterable[multiprocessing.Process]) -> subprocess.Popen:
+    """A shell that outlives this process, however it ends, and then kills `processes`.
+
+    vLLM's engine core does not notice that its parent was killed: it would go on and hold the GPU's memory. The shell
+    waits on a pipe whose other end is here; the system closes it even on kill -9.
+    """
+    script = 'read -r _; kill -9 "$@" 2>/dev/null'
+    command = ["sh", "-c", script, "sh", *(str(process.pid) for process in processes)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
