@@ -4,44 +4,18 @@ import heapq
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from selfplay.allocation import AllocationRule, Allocator, Grant, TaskState
 from selfplay.priors import SolveRates
 from verifiers import Outcome
 
-Floats = NDArray[np.float64]
-
 FIRST_FIT = 256  # verdicts after which solve rates are fitted to the run, and again at every fourfold number
 SHARED_SAMPLES = 4.0  # a task's tokens a sample are estimated as if it had so many samples of the run's average
 
 
-def worth_of_next(rates: SolveRates, gains: tuple[float, ...], cap: int) -> Floats:
-    """Gain for each sample of going on from s correct and f wrong ones, shape [len(gains), cap].
-
-    The best ratio of expected gain to expected samples over all ways to go on: the highest price of a sample at which
-    it still pays to draw one (an optimal stopping problem for each price; Gittins 1979, section 3). It looks further
-    than the next sample: what a first success promises counts before it is there.
-    """
-    chances = rates.success_chances(len(gains) - 1, cap)
-    prices = np.geomspace(1e-5, max(gains), 400)
-    worth = np.zeros((len(gains), cap))
-    after_success = np.zeros((cap + 2, len(prices)))  # value of a task with one more success, by failures and price
-    for s in reversed(range(len(gains))):
-        value = np.zeros((cap + 2, len(prices)))
-        for f in reversed(range(cap - s)):
-            p = chances[s, f]
-            surplus = p * (gains[s] + after_success[f]) + (1.0 - p) * value[f + 1] - prices
-            # surplus falls with the price; the worth is where it crosses zero
-            paying = int(np.count_nonzero(surplus > 0.0))
-            if 0 < paying < len(prices):
-                share = surplus[paying - 1] / (surplus[paying - 1] - surplus[paying])
-                worth[s, f] = prices[paying - 1] + share * (prices[paying] - prices[paying - 1])
-            elif paying:
-                worth[s, f] = prices[-1]
-            value[f] = np.maximum(surplus, 0.0)
-        after_success = value
-    return worth
+def worth_of_next(rates: SolveRates, gains: tuple[float, ...], cap: int) -> list[list[float]]:
+    """Expected gain of the next sample after s correct and f wrong ones: gains[s] * E[p | s, f], by s and then f."""
+    return (rates.success_chances(len(gains) - 1, cap) * np.array(gains)[:, None]).tolist()
 
 
 class Budget(Allocator):
@@ -62,7 +36,7 @@ class Budget(Allocator):
         if min(self._gains) <= 0 or any(later > earlier for earlier, later in zip(self._gains, self._gains[1:])):
             raise ValueError(f"gains {self._gains} must be above 0 and never rise, so that more of one task pays less")
         self._rates = SolveRates.expected()
-        self._worth = worth_of_next(self._rates, self._gains, rule.cap).tolist()
+        self._worth = worth_of_next(self._rates, self._gains, rule.cap)
         self._heap: list[tuple[float, int, int, TaskState]] = []  # (-score, position, entry, task)
         self._entry: dict[str, int] = {}  # task id -> its entry that holds; older ones are dropped when met
         self._num_entries = 0
@@ -187,7 +161,7 @@ class Budget(Allocator):
         seen = [(s + f, s, num) for (s, f), num in self._counts.items() if s + f and num]
         samples, correct, num_tasks = map(np.array, zip(*seen, strict=True))
         self._rates = SolveRates.fit(np.repeat(samples, num_tasks), np.repeat(correct, num_tasks))
-        self._worth = worth_of_next(self._rates, self._gains, self.settings.cap).tolist()
+        self._worth = worth_of_next(self._rates, self._gains, self.settings.cap)
         self._next_fit = 4 * self._num_verdicts
         self._rebuild()
 

@@ -3,6 +3,7 @@
 Every function takes counts, one entry a task: `num_samples` (decided samples, n) and `num_correct` (c of them).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,92 @@ def macro_average(per_task: ArrayLike) -> Mean:
     values = np.asarray(per_task, dtype=float)
     defined = values[~np.isnan(values)]
     return Mean(float(defined.mean()) if defined.size else float("nan"), int(defined.size))
+
+
+def pass_at_k_bounds(num_samples: ArrayLike, num_correct: ArrayLike, num_undecided: ArrayLike, k: int) -> tuple[Floats, Floats]:
+    """pass@k of each task if every undecided sample were wrong, and if every one were correct."""
+    undecided = np.atleast_1d(np.asarray(num_undecided, dtype=np.int64))
+    n, c = checked_counts(np.add(num_samples, undecided), num_correct)
+    return pass_at_k(n, c, k), pass_at_k(n, c + undecided, k)
+
+
+def best_of_k(correct: ArrayLike, logprobs: ArrayLike, k: int) -> float:
+    """Chance that the likeliest of k samples of one task is correct; nan where there are fewer than k.
+
+    Exact over all choices of k of the samples: the one of rank r (from 0) is the likeliest of C(n - 1 - r, k - 1) of
+    the C(n, k) choices. Equal log-probabilities share their ranks.
+    """
+    right, scores = np.asarray(correct, dtype=float), np.asarray(logprobs, dtype=float)
+    n = len(right)
+    if k < 1 or scores.shape != right.shape or np.isnan(scores).any():
+        raise ValueError(f"best-of-{k} needs k of at least 1 and a log-probability for each of the {n} samples")
+    if n < k:
+        return float("nan")
+    chosen = np.diff(pass_at_k(np.full(n + 1, n), np.arange(n + 1), k))  # chance that the likeliest has rank r
+    _, ties = np.unique(-scores, return_inverse=True)
+    share = np.bincount(ties, right[np.arange(n)]) / np.bincount(ties)
+    return float(np.bincount(ties[np.argsort(-scores, kind="stable")], chosen) @ share)
+
+
+def majority_at_k(answers: Sequence[str], correct: ArrayLike, k: int, num_choices: int = 2000) -> float:
+    """Chance that the most frequent answer among k samples of one task is correct; nan where there are fewer than k.
+
+    Over `num_choices` random choices of k samples (standard error at most 0.5 / sqrt(num_choices)), always the same
+    ones. An empty answer is no vote; a tie is drawn by lot; no vote at all is wrong.
+    """
+    right = np.asarray(correct, dtype=float)
+    n = len(right)
+    if k < 1 or len(answers) != n:
+        raise ValueError(f"majority@{k} needs k of at least 1 and an answer for each of the {n} samples, not {len(answers)}")
+    if n < k:
+        return float("nan")
+    names, which = np.unique(np.asarray(answers, dtype=object).astype(str), return_inverse=True)
+    share = np.bincount(which, right) / np.bincount(which)  # of an answer's samples, those judged correct
+    random = np.random.default_rng(0)
+    chosen = which[np.argsort(random.random((num_choices, n)), axis=1)[:, :k]]
+    votes = np.zeros((num_choices, len(names)))
+    np.add.at(votes, (np.arange(num_choices)[:, None], chosen), 1.0)
+    votes[:, names == ""] = 0.0
+    most = votes.max(axis=1, keepdims=True)
+    winners = (votes == most) & (most > 0)
+    return float(np.mean(winners @ share / np.maximum(winners.sum(axis=1), 1)))
+
+
+def right_at_k(num_samples: ArrayLike, num_accepted: ArrayLike, k: int, false_accept: float, false_reject: float = 0.0) -> Floats:
+    """Chance that the first accepted of k samples is truly right, by task, when the verifier errs; nan where n < k.
+
+    A wrong sample is accepted with probability `false_accept` (f), a right one refused with `false_reject` (1 - t). A
+    sample is accepted with probability a = p t + (1 - p) f, so that the chance is
+    t / (t - f) * (1 - f / a) * (1 - (1 - a)^k), of which
+    t / (t - f) * (pass@k - f * sum of (1 - a)^j over j < k) is the unbiased estimate. That of a task that was accepted
+    less often than f can be below 0: average over tasks.
+    """
+    t, f = _verifier_rates(false_accept, false_reject)
+    n, c = checked_counts(num_samples, num_accepted)
+    none = np.ones((len(n), k))
+    none[:, 1:] -= pass_at_every_k(n, c, k - 1)
+    return t / (t - f) * (pass_at_k(n, c, k) - f * none.sum(axis=1))
+
+
+def resampling_cap(solve_rates: ArrayLike, false_accept: float, false_reject: float = 0.0, weights: ArrayLike | None = None) -> float:
+    """What `right_at_k` cannot pass however large k is, over tasks of these true solve rates (Stroebl et al. 2024).
+
+    Resampling stops at the first accepted sample, and of a hard task's accepted samples most are false.
+    """
+    t, f = _verifier_rates(false_accept, false_reject)
+    p = np.asarray(solve_rates, dtype=float)
+    accepted = p * t + (1.0 - p) * f
+    right = np.divide(p * t, accepted, out=np.zeros_like(p), where=accepted > 0)
+    return float(np.average(right, weights=weights))
+
+
+def _verifier_rates(false_accept: float, false_reject: float) -> tuple[float, float]:
+    if not 0 <= false_accept < 1 - false_reject <= 1:
+        raise ValueError(
+            f"false_accept {false_accept} and false_reject {false_reject} must be shares, and a right sample must be "
+            "accepted more often than a wrong one"
+        )
+    return 1.0 - false_reject, false_accept
 
 
 def checked_counts(num_samples: ArrayLike, num_correct: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,0 +1,153 @@
+"""Intervals for a figure averaged over tasks, such as pass@k.
+
+Two questions have two answers:
+
+- What would other tasks of this kind give? The tasks are a sample, and each one's figure is itself uncertain. Resampling
+  the tasks with their figures carries both, since a task brings its own binomial error along: `over_tasks`.
+- What is the figure of these very tasks? Only the binomial error within each task counts: `within_tasks`. It is the
+  narrower one, and the one for a benchmark whose tasks are fixed.
+"""
+
+from dataclasses import dataclass
+from math import inf, sqrt
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from selfplay.passk import checked_counts, pass_at_k
+from selfplay.priors import GENERAL, Counts, Grid, most_probable
+from selfplay.stopping import StoppingRule, pass_at_k_stopped, stopping_points
+
+Floats = NDArray[np.float64]
+
+NUM_RESAMPLES = 4000
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    value: float
+    low: float
+    high: float
+    num_tasks: int  # tasks whose figure is defined
+    method: str
+
+
+def over_tasks(per_task: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """The mean over tasks like these, from one figure between 0 and 1 a task; nan figures are left out.
+
+    Bootstrap over tasks, bias-corrected and accelerated (Efron 1987), widened by Student's t for few tasks (Hesterberg
+    2015, section 3.2). Where all figures are the same there is nothing to resample: Wilson's interval for so many tasks.
+    """
+    values = _defined(per_task)
+    mean, num = float(values.mean()) if values.size else float("nan"), int(values.size)
+    method = "bootstrap over tasks (BCa, t-expanded)"
+    if num < 2 or np.ptp(values) == 0.0:
+        low, high = wilson(mean, num, confidence)
+        return Interval(mean, low, high, num, "Wilson over tasks")
+    low, high = _bootstrap(values, confidence, seed)
+    return Interval(mean, max(0.0, low), min(1.0, high), num, method)
+
+
+def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """Mean of second minus first over tasks that both define; entry i of both is the same task."""
+    differences = _defined(np.asarray(second, dtype=float) - np.asarray(first, dtype=float))
+    mean, num = float(differences.mean()) if differences.size else float("nan"), int(differences.size)
+    if num < 2 or np.ptp(differences) == 0.0:
+        spread = 1.0 - wilson(1.0, num, confidence)[0]  # as wide as for one run without a miss
+        return Interval(mean, max(-1.0, mean - spread), min(1.0, mean + spread), num, "Wilson over tasks, paired")
+    low, high = _bootstrap(differences, confidence, seed)
+    return Interval(mean, low, high, num, "bootstrap over tasks (BCa, t-expanded), paired")
+
+
+def within_tasks(
+    num_samples: ArrayLike, num_correct: ArrayLike, k: int, rule: StoppingRule | None = None, confidence: float = 0.95
+) -> Interval:
+    """pass@k of these very tasks, from decided samples and correct ones, one entry a task.
+
+    Wilson's interval with the number of trials that gives the estimate's variance. A task's variance is the one that
+    its estimate has at its solve rate, averaged over the rates that its counts leave open, under the spread of solve
+    rates fitted to all tasks. `rule`: how sampling stopped, where it looked at verdicts.
+    """
+    n, c = checked_counts(num_samples, num_correct)
+    values = pass_at_k(n, c, k) if rule is None else pass_at_k_stopped(rule, c, n - c, k)
+    defined = ~np.isnan(values)
+    n, c, values = n[defined], c[defined], values[defined]
+    mean, num = float(values.mean()) if values.size else float("nan"), int(values.size)
+    if not num:
+        return Interval(mean, 0.0, 1.0, 0, "no task defines it")
+    variance = float(_variances(n, c, k, rule).sum()) / num**2
+    trials = mean * (1.0 - mean) / variance if 0.0 < mean < 1.0 and variance > 0.0 else float(n.sum() / k)
+    low, high = wilson(mean, trials, confidence)
+    return Interval(mean, low, high, num, "binomial within tasks, spread of solve rates fitted")
+
+
+def wilson(share: float, trials: float, confidence: float) -> tuple[float, float]:
+    """Wilson's interval (1927) of a share seen in so many trials."""
+    if trials <= 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    center = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    reach = z * sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / (1 + z * z / trials)
+    return max(0.0, center - reach), min(1.0, center + reach)
+
+
+def _defined(per_task: ArrayLike) -> Floats:
+    values = np.asarray(per_task, dtype=float)
+    return values[~np.isnan(values)]
+
+
+def _bootstrap(values: Floats, confidence: float, seed: int) -> tuple[float, float]:
+    num, normal = len(values), NormalDist()
+    distinct, counts = np.unique(values, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(num, counts / num, NUM_RESAMPLES)
+    means = np.sort(drawn @ distinct / num)
+    away = distinct - values.mean()
+    acceleration = float(counts @ away**3) / (6 * float(counts @ away**2) ** 1.5)
+    below = (np.sum(means < values.mean()) + 0.5 * np.sum(means == values.mean())) / NUM_RESAMPLES
+    bias = normal.inv_cdf(min(max(float(below), 1e-3), 1 - 1e-3))
+    t = _student(0.5 + confidence / 2, num - 1) * sqrt(num / (num - 1))
+    ends = []
+    for z in (-t, t):
+        shifted = bias + z
+        level = normal.cdf(bias + shifted / (1 - acceleration * shifted)) if acceleration * shifted < 1 else 1.0
+        ends.append(float(np.quantile(means, level)))
+    return ends[0], ends[1]
+
+
+def _student(level: float, freedom: float) -> float:
+    """Quantile of Student's t by the Cornish-Fisher expansion (good to 1% from 3 degrees of freedom)."""
+    z = NormalDist().inv_cdf(level)
+    if freedom == inf:
+        return z
+    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    return z + first / freedom + second / freedom**2
+
+
+def _variances(n: NDArray[np.int64], c: NDArray[np.int64], k: int, rule: StoppingRule | None) -> Floats:
+    """Expected variance of each task's estimate, given its counts."""
+    counts = Counts(n, c)
+    spread = GENERAL.weights(counts.grid, most_probable(counts, GENERAL).parameters[None])[0]
+    variances = np.zeros(len(n))
+    pairs = np.stack([n, c], axis=1)
+    for size in np.unique(n) if rule is None else [None]:
+        at_rate = _variance_at_rates(counts.grid, k, rule, size)
+        for pair in np.unique(pairs if size is None else pairs[n == size], axis=0):
+            right, wrong = pair[1], pair[0] - pair[1]
+            inner = np.exp(right * counts.grid.log_p + wrong * counts.grid.log_q)
+            chance = spread * np.concatenate([inner, [right == 0, wrong == 0]])
+            variances[(pairs == pair).all(axis=1)] = chance[:-2] @ at_rate / chance.sum()
+    return variances
+
+
+def _variance_at_rates(grid: Grid, k: int, rule: StoppingRule | None, size: int | None) -> Floats:
+    """Variance of the estimate for each solve rate of the grid."""
+    if rule is None:
+        correct, wrong = np.arange(size + 1), size - np.arange(size + 1)
+        log_ways = np.concatenate([[0.0], np.cumsum(np.log(wrong[:-1] / (correct[1:])))])
+        estimates = pass_at_k(np.full(size + 1, size), correct, k)
+    else:
+        correct, wrong, log_ways = stopping_points(rule)
+        estimates = pass_at_k_stopped(rule, correct, wrong, k)
+    chance = np.exp(log_ways + np.outer(grid.log_p, correct) + np.outer(grid.log_q, wrong))  # [grid, points]
+    return np.maximum(0.0, chance @ estimates**2 - (chance @ estimates) ** 2)
