@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 
 from verifiers.characters import plain
-from verifiers.expressions import Expressions
+from verifiers.expressions import FUNCTIONS, Expressions
 from verifiers.latex import Unreadable, tokens
 from verifiers.tree import Node, num, sym
 from verifiers.units import SYMBOL_UNITS, singular, unit_of
@@ -65,8 +65,7 @@ def words(text: str) -> Node:
 
 
 def _spelled_number(found: list[str]) -> int | None:
-    if len(found) == 1 and "-" in found[0]:
-        found = found[0].split("-")
+    found = [part for word in found for part in word.split("-") if part]
     values = [_NUMBER_WORDS.get(word if word in _NUMBER_WORDS else word + "s") for word in found]
     if len(values) == 1 and values[0] is not None:
         return values[0]
@@ -156,7 +155,8 @@ class _Answers(Expressions):
         if self.at > start and self.kind != "number":
             self.at = start
         token = self.tokens[self.at]
-        if token.kind == "word" and (token.in_text and len(token.value) > 1 or not self.is_math_word(token)):
+        applied = token.value in FUNCTIONS and self.tokens[self.at + 1].value in ("(", "_")
+        if token.kind == "word" and not applied and (token.in_text and len(token.value) > 1 or not self.is_math_word(token)):
             return self._text_item()
         value = self.relation()
         unit = self._unit(value)

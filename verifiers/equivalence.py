@@ -226,7 +226,7 @@ class _Comparison:
                 return verdict
         if any(item.kind == "dots" for item in (*a, *b)):
             return len(a) == len(b) and self._all(zip(a, b))
-        if left.kind == "set" or right.kind == "set":
+        if left.kind == "set" or right.kind == "set" or 1 in (len(a), len(b)):
             a, b = self._distinct(a), self._distinct(b)
         return self._paired(a, b)
 

@@ -4,6 +4,8 @@ From loose to tight: relation, union, ratio, sum, product (written or implied), 
 stands around an expression: lists, units, words.
 """
 
+import re
+
 from verifiers.latex import Token, Unreadable
 from verifiers.tree import E, I, INFINITY, MINUS_ONE, PI, Node, call, contains, div, neg, num, plus, root, sym, times
 from verifiers.units import UNITS, currency
@@ -27,6 +29,7 @@ GREEK = frozenset(
     "Lambda Xi Pi Sigma Phi Psi Omega ell hbar aleph nabla partial triangle angle".split()
 )
 CONSTANTS = {"pi": PI, "infty": INFINITY, "infinity": INFINITY, "inf": INFINITY, "oo": INFINITY}
+_BASE_WORDS = {word: value for value, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)} | {"sixteen": 16}
 _UNKNOWN_FUNCTIONS = frozenset("f g h F G H P Q".split())
 MATRICES = frozenset("pmatrix bmatrix vmatrix Bmatrix Vmatrix matrix smallmatrix array".split())
 _OPENING = {"(": ")", "[": "]", "lset": "rset", "langle": "rangle", "lfloor": "rfloor", "lceil": "rceil", "{": "}"}
@@ -185,8 +188,8 @@ class Expressions:
             if following.kind == "command" and following.value == "frac":
                 self.at += 1
                 part = self.atom()
-                if _is_proper(part) and self.value not in ("^", "_"):
-                    return Node("add", (num(whole.number), part))
+                if _is_proper(part) and (self.value not in ("^", "_") or self._is_degree_ahead()):
+                    return self._followed(Node("add", (num(whole.number), part)))
                 self.at = start
             elif following.kind == "number" and following.spaced and following.value.isdigit():
                 slash, bottom = self.tokens[self.at + 2 : self.at + 4] if self.at + 3 < len(self.tokens) else (following, following)
@@ -198,7 +201,14 @@ class Expressions:
     # -- powers and what follows a value
 
     def power(self) -> Node:
-        base = self.atom()
+        return self._followed(self.atom())
+
+    def _is_degree_ahead(self) -> bool:
+        ahead = [token.value for token in self.tokens[self.at + 1 : self.at + 3]]
+        return self.value == "^" and (ahead[0] == "circ" or ahead == ["{", "circ"])
+
+    def _followed(self, base: Node) -> Node:
+        """A value with its powers, factorial signs, percent and degree signs."""
         while True:
             if self.take("^"):
                 base = self._raised(base)
@@ -282,20 +292,21 @@ class Expressions:
     def _based(self, token: Token) -> Node:
         self.at += 1
         group = self.take("{")
-        while self.kind == "word" and self.value in ("base", "ten", "two"):
+        while self.kind == "word" and self.value == "base":
             self.at += 1
         base = self.tokens[self.at]
-        if base.kind != "number" or not base.value.isdigit() or not 2 <= base.number <= 36:
+        value = _BASE_WORDS.get(base.value.lower()) if base.kind == "word" else base.number
+        if value is None or value.denominator != 1 or not 2 <= value <= 36:
             raise Unreadable("an index of a number that is no base")
         self.at += 1
         if group:
             self.expect("}")
-        return Node("based", (token.value.replace(",", "").replace(" ", ""), int(base.number)))
+        return Node("based", (re.sub(r"[^0-9.]", "", token.value), int(value)))
 
     def _word(self, token: Token) -> Node:
         word = token.value
         self.at += 1
-        if word in FUNCTIONS and not token.in_text:
+        if word in FUNCTIONS and (not token.in_text or self.value in ("(", "_")):
             return self._function(word)
         if word in CONSTANTS:
             return CONSTANTS[word]

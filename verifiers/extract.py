@@ -36,10 +36,14 @@ _CONCLUDING = re.compile(
     r"|所以|因此|总共|一共|结论|故|إذن|لذا|لذلك|इसलिए|अतः|поэтому|итого",
     re.I,
 )
-_HEDGE = re.compile(r"\b(?:or|maybe|perhaps|could|might|not sure|don't know|do not know|unsure|guess|either|one of)\b", re.I)
+_HEDGE = re.compile(
+    r"\b(?:or|maybe|perhaps|not sure|don't know|do not know|unsure|guess|either|one of|(?:it|this|answer|he|she|they) (?:could|might|may))\b",
+    re.I,
+)
 _COPULA = re.compile(r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|[=≈为是]|:", re.I)
 _VALUE = r"[-+−–]?\s*[$€£¥]?\s*(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?"
 _LONE_VALUE = re.compile(rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°)?)", re.ASCII)
+_BARE_FRACTION = re.compile(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)")
 _LETTER = re.compile(r"(?:option|choice|it's|is|it is|answer)\s*:?\s*\(?([A-J])\)?\s*$")
 _CODE = re.compile(r"\w\(|[\[\]{}_]|['\"]\s*[*)]|\*\*\d")
 
@@ -122,7 +126,8 @@ def _last_commitment(text: str) -> str | None:
         found.append((lines[-1].start(), _tidy(lines[-1][1])))
     for phrase in reversed(list(_PHRASE.finditer(text))):
         value = _after_phrase(text[phrase.end() :])
-        if value and (not found or (phrase.start() > max(found)[0] and re.search(r"\d|\$|\\", value))):
+        late = found and phrase.start() > max(found)[0] and re.search(r"\d|\$|\\", value or "")
+        if value and (not found or late and ("final" in phrase[0].lower() or " is" in phrase[0].lower())):
             found.append((phrase.start(), value))
             break
     return max(found)[1] if found else None
@@ -184,13 +189,13 @@ def _value_of_sentence(sentence: str) -> str | None:
     if bold and re.search(r"\d", bold[-1]):
         return _tidy(bold[-1])
     plain = sentence.replace("**", "")
+    fractions = _BARE_FRACTION.findall(plain)
+    if fractions:
+        return fractions[-1] if len(set(fractions)) == 1 else None
     for stated in reversed(list(_COPULA.finditer(plain))):
-        values = _LONE_VALUE.findall(plain[stated.end() :])
+        values = {value.strip() for value in _LONE_VALUE.findall(plain[stated.end() :])}
         if values:
-            return values[0].strip() if len(values) == 1 else None
-    fractions = re.findall(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)", plain)
-    if len(fractions) == 1:
-        return fractions[0]
+            return values.pop() if len(values) == 1 else None
     values = _LONE_VALUE.findall(plain)
     return values[0].strip() if len(values) == 1 and _CONCLUDING.search(plain) else None
 

@@ -25,7 +25,7 @@ _SEPARATOR = r"(?:,\\!\s*|\{,\}\s?|\\,|\\;|\\!|\\ |\\:|[ ~](?=\d{3}(?!\d)))"
 _GROUPED = rf"\d{{1,3}}(?:{_SEPARATOR}\d{{3}})+(?!\d)"
 _COMMA_GROUPED = rf"\d{{1,3}}(?:(?:,|{_SEPARATOR})\d{{3}})+(?!\d)"
 _REPEATING = r"(?:\\overline\s*\{\s*\d+\s*\}|\\dot\s*\{?\d\}?(?:\d*\\dot\s*\{?\d\}?)?|\\bar\s*\{\s*\d+\s*\})"
-_TAIL = rf"(?:\.\d*{_REPEATING}|\.\d+(?:\(\d+\)(?![\d(]))?|\.(?![\d.]))?(?:[eE][+-]?\d{{1,9}}(?![\d.]))?"
+_TAIL = rf"(?:\.\d*{_REPEATING}|\.\d*\(\d+\)(?![\d(])|\.\d+|\.(?![\d.]))?(?:[eE][+-]?\d{{1,9}}(?![\d.]))?"
 
 
 def _pattern(grouped: str) -> re.Pattern[str]:
@@ -43,6 +43,7 @@ def _pattern(grouped: str) -> re.Pattern[str]:
 
 
 _TOKEN = {True: _pattern(_COMMA_GROUPED), False: _pattern(_GROUPED)}
+_WORD_GROUP = re.compile(r"\s*\{\s*([A-Za-z]{2,})\s*\}")  # \mathrm{cm} is one word
 _DROPPED = frozenset(
     "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle scriptstyle limits nolimits "
     "mathstrut strut phantom vphantom middle normalsize small large Large it rm bf em cal sf tt ensuremath allowbreak nobreak "
@@ -102,7 +103,12 @@ def tokens(text: str, commas: str) -> list[Token]:
                     depth += 1
                     spaced = True
                 continue
-            if value not in _TRANSPARENT:
+            if value in _TRANSPARENT:
+                whole_word = _WORD_GROUP.match(text, position)
+                if whole_word:
+                    found.append(Token("word", whole_word[1], None, in_text, spaced))
+                    position = whole_word.end()
+            else:
                 value = _SPELLED.get(value, value)
                 found.append(Token("sign" if value in _SIGNS else "command", value, None, in_text, spaced))
         elif kind == "escaped":

@@ -5,6 +5,7 @@ extract.py reads the completion, equivalence.py decides what two answers mean, g
 
 import re
 import time
+from functools import lru_cache
 
 from tasks import MathReference
 from verifiers.extract import extract, final_text, unboxed
@@ -28,17 +29,24 @@ def verify_math_answer(reference: MathReference, answer: str) -> Verdict:
     start = time.perf_counter()
     if not answer.strip():
         return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, VERSION)
-    return _verdict(reference.answer, final_text(answer), start)
+    return _verdict(reference.answer, answer, start)
 
 
 def _verdict(reference: str, answer: str, start: float) -> Verdict:
     shown = answer.strip()
-    if not shown.isascii():
-        shown = shown.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written to a journal
     if _INTEGER.fullmatch(shown) and _INTEGER.fullmatch(reference):
         reason = Reason.MATCH if int(shown) == int(reference) else Reason.MISMATCH
     else:
         from verifiers.equivalence import compare
 
-        reason = compare(unboxed(reference), unboxed(shown))
+        if not shown.isascii():
+            shown = shown.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written to a journal
+        shown = _settled(shown)
+        reason = compare(_settled(reference), shown)
     return Verdict.of(reason, shown[:500], time.perf_counter() - start, VERSION)
+
+
+@lru_cache(maxsize=4096)
+def _settled(text: str) -> str:
+    """What an answer or a reference comes down to: both are read alike, so that either may hold a box or a sentence."""
+    return unboxed(final_text(text)).strip()

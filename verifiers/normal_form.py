@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import comb, factorial, gcd, lcm
 
 from verifiers.polynomials import ONE, Poly, Ring, TooBig, Undefined, add, constant, factored, generator, key, rational_value, scale
-from verifiers.tree import Node, call, div, neg, num
+from verifiers.tree import Node, call, div, neg, num, rational
 
 Ratio = tuple[Poly, Poly]
 _MAX_FACTORIAL = 3_000
@@ -262,6 +262,10 @@ class Forms(Ring):
             if not base[0]:
                 raise Undefined("a logarithm to the base 1")
             return self._settled(self.multiply(value[0], base[1]), self.multiply(value[1], base[0]))
+        if name == "mod" and arguments[0].kind == "pow":
+            base, exponent, modulus = (rational(part) for part in (*arguments[0].args, arguments[1]))
+            if None not in (base, exponent, modulus) and base.denominator == exponent.denominator == modulus.denominator == 1 <= exponent and modulus > 0:
+                return constant(pow(int(base), int(exponent), int(modulus))), ONE
         values = [self.of(argument) for argument in arguments]
         numbers = [rational_value(top) if bottom == ONE else None for top, bottom in values]
         if None not in numbers:
