@@ -7,29 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from selfplay.files_on_disk import METRICS, RECIPE, finished_rounds, read_json
+from selfplay.forecast import Forecast, forecast
+from selfplay.intervals import Interval, over_tasks, paired_difference
 from selfplay.measuring import Tally, tally
 from selfplay.passk import pass_at_every_k
 from tasks import UserError
 
 CONTROL = "control"  # folder of the control within a run
-NUM_RESAMPLES = 1000  # of the bootstrap
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A share with its interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """The value and the larger half of its interval."""
-        return f"{self.value:.3f} ± {max(self.high - self.value, self.value - self.low):.3f}"
+LEAST_TO_FORECAST = 8  # samples a task
+FORECAST_TIMES = 100  # a forecast goes to so many times the samples a task
 
 
 @dataclass(frozen=True)
@@ -37,26 +25,41 @@ class Evaluation:
     """The samples of held-out tasks by one model."""
 
     tallies: dict[str, Tally]  # by task id
+    asked: tuple[int, ...] = ()  # k that the recipe names
 
-    @cached_property
+    @property
     def num_tasks(self) -> int:
         return len(self.tallies)
 
-    @cached_property
-    def per_task(self) -> NDArray[np.float64]:
-        """pass@k of each task, shape [tasks, k]; nan where a task has fewer than k samples."""
-        counts = self.tallies.values()
-        return pass_at_every_k([t.num_decided for t in counts], [t.num_correct for t in counts])
-
-    @cached_property
-    def curve(self) -> dict[int, Figure]:
-        """pass@k by k, over the k that every task defines."""
-        whole = self.per_task[:, ~np.isnan(self.per_task).any(axis=0)] if self.tallies else np.empty((0, 0))
-        return {k + 1: figure for k, figure in enumerate(bootstrap(whole))}
-
     @property
-    def pass_at_1(self) -> Figure | None:
-        return self.curve.get(1)
+    def num_undecided(self) -> int:
+        return sum(counts.num_undecided for counts in self.tallies.values())
+
+    @cached_property
+    def counts(self) -> tuple[list[int], list[int]]:
+        """Decided samples and correct ones, one entry a task."""
+        return [t.num_decided for t in self.tallies.values()], [t.num_correct for t in self.tallies.values()]
+
+    @cached_property
+    def curve(self) -> dict[int, Interval]:
+        """pass@k by k, over the k that every task defines: those asked for, powers of two and what lies half between."""
+        num_samples, num_correct = self.counts
+        most = min(num_samples, default=0)
+        if not most:
+            return {}
+        ks = sorted({k for power in range(most.bit_length()) for k in (2**power, 3 * 2**power // 2)} | {most, *self.asked})
+        per_task = pass_at_every_k(num_samples, num_correct, most)
+        return {k: over_tasks(per_task[:, k - 1]) for k in ks if k <= most}
+
+    @cached_property
+    def forecast(self) -> tuple[Forecast, ...]:
+        """pass@k beyond the samples, where there are enough to say something."""
+        num_samples, num_correct = self.counts
+        most = min(num_samples, default=0)
+        if most < LEAST_TO_FORECAST or not any(num_correct) or num_samples == num_correct:
+            return ()
+        ks = np.unique(np.geomspace(most, most * FORECAST_TIMES, 9).astype(int))
+        return forecast(num_samples, num_correct, ks.tolist(), confidence=0.95).points
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Stage:
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        return Evaluation(tally(self.folder / "evaluation"))
+        asked = self.metrics.get("evaluation", {}).get("pass_at_k", {})
+        return Evaluation(tally(self.folder / "evaluation"), tuple(map(int, asked)))
 
     @property
     def name(self) -> str:
@@ -95,11 +99,6 @@ class Arm:
     def sampled_tokens(self, position: int) -> int:
         """Completion tokens sampled for training until a stage; evaluations do not count."""
         return sum(stage.metrics["sampling"]["completion_tokens"] for stage in self.rounds if stage.position <= position)
-
-    @property
-    def ks(self) -> list[int]:
-        """The k that the recipe asks for."""
-        return sorted(self.recipe.get("evaluation", {}).get("k", []))
 
 
 def open_arms(runs: list[Path]) -> list[Arm]:
@@ -130,29 +129,15 @@ def _open(folder: Path) -> Arm:
     return Arm(recipe["name"], folder, recipe, is_control, start, rounds)
 
 
-def bootstrap(per_task: NDArray[np.float64]) -> list[Figure]:
-    """The mean over tasks of each column of [tasks, columns], with its interval from resampling the tasks.
-
-    Tasks are drawn with replacement, each with its own samples, and the interval runs between percentiles (Efron and
-    Tibshirani 1993, section 13.3). The estimates of the tasks carry the noise within each task with them.
-    """
-    num_tasks = len(per_task)
-    if not num_tasks:
-        return []
-    draws = np.random.default_rng(0).multinomial(num_tasks, np.full(num_tasks, 1 / num_tasks), NUM_RESAMPLES)
-    low, high = np.quantile(draws @ per_task / num_tasks, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
-    return [Figure(*map(float, column)) for column in zip(per_task.mean(axis=0), low, high, strict=True)]
-
-
-def paired_difference(left: Evaluation, right: Evaluation) -> tuple[Figure, int] | None:
-    """pass@1 of right less that of left over the tasks that both have, and the number of those; None below two."""
-    shared = [task_id for task_id in left.tallies if task_id in right.tallies]
-    rates = [
-        [side.tallies[task_id].num_correct / side.tallies[task_id].num_decided for side in (left, right)]
-        for task_id in shared
-        if left.tallies[task_id].num_decided and right.tallies[task_id].num_decided
+def paired_pass_at_1(left: Evaluation, right: Evaluation) -> Interval | None:
+    """pass@1 of right less that of left over the tasks that both have; None below two of them."""
+    shared = [
+        [evaluation.tallies[task_id] for evaluation in (left, right)] for task_id in left.tallies if task_id in right.tallies
     ]
-    if len(rates) < 2:
-        return None
-    differences = np.array([[right_rate - left_rate] for left_rate, right_rate in rates])
-    return bootstrap(differences)[0], len(rates)
+    rates = [[t.num_correct / t.num_decided for t in pair] for pair in shared if all(t.num_decided for t in pair)]
+    return paired_difference(*zip(*rates, strict=True)) if len(rates) > 1 else None
+
+
+def in_words(interval: Interval) -> str:
+    """The value and the larger half of its interval."""
+    return f"{interval.value:.3f} ± {max(interval.high - interval.value, interval.value - interval.low):.3f}"

@@ -56,7 +56,8 @@ class Line:
     low: Sequence[float] = ()
     high: Sequence[float] = ()
     dashed: bool = False
-    faint: bool = False
+    strength: float = 1.0  # of the colour; later rounds are stronger
+    is_forecast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,17 @@ class Bars:
     label: str
     color: int
     heights: Sequence[float]
-    faint: bool = False
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An entry of a legend."""
+
+    label: str
+    color: int
+    strength: float
+    mark: str  # "line", "dashed" or "box"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +86,10 @@ class Chart:
 
     title: str
     svg: str
-    legend: list[tuple[str, int, bool]]  # label, series colour, dashed
+    legend: list[Key]
     columns: list[str] = field(default_factory=list)  # of the table of its numbers
     rows: list[list[str]] = field(default_factory=list)
     note: str = ""
-    is_bars: bool = False
 
 
 def line_chart(
@@ -91,9 +101,9 @@ def line_chart(
         canvas = Canvas(figsize=(4.6, 3.0))
         draw_lines(canvas.subplots(), lines, x_label, y_label, log_x=log_x, share=share, whole_x=whole_x, x_names=x_names)
         svg = to_svg(canvas, title)
-    legend = list({line.label: (line.label, line.color, line.dashed) for line in lines if not line.faint}.values())
+    legend = [Key(line.label, line.color, line.strength, "dashed" if line.dashed else "line") for line in lines if not line.is_forecast]
     rows = [
-        [line.label, x_names[int(x)] if x_names else number(x), number(y), *([number(line.low[i]), number(line.high[i])] if line.low else [])]
+        [line.label + (", forecast" if line.is_forecast else ""), x_names[int(x)] if x_names else number(x), number(y), *([number(line.low[i]), number(line.high[i])] if line.low else [])]
         for line in lines
         for i, (x, y) in enumerate(zip(line.x, line.y, strict=True))
     ]
@@ -111,10 +121,11 @@ def draw_lines(
     for line in lines:
         color = SERIES[line.color % len(SERIES)]
         if line.low:
-            axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.07 if line.faint else 0.18, linewidth=0)
+            axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.16 * line.strength, linewidth=0)
         axes.plot(
-            line.x, line.y, color=color, linestyle="--" if line.dashed else "-", linewidth=1.2 if line.faint else 2,
-            alpha=0.45 if line.faint else 1, marker="" if line.faint or len(line.x) > 12 else "o", markersize=5, label=line.label,
+            line.x, line.y, color=color, linestyle=":" if line.is_forecast else "--" if line.dashed else "-", linewidth=2,
+            alpha=line.strength, marker="" if line.is_forecast or len(line.x) > 12 else "o", markersize=4.5,
+            label="" if line.is_forecast else line.label,
         )
     if share:
         axes.set_ylim(-0.02, 1.02)
@@ -147,11 +158,13 @@ def bar_chart(
             at = [i if stacked else i - 0.4 + width * (place + 0.5) for i in range(len(groups))]
             axes.bar(
                 at, series.heights, width * 0.92, bottom if stacked else 0, color=SERIES[series.color % len(SERIES)],
-                edgecolor=SURFACE, linewidth=1, alpha=0.45 if series.faint else 1,
+                edgecolor=SURFACE, linewidth=1, alpha=series.strength,
             )
             if stacked:
                 bottom = [below + height for below, height in zip(bottom, series.heights, strict=True)]
         axes.set_xticks(range(len(groups)), groups)
+        room = max(0.0, 4 - len(groups)) / 2  # so that few bars do not become walls
+        axes.set_xlim(-0.6 - room, len(groups) - 0.4 + room)
         if len(groups) > 6 or max(map(len, groups), default=0) > 9:
             axes.tick_params(axis="x", rotation=35)
         if share:
@@ -162,8 +175,8 @@ def bar_chart(
         axes.set_ylabel(y_label)
         svg = to_svg(canvas, title)
     rows = [[group, *(number(series.heights[i]) for series in bars)] for i, group in enumerate(groups)]
-    legend = [(series.label, series.color, False) for series in bars]
-    return Chart(title, svg, legend, [x_label, *(series.label for series in bars)], rows, note, is_bars=True)
+    legend = [Key(series.label, series.color, series.strength, "box") for series in bars]
+    return Chart(title, svg, legend, [x_label, *(series.label for series in bars)], rows, note)
 
 
 def to_svg(canvas: Canvas, title: str) -> str:

@@ -1,34 +1,48 @@
 """The charts of a report, each from the arms it is about."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import isnan
 
-from selfplay.files_on_disk import read_json
-from selfplay.report.arms import Arm, Evaluation, Figure, Stage
+from selfplay.forecast import Forecast
+from selfplay.intervals import Interval
+from selfplay.report.arms import Arm, Stage
 from selfplay.report.charts import Bars, Chart, Line, bar_chart, line_chart
+from selfplay.report.traces import Counted, Counts
+from verifiers import Reason
 
-INTERVAL_NOTE = "Bands are 95% intervals from resampling the held-out tasks."
+NOTE = "Bands: 95% intervals over held-out tasks."
+BINS = ("none", "to ¼", "to ½", "to ¾", "below all", "all")
 
 
 def learning_charts(arms: list[Arm]) -> list[Chart]:
-    """pass@1 and pass@k by round, then both against what was sampled for them."""
-    ks = shown_ks(arms)
+    """pass@1 and pass@k by round."""
     last = max((stage.position for arm in arms for stage in arm.stages), default=0)
     names = ["start", *(f"round {number}" for number in range(last))]
-    by_round = [
-        line_chart(
-            f"pass@{k} by round", stage_lines(arms, k, lambda arm, stage: stage.position), "", f"pass@{k}", x_names=names, note=INTERVAL_NOTE
-        )
-        for k in ks
+    if not last:
+        return []
+    return [
+        line_chart(f"pass@{k} by round", stage_lines(arms, k, lambda _, stage: stage.position), "", f"pass@{k}", x_names=names, note=NOTE)
+        for k in shown_ks(arms)
     ]
-    against_tokens = [
-        line_chart(
-            f"pass@{k} against sampled tokens", stage_lines(arms, k, lambda arm, stage: arm.sampled_tokens(stage.position)),
-            "completion tokens sampled for training", f"pass@{k}", note=INTERVAL_NOTE,
-        )
-        for k in ks
-    ]
-    return [chart for chart in by_round + against_tokens if chart.rows]
+
+
+def cost_charts(arms: list[Arm], counted: Counted) -> list[Chart]:
+    """pass@1 and pass@k against the tokens, and the FLOPs, that were sampled to get there."""
+
+    def flops(arm: Arm, stage: Stage) -> float:
+        rounds = (tasks for (name, number), tasks in counted.items() if name == arm.name and number < stage.position)
+        return sum(counts.flops for tasks in rounds for counts in tasks.values())
+
+    charts = []
+    for x, label, title in (
+        (lambda arm, stage: arm.sampled_tokens(stage.position), "completion tokens sampled for training", "sampled tokens"),
+        (flops, "FLOPs of sampling for training", "sampling FLOPs"),
+    ):
+        ends = [x(arm, arm.stages[-1]) for arm in arms if arm.stages]
+        if any(end > 0 for end in ends) and not any(map(isnan, ends)):
+            charts += [line_chart(f"pass@{k} against {title}", stage_lines(arms, k, x), label, f"pass@{k}", note=NOTE) for k in shown_ks(arms)]
+    return charts
 
 
 def stage_lines(arms: list[Arm], k: int, x: Callable[[Arm, Stage], float]) -> list[Line]:
@@ -42,84 +56,121 @@ def stage_lines(arms: list[Arm], k: int, x: Callable[[Arm, Stage], float]) -> li
 
 
 def curve_charts(arms: list[Arm]) -> list[Chart]:
-    """pass@k against k of every stage of each arm."""
+    """pass@k against k of every stage of each arm, with a forecast of the first and the last."""
     charts = []
     for color, arm in enumerate(arms):
-        stages = arm.stages
-        lines = [
-            _line(stage.name, (color + place) % 8, list(stage.evaluation.curve.items()), dashed=stage.position == 0)
-            for place, stage in enumerate(stages)
-        ]
+        lines = []
+        for place, stage in enumerate(arm.stages):
+            style = {"dashed": place == 0, "strength": 1.0 if place == 0 else _strength(place, len(arm.stages))}
+            lines.append(_line(stage.name, 7 if place == 0 else color, list(stage.evaluation.curve.items()), **style))
+            if place in (0, len(arm.stages) - 1) and stage.evaluation.forecast:
+                ahead = [(point.k, point) for point in stage.evaluation.forecast]
+                lines.append(_line(stage.name, 7 if place == 0 else color, ahead, is_forecast=True, **style))
         if lines and max(len(line.x) for line in lines) > 1:
-            charts.append(line_chart(f"pass@k against k: {arm.name}", lines, "k", "pass@k", log_x=True, note=INTERVAL_NOTE))
+            has_forecast = any(line.is_forecast for line in lines)
+            note = NOTE + (" Dotted: forecast, with the interval that the data allow." if has_forecast else "")
+            charts.append(line_chart(f"pass@k against k: {arm.name}", lines, "k", "pass@k", log_x=True, note=note))
     return charts
 
 
 def difficulty_charts(arms: list[Arm]) -> list[Chart]:
     """Share of correct samples and cost of a correct one, by difficulty, of each round."""
     charts = []
-    for arm in arms:
-        groups = list(dict.fromkeys(name for stage in arm.rounds for name in stage.metrics["sampling"]["by_difficulty"]))
+    for color, arm in enumerate(arms):
+        parts = [stage.metrics["sampling"]["by_difficulty"] for stage in arm.rounds]
+        groups = list(dict.fromkeys(name for part in parts for name in part))
         if len(groups) < 2:
             continue
         names = [group or "unknown" for group in groups]
-        parts = [(stage, stage.metrics["sampling"]["by_difficulty"]) for stage in arm.rounds]
-        charts += [
-            bar_chart(
-                f"Samples that are correct, by difficulty: {arm.name}", names,
-                [Bars(stage.name, place, [_ratio(part.get(group), "num_correct", "num_samples") for group in groups]) for place, (stage, part) in enumerate(parts)],
-                "difficulty", "share correct", share=True,
-            ),
-            bar_chart(
-                f"Cost of a correct sample, by difficulty: {arm.name}", names,
-                [Bars(stage.name, place, [_ratio(part.get(group), "completion_tokens", "num_correct") for group in groups]) for place, (stage, part) in enumerate(parts)],
-                "difficulty", "sampled tokens a correct sample", note="A group without a correct sample has no bar.",
-            ),
-        ]
+
+        def bars(above: str, below: str) -> list[Bars]:
+            heights = [[_ratio(part.get(group), above, below) for group in groups] for part in parts]
+            return _round_bars(arm, color, heights)
+
+        charts.append(
+            bar_chart(f"Acceptance by difficulty: {arm.name}", names, bars("num_correct", "num_samples"), "difficulty", "share correct", share=True)
+        )
+        if any(part[group]["completion_tokens"] for part in parts for group in part):
+            cost = bars("completion_tokens", "num_correct")
+            note = "Sampled tokens a correct sample; a group without one has no bar."
+            charts.append(bar_chart(f"Cost by difficulty: {arm.name}", names, cost, "difficulty", "tokens", note=note))
     return charts
 
 
 def reason_chart(arms: list[Arm]) -> list[Chart]:
     """What the verifiers said of each round's samples, as shares of them."""
     columns = [(arm, stage, stage.metrics["sampling"]["reasons"]) for arm in arms for stage in arm.rounds]
-    totals = Counter({reason: count for _, _, reasons in columns for reason, count in reasons.items()})
-    if not totals:
+    present = {reason for _, _, reasons in columns for reason in reasons}
+    if not present:
         return []
     names = [stage.name if len(arms) == 1 else f"{arm.name} {stage.position - 1}" for arm, stage, _ in columns]
     bars = [
-        Bars(reason, place, [reasons.get(reason, 0) / max(sum(reasons.values()), 1) for _, _, reasons in columns])
-        for place, reason in enumerate(sorted(totals))
+        Bars(reason.replace("_", " "), place, [reasons.get(reason, 0) / max(sum(reasons.values()), 1) for _, _, reasons in columns])
+        for place, reason in enumerate(reason for reason in map(str, Reason) if reason in present)
     ]
-    return [bar_chart("Reasons of the verdicts", names, bars, "round", "share of samples", stacked=True, share=True)]
+    return [bar_chart("Reasons of the verdicts", names, bars, "", "share of samples", stacked=True, share=True)]
 
 
-def allocation_chart(arms: list[Arm], samples_of_tasks: dict[tuple[str, int], list[int]]) -> list[Chart]:
-    """How many samples the tasks got, over all rounds of each arm; lists of samples a task, by arm and round."""
-    totals = {arm.name: Counter(n for (name, _), counts in samples_of_tasks.items() if name == arm.name for n in counts) for arm in arms}
-    sizes = sorted({n for counts in totals.values() for n in counts})
-    if not sizes:
-        return []
-    edges = sizes if len(sizes) <= 16 else sorted({2**i for i in range(sizes[-1].bit_length() + 1)})
-    ends = [*edges[1:], sizes[-1] + 1]
-    names = [str(low) if high == low + 1 or len(sizes) <= 16 else f"{low}-{high - 1}" for low, high in zip(edges, ends, strict=True)]
-    bars = [
-        Bars(name, color, [sum(count for n, count in counts.items() if low <= n < high) for low, high in zip(edges, ends, strict=True)])
-        for color, (name, counts) in enumerate(totals.items())
-    ]
-    return [bar_chart("Samples a task", names, bars, "samples", "tasks, all rounds")]
+def allocation_charts(arms: list[Arm], counted: Counted) -> list[Chart]:
+    """Tasks by their share of correct samples, and where it differs, tasks and samples by how many each task got."""
+    charts = []
+    for color, arm in enumerate(arms):
+        rounds = [list(tasks.values()) for (name, _), tasks in counted.items() if name == arm.name]
+        solved = [[sum(_bin(counts) == place for counts in tasks) / max(len(tasks), 1) for place in range(len(BINS))] for tasks in rounds]
+        if rounds:
+            charts.append(
+                bar_chart(f"Tasks by share of correct samples: {arm.name}", BINS, _round_bars(arm, color, solved), "correct samples", "share of tasks", share=True)
+            )
+        if len({counts.samples for tasks in rounds for counts in tasks}) > 1:
+            charts.append(_samples_chart(arm, color, rounds))
+    return charts
 
 
 def shown_ks(arms: list[Arm]) -> list[int]:
     """pass@1 and the largest k of the recipes that every evaluation defines."""
     curves = [stage.evaluation.curve for arm in arms for stage in arm.stages]
-    common = [k for k in sorted({k for arm in arms for k in arm.ks}) if all(k in curve for curve in curves)]
-    return sorted({1, common[-1]}) if common and curves else [1] if curves else []
+    if not curves:
+        return []
+    asked = {k for arm in arms for k in arm.recipe.get("evaluation", {}).get("k", [])}
+    return sorted({1, max((k for k in asked if all(k in curve for curve in curves)), default=1)})
 
 
+def _samples_chart(arm: Arm, color: int, rounds: list[list[Counts]]) -> Chart:
+    """Samples by the size of the lot that a task got."""
+    totals = [Counter(counts.samples for counts in tasks) for tasks in rounds]
+    sizes = sorted({size for counts in totals for size in counts})
+    starts = sizes if len(sizes) <= 8 else [2**power for power in range(sizes[0].bit_length() - 1, sizes[-1].bit_length())]
+    ends = [*starts[1:], sizes[-1] + 1]
+    lots = list(zip(starts, ends, strict=True))
+    names = [str(start) if end == start + 1 or len(sizes) <= 8 else f"{start}-{end - 1}" for start, end in lots]
+    heights = [[sum(count for size, count in counts.items() if start <= size < end) for start, end in lots] for counts in totals]
+    return bar_chart(f"Allocation: {arm.name}", names, _round_bars(arm, color, heights), "samples of a task", "tasks")
 
-def _line(label: str, color: int, points: list[tuple[float, Figure]], dashed: bool = False) -> Line:
+
+def _bin(counts: Counts) -> int:
+    if counts.correct == counts.samples:
+        return len(BINS) - 1
+    return -(-4 * counts.correct // counts.samples)
+
+
+def _round_bars(arm: Arm, color: int, heights: Sequence[Sequence[float]]) -> list[Bars]:
+    return [
+        Bars(stage.name, color, values, _strength(place + 1, len(arm.rounds) + 1))
+        for place, (stage, values) in enumerate(zip(arm.rounds, heights, strict=True))
+    ]
+
+
+def _strength(place: int, num: int) -> float:
+    """Of the colour of stage `place` of `num`: the last is full."""
+    return 0.3 + 0.7 * place / max(num - 1, 1)
+
+
+def _line(
+    label: str, color: int, points: Sequence[tuple[float, Interval | Forecast]], *, dashed: bool = False, strength: float = 1.0,
+    is_forecast: bool = False,
+) -> Line:
     x, figures = zip(*points, strict=True)
-    return Line(label, color, x, [f.value for f in figures], [f.low for f in figures], [f.high for f in figures], dashed)
+    return Line(label, color, x, [f.value for f in figures], [f.low for f in figures], [f.high for f in figures], dashed, strength, is_forecast)
 
 
 def _ratio(part: dict[str, float] | None, above: str, below: str) -> float:

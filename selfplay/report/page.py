@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.report import figures
-from selfplay.report.arms import Arm, open_arms, paired_difference
+from selfplay.report.arms import Arm, open_arms, paired_pass_at_1
 from selfplay.report.charts import Chart
 from selfplay.report.summary import stage_cells
 from selfplay.report.tables import leaves
@@ -22,12 +22,12 @@ def write_report(runs: list[Path], out: Path, max_traces: int = MAX_TRACES) -> N
     arms = open_arms(runs)
     counted = count_tasks(arms)
     traces = collect(arms, counted, max_traces)
-    samples_of_tasks = {key: [counts.samples for counts in tasks.values()] for key, tasks in counted.items()}
     sections = [
         ("on-learning", "Does it learn?", _alarms(arms) + _stages_table(arms) + _charts(figures.learning_charts(arms)) + _paired_table(arms)),
+        ("on-cost", "What does it cost?", _charts(figures.cost_charts(arms, counted))),
         ("on-passk", "pass@k against k", _charts(figures.curve_charts(arms))),
         ("on-difficulty", "By difficulty", _charts(figures.difficulty_charts(arms))),
-        ("on-verdicts", "Verdicts and allocation", _charts(figures.reason_chart(arms) + figures.allocation_chart(arms, samples_of_tasks)) + _selection_table(arms)),
+        ("on-verdicts", "Verdicts and allocation", _charts(figures.reason_chart(arms) + figures.allocation_charts(arms, counted)) + _selection_table(arms)),
         ("on-ledger", "Ledger", _ledger(arms)),
         ("on-recipes", "Recipes", _recipes(arms)),
     ]
@@ -88,10 +88,9 @@ def _charts(charts: Sequence[Chart]) -> str:
 
 
 def _chart(chart: Chart) -> str:
-    kind = "box" if chart.is_bars else ""
     legend = "".join(
-        f'<span><i class="{kind}{" dashed" if dashed else ""}" style="border-color:var(--series-{color % 8})"></i>{escape(label)}</span>'
-        for label, color, dashed in chart.legend
+        f'<span><i class="{key.mark}" style="border-color:var(--series-{key.color % 8});opacity:{key.strength:.2f}"></i>{escape(key.label)}</span>'
+        for key in chart.legend
     )
     note = f'<p class="note">{escape(chart.note)}</p>' if chart.note else ""
     numbers = f"<details><summary>numbers</summary>{table(chart.columns, chart.rows)}</details>"
@@ -119,8 +118,8 @@ def _paired_table(arms: list[Arm]) -> str:
         for i, (left, left_stages) in enumerate(ends)
         for right, right_stages in ends[i + 1 :]
     ]
-    found = [(name, paired_difference(left.evaluation, right.evaluation)) for name, left, right in pairs]
-    rows = [[name, f"{d[0].value:+.3f}", f"{d[0].low:+.3f} to {d[0].high:+.3f}", d[1]] for name, d in found if d]
+    found = [(name, paired_pass_at_1(left.evaluation, right.evaluation)) for name, left, right in pairs]
+    rows = [[name, f"{d.value:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", d.num_tasks] for name, d in found if d]
     if not rows:
         return ""
     return "<h3>Differences in pass@1, paired by task</h3>" + table(["", "difference", "95% interval", "tasks that both have"], rows)

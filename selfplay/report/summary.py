@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.table import Table
 
 from selfplay.progress import quantity
-from selfplay.report.arms import Arm, Stage, open_arms
+from selfplay.report.arms import Arm, Stage, in_words, open_arms
 from selfplay.report.figures import shown_ks
 
 
@@ -28,7 +28,7 @@ def summary_table(runs: list[Path]) -> Table:
 def stage_cells(arm: Arm, stage: Stage, ks: list[int]) -> list[str]:
     """Name, pass@k, samples, share correct, accepted and tokens so far of one stage."""
     curve = stage.evaluation.curve
-    cells = [stage.name, *(str(curve[k]) if k in curve else "" for k in ks)]
+    cells = [stage.name, *(in_words(curve[k]) if k in curve else "" for k in ks)]
     if stage.position == 0:
         return [*cells, "", "", "", ""]
     sampling = stage.metrics["sampling"]

@@ -90,8 +90,9 @@ function dollarFormula(text, at) {
   const end = text.indexOf("$", at + 1);
   if (end < 0 || (line >= 0 && line < end)) return null;
   const tex = text.slice(at + 1, end);
-  const tight = /^\S/.test(tex) && /\S$/.test(tex) && !/\d/.test(text[end + 1] || "");
-  return tight && (/[\\^_={}+\-*\/<>]/.test(tex) || /^[A-Za-z0-9.,]{1,12}$/.test(tex)) ? { tex, end: end + 1, display: false } : null;
+  const tight = /^[^\s=+*\/]/.test(tex) && /[^\s=+\-*\/(]$/.test(tex) && !/\d/.test(text[end + 1] || "");
+  const isMoney = /^[\d.,]+\s*[^\\^_{}]*$/.test(tex) && !/^[\d.,]+$/.test(tex);
+  return tight && !isMoney && (/[\\^_={}+\-*\/<>]/.test(tex) || /^[A-Za-z0-9.,]{1,12}$/.test(tex)) ? { tex, end: end + 1, display: false } : null;
 }
 
 function closingBrace(text, open) {

@@ -74,10 +74,18 @@ async function openRow(row) {
 function facts(trace) {
   const perToken = trace.cumulative_logprob === null || !trace.completion_tokens ? "" : `${(trace.cumulative_logprob / trace.completion_tokens).toFixed(3)} nats a token`;
   const rows = {
-    task: trace.task_id, source: trace.source, metadata: trace.metadata === "{}" ? "" : trace.metadata, tokens: `${trace.prompt_tokens} prompt, ${trace.completion_tokens} completion`,
+    task: trace.task_id, source: trace.source, tokens: trace.completion_tokens ? `${trace.prompt_tokens} prompt, ${trace.completion_tokens} completion` : "",
     finish: trace.finish_reason, "log-probability": perToken, check: `${trace.verifier}, ${(trace.verify_seconds * 1000).toPrecision(2)} ms`, model: trace.model, seed: trace.seed,
+    ...JSON.parse(trace.metadata),
   };
   const out = element("dl", "facts");
-  for (const [name, value] of Object.entries(rows)) if (value) out.append(element("dt", "", name), element("dd", "", String(value)));
+  for (const [name, value] of Object.entries(rows)) if (value !== "" && value !== null) out.append(element("dt", "", name), element("dd", "", factValue(value)));
   return out;
+}
+
+// Long text, such as a source's own solution, is folded.
+function factValue(value) {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  if (text.length < 80) return text;
+  return element("details", "", element("summary", "", `${text.length} characters`), raw ? rawText(text) : renderedText(text));
 }

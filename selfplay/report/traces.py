@@ -12,14 +12,16 @@ import re
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from selfplay.report.arms import Arm
+from selfplay.report.arms import Arm, Stage
 from selfplay.report.notable import Notable, mark_notable
+from selfplay.shards import read_rows
 
 MAX_TRACES = 50_000
 HARDEST_SHARE = 0.1  # of the limit, for the hardest solved tasks
@@ -27,9 +29,9 @@ BLOCK_CHARACTERS = 200_000  # of completions in one block, before compression
 SNIPPET = 90  # characters of a prompt in the index
 ANSWER = 24  # characters of an answer in the index
 
-_LIGHT = ["task_id", "outcome"]
+_LIGHT = ["task_id", "outcome", "flops"]
 _TEXT = [
-    "task_id", "source", "prompt", "reference", "metadata", "sample_index", "completion", "finish_reason", "prompt_tokens",
+    "task_number", "task_id", "source", "prompt", "reference", "metadata", "sample_index", "completion", "finish_reason", "prompt_tokens",
     "completion_tokens", "cumulative_logprob", "seed", "model", "outcome", "reason", "answer", "verify_seconds", "verifier",
     "selection",
 ]  # fmt: skip
@@ -44,6 +46,10 @@ class Counts:
 
     samples: int = 0
     correct: int = 0
+    flops: float = 0.0  # nan where the model's size is not known
+
+
+Counted = dict[tuple[str, int], dict[str, Counts]]  # arm and round -> task id -> counts
 
 
 @dataclass
@@ -60,21 +66,21 @@ class Collection:
         return len(self.index["task"])
 
 
-def count_tasks(arms: list[Arm]) -> dict[tuple[str, int], dict[str, Counts]]:
+def count_tasks(arms: list[Arm]) -> Counted:
     """The counts of every task by arm and round, from the columns of the shards."""
-    counted: dict[tuple[str, int], dict[str, Counts]] = {}
+    counted: Counted = {}
     for arm in arms:
         for number, stage in enumerate(arm.rounds):
             counts = counted.setdefault((arm.name, number), defaultdict(Counts))
-            for path in _shards(stage):
-                table = pq.read_table(path, columns=_LIGHT)
-                for task_id, outcome in zip(table["task_id"].to_pylist(), table["outcome"].to_pylist(), strict=True):
-                    counts[task_id].samples += 1
-                    counts[task_id].correct += outcome == "correct"
+            for row in read_rows(stage.folder / "shards", columns=_LIGHT):
+                task = counts[row["task_id"]]
+                task.samples += 1
+                task.correct += row["outcome"] == "correct"
+                task.flops += nan if row["flops"] is None else row["flops"]
     return counted
 
 
-def collect(arms: list[Arm], counted: dict[tuple[str, int], dict[str, Counts]], max_traces: int = MAX_TRACES) -> Collection:
+def collect(arms: list[Arm], counted: Counted, max_traces: int = MAX_TRACES) -> Collection:
     """The index and the blocks of the arms' traces."""
     chosen = _chosen_tasks(counted, max_traces)
     builder = _Builder([arm.name for arm in arms])
@@ -166,7 +172,7 @@ class _Builder:
         self._block, self._block_size = {}, 0
 
 
-def _chosen_tasks(counted: dict[tuple[str, int], dict[str, Counts]], max_traces: int) -> set[str] | None:
+def _chosen_tasks(counted: Counted, max_traces: int) -> set[str] | None:
     """The tasks whose traces fit into the limit; None for all."""
     sizes: dict[str, Counts] = defaultdict(Counts)
     for tasks in counted.values():
@@ -191,21 +197,16 @@ def _chosen_tasks(counted: dict[tuple[str, int], dict[str, Counts]], max_traces:
     return chosen
 
 
-def _rows(stage: Any, chosen: set[str] | None) -> list[dict[str, Any]]:
+def _rows(stage: Stage, chosen: set[str] | None) -> list[dict[str, Any]]:
     """The traces of a round, tasks together and their samples in order."""
     rows: list[dict[str, Any]] = []
-    for path in _shards(stage):
-        table = pq.read_table(path, columns=_TEXT)
-        if chosen is not None:
-            table = table.filter(pc.is_in(table["task_id"], value_set=pa.array(sorted(chosen), pa.string())))
-        rows += table.to_pylist()
-    order = {task_id: place for place, task_id in enumerate(dict.fromkeys(row["task_id"] for row in rows))}
-    return sorted(rows, key=lambda row: (order[row["task_id"]], row["sample_index"]))
+    for path in sorted((stage.folder / "shards").glob("*.parquet")):
+        for batch in pq.ParquetFile(path).iter_batches(columns=_TEXT):
+            if chosen is not None:
+                batch = batch.filter(pc.is_in(batch["task_id"], value_set=pa.array(sorted(chosen), pa.string())))
+            rows += batch.to_pylist()
+    return sorted(rows, key=lambda row: (row["task_number"], row["sample_index"]))
 
 
 def _has_latex(row: dict[str, Any]) -> bool:
     return '"math"' in row["reference"] and bool(_LATEX.search(row["completion"]) or _LATEX.search(row["prompt"][-1]["content"]))
-
-
-def _shards(stage: Any) -> list[Any]:
-    return sorted((stage.folder / "shards").glob("*.parquet"))
