@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,12 +28,20 @@ def connect(settings: Ray) -> None:
     else:
         options["address"] = settings.address
     try:
+        _probe(settings.address)
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"cannot reach Ray at {settings.address!r}: {error}; start it with `ray start --head`, or set "
             '[ray] address = "local"'
         ) from error
+
+
+def _probe(address: str) -> None:
+    """OSError at once where nothing listens at host:port; Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def disconnect() -> None:
