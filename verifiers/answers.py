@@ -7,8 +7,8 @@ import re
 from functools import lru_cache
 
 from verifiers.characters import plain
-from verifiers.expressions import FUNCTIONS, Expressions
-from verifiers.latex import Unreadable, tokens
+from verifiers.expressions import FUNCTIONS, Expressions, limits
+from verifiers.latex import TooDeep, Unreadable, tokens
 from verifiers.tree import Node, num, sym
 from verifiers.units import SYMBOL_UNITS, singular, unit_of
 
@@ -37,15 +37,28 @@ def readings(text: str) -> tuple[Node, ...]:
     if special is not None:
         return (special,)
     found: list[Node] = []
+    if len(cleaned) > 4 * limits.depth and _depth(cleaned) > 4 * limits.depth:
+        return (Node("deep", (cleaned,)),)
     grouped = _COMMA_NUMBER.search(cleaned)
     for commas in ("outside", "never", "always") if grouped and _NESTED_GROUPS.search(cleaned) else ("outside", "never") if grouped else ("never",):
         try:
             node = _Answers(tokens(cleaned, commas)).whole()
+        except TooDeep:
+            return (Node("deep", (cleaned,)),)
         except (Unreadable, ZeroDivisionError):
             continue
         if node not in found:
             found.append(node)
     return tuple(found) or (words(cleaned),)
+
+
+def _depth(text: str) -> int:
+    """How deep the brackets of a text nest."""
+    deepest = depth = 0
+    for bracket in re.findall(r"[({\[\])}]", text):
+        depth += 1 if bracket in "({[" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def words(text: str) -> Node:

@@ -8,11 +8,12 @@ import itertools
 import re
 import time
 
+from verifiers import guard
 from verifiers.answers import readings, symbol_as_unit, words
 from verifiers.matrices import NotAMatrix, matrix_of
 from verifiers.real_sets import NotASet, RealSets
 from verifiers.relations import Relations, assigned, same_functions
-from verifiers.scalars import EXPRESSIONS, Scalars
+from verifiers.scalars import EXPRESSIONS, Prover, Scalars
 from verifiers.tree import PI, Node, contains, div, neg, num, rational
 from verifiers.units import DEGREES, RADIANS
 from verifiers.verdict import Reason
@@ -24,27 +25,35 @@ _WITH_UNIT = frozenset(["quantity", "percent", "degree"])
 _MATRIX = frozenset(["matrix"])
 
 
-def compare(reference: str, answer: str) -> Reason:
-    """MATCH, ROUNDED, MISMATCH, or why it could not be decided."""
+def compare(reference: str, answer: str, prover: Prover | None = None, seconds: float = DEADLINE_SECONDS) -> Reason:
+    """MATCH, ROUNDED, MISMATCH, or why it could not be decided.
+
+    What symbolic algebra may still decide, and what nests deep, goes to a worker process, save in a worker itself, which
+    gives its `prover` and more `seconds`.
+    """
     from verifiers.numeric import OutOfTime
 
-    comparison = _Comparison(time.perf_counter() + DEADLINE_SECONDS)
+    comparison = _Comparison(time.perf_counter() + seconds, prover)
     verdicts: list[bool | None] = []
     try:
         for left, right in itertools.product(readings(reference), readings(answer)):
+            if "deep" in (left.kind, right.kind):
+                return Reason.UNSUPPORTED if prover else guard.ask(reference, answer)
             verdicts.append(comparison.answers(left, right))
             if verdicts[-1]:
                 return Reason.ROUNDED if comparison.rounded else Reason.MATCH
-        if all(verdict is False for verdict in verdicts) and comparison.as_words(reference, answer):
-            return Reason.MATCH
+        if all(verdict is False for verdict in verdicts):
+            return Reason.MATCH if comparison.as_words(reference, answer) else Reason.MISMATCH
     except OutOfTime:
         return Reason.CHECKER_TIMEOUT
-    return Reason.UNSUPPORTED if None in verdicts else Reason.MISMATCH
+    if comparison.scalars.symbolic and not prover:
+        return guard.ask(reference, answer)
+    return Reason.UNSUPPORTED
 
 
 class _Comparison:
-    def __init__(self, deadline: float):
-        self.scalars = Scalars(deadline)
+    def __init__(self, deadline: float, prover: Prover | None):
+        self.scalars = Scalars(deadline, prover)
         self.relations = Relations(self.scalars)
         self.rounded = False
 

@@ -6,11 +6,18 @@ stands around an expression: lists, units, words.
 
 import re
 
-from verifiers.latex import Token, Unreadable
-from verifiers.tree import E, I, INFINITY, MINUS_ONE, PI, Node, call, contains, div, neg, num, plus, root, sym, times
+from verifiers.latex import Token, TooDeep, Unreadable
+from verifiers.tree import E, I, INFINITY, MINUS_ONE, ONE, PI, Node, call, contains, div, neg, num, plus, root, sym, times
 from verifiers.units import UNITS, currency
 
-MAX_DEPTH = 50
+
+
+class limits:
+    """What one process reads; a worker whose stack is larger raises it."""
+
+    depth = 50  # brackets, fractions and roots inside of each other
+
+
 RELATIONS = {"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "le": "<=", "ge": ">=", "ne": "!=", "!=": "!=", "in": "in",
              "notin": "notin", "approx": "~", "equiv": "equiv", "=>": ">="}  # fmt: skip
 _SET_OPERATIONS = {"cup": "union", "cap": "meet", "setminus": "minus"}
@@ -270,8 +277,8 @@ class Expressions:
 
     def atom(self) -> Node:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise Unreadable(f"nested deeper than {MAX_DEPTH}")
+        if self.depth > limits.depth:
+            raise TooDeep(f"nested deeper than {limits.depth}")
         token = self.tokens[self.at]
         if token.kind == "number":
             self.at += 1
@@ -395,6 +402,8 @@ class Expressions:
             return self._environment()
         if name in ("sum", "prod"):
             return self._series(name)
+        if name == "int":
+            return self._integral()
         if name == "overline":
             held = self.atom()
             return sym("overline " + repr(held))
@@ -588,6 +597,20 @@ class Expressions:
             raise Unreadable("rows of unequal length")
         return call("det", Node("matrix", tuple(rows))) if name == "vmatrix" else Node("matrix", tuple(rows))
 
+    def _integral(self) -> Node:
+        """\\int_a^b body dx: the body ends in the letter d and the letter of integration."""
+        self.expect("_")
+        low = neg(self.atom()) if self.take("-") else self.atom()
+        self.expect("^")
+        high = self.exponent()
+        factors = _factors(self.sum())
+        if len(factors) < 2 or factors[-2] != sym("d") or factors[-1].kind != "sym":
+            raise Unreadable("an integral without dx")
+        body = ONE
+        for factor in factors[:-2]:
+            body = times(body, factor)
+        return Node("integral", (factors[-1], low, high, body))
+
     def _series(self, name: str) -> Node:
         """\\sum_{k=1}^{n} body: the body is a product."""
         self.expect("_")
@@ -604,6 +627,10 @@ class Expressions:
         if contains(body, frozenset(["list", "bracket"])):
             raise Unreadable("a sum of lists")
         return Node(name, (variable, low, high, body))
+
+
+def _factors(node: Node) -> list[Node]:
+    return [part for factor in node.args for part in _factors(factor)] if node.kind == "mul" else [node]
 
 
 def _is_proper(part: Node) -> bool:

@@ -36,6 +36,7 @@ _CONCLUDING = re.compile(
     r"|所以|因此|总共|一共|结论|故|إذن|لذا|لذلك|इसलिए|अतः|поэтому|итого",
     re.I,
 )
+_WORDED_EQUATION = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{4,}(?![}\w]).*=")  # "adding up, 40 + 2 = 42"
 _HEDGE = re.compile(
     r"\b(?:or|maybe|perhaps|not sure|don't know|do not know|unsure|guess|either|one of|(?:it|this|answer|he|she|they) (?:could|might|may))\b",
     re.I,
@@ -164,7 +165,7 @@ def _whole_or_closing(text: str) -> str | None:
             outside = stripped[: spans[0].start()].strip()
             if re.fullmatch(r"[^\W\d_]{3,}[:\s]*(?:[^\W\d_]+[:\s]*)*", outside) and len(outside) > 5:
                 return _held(spans[0])
-        return stripped
+        return closing_value(stripped) or stripped if _WORDED_EQUATION.search(stripped) else stripped
     stated = closing_value(stripped)
     if stated is None and len(stripped) <= _MAX_WORDS and "\n" not in stripped:
         return stripped

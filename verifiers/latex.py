@@ -5,12 +5,16 @@ from fractions import Fraction
 from typing import NamedTuple
 
 MAX_LENGTH = 30_000  # characters of one answer
-MAX_TOKENS = 6_000
+MAX_TOKENS = 20_000
 _MAX_SHIFT = 20_000  # largest power of ten in a number such as 1e20000
 
 
 class Unreadable(ValueError):
     """The text is no mathematics that this reader knows; it is then compared as text."""
+
+
+class TooDeep(Unreadable):
+    """The text nests deeper than this process reads; a worker (guard.py) reads deeper."""
 
 
 class Token(NamedTuple):

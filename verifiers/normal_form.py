@@ -315,8 +315,8 @@ class Forms(Ring):
             if all(name[:2] in ("x:", "p:", "E:") or name in ("pi", "e") for name, _ in monomial):
                 signed = tuple(("|" + name if name[:2] == "x:" else name, power) for name, power in monomial)
                 return self.reduced(signed, (), abs(coefficient)), ONE
-        text = min(self._key(value), self._key((scale(top, Fraction(-1)), bottom)))
-        return generator(f"F:abs({text})"), ONE
+        over, under = (self._fractional(self.multiply(part, part), Fraction(1, 2)) for part in (top, bottom))  # |u| is the root of u^2
+        return self._settled(self.multiply(over[0], under[1]), self.multiply(over[1], under[0]))
 
     def _trigonometric(self, name: str, argument: Node) -> Ratio:
         """Through exponentials: sin u = (z - 1/z) / 2i with z = exp(iu); hyperbolic functions without the i."""

@@ -44,12 +44,12 @@ def equal(left: Node, right: Node, deadline: float) -> bool | None:
 
     `deadline` is a time.perf_counter() value; OutOfTime passes through, as do TooBig and Undefined.
     """
-    letters = sorted(_letters(left) | _letters(right))
+    free = sorted(letters(left) | letters(right))
     names = _function_names(left) | _function_names(right)
-    if not letters:
+    if not free:
         return _equal_constants(left, right, deadline)
     provable = not names & _STEPWISE and not contains((left, right), frozenset(["sum", "prod", "apply", "sub"]))
-    return _equal_functions(left, right, letters, bool(names & _EXPONENTIAL) or _symbol_in_exponent((left, right)), provable, deadline)
+    return _equal_functions(left, right, free, bool(names & _EXPONENTIAL) or _symbol_in_exponent((left, right)), provable, deadline)
 
 
 def real_value(node: Node, deadline: float, precision: int = 200) -> Any:
@@ -79,14 +79,14 @@ def _equal_constants(left: Node, right: Node, deadline: float) -> bool | None:
     return None
 
 
-def _equal_functions(left: Node, right: Node, letters: list[str], exponential: bool, provable: bool, deadline: float) -> bool | None:
+def _equal_functions(left: Node, right: Node, free: list[str], exponential: bool, provable: bool, deadline: float) -> bool | None:
     digits = _literal_bits(left) + _literal_bits(right)
     choose = random.Random(repr(sorted((repr(left), repr(right)))))
     gamma = bool((_function_names(left) | _function_names(right)) & _GAMMA)
     largest = 3 if exponential else 8 + min(digits, 64)
     agreed = 0
     for attempt in range(14):
-        point = {letter: _coordinate(choose, largest, attempt) for letter in letters}
+        point = {letter: _coordinate(choose, largest, attempt) for letter in free}
         try:
             near, seen = _difference(left, right, point, 160, deadline, real=True)
             if near and agreed < 2 and provable:
@@ -347,15 +347,16 @@ def _trigonometric_bound(node: Node, roots: dict[Node, int]) -> tuple[float, flo
     return 1.0, 1.0
 
 
-def _letters(node: Node) -> set[str]:
+def letters(node: Node) -> set[str]:
+    """The free letters of an expression."""
     if node.kind == "sym":
         return {node.args[0]}
     found: set[str] = set()
     for part in node.args:
         if isinstance(part, Node):
-            found |= _letters(part)
+            found |= letters(part)
     if node.kind in ("sum", "prod"):
-        found -= _letters(node.args[0])
+        found -= letters(node.args[0])
     return found
 
 
@@ -377,7 +378,7 @@ def _symbol_in_exponent(pair: tuple[Node, Node]) -> bool:
     stack: list[Any] = list(pair)
     while stack:
         node = stack.pop()
-        if node.kind == "pow" and _letters(node.args[1]):
+        if node.kind == "pow" and letters(node.args[1]):
             return True
         stack.extend(part for part in node.args if isinstance(part, Node))
     return False

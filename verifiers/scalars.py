@@ -1,22 +1,26 @@
 """Whether two numbers or expressions are equal: by normal form first, at high precision where that leaves it open."""
 
-import time
+from collections.abc import Callable
 from typing import Any
 
 from verifiers.normal_form import Forms
 from verifiers.polynomials import TooBig, Undefined, rational_value, ONE
 from verifiers.tree import INFINITY, Node, contains, neg, rational
 
-_INFINITE = frozenset(["const"])
-EXPRESSIONS = frozenset("num sym const add mul pow pm call apply sub sum prod percent degree based".split())
+_UNKNOWN = frozenset(["sub", "apply"])
+EXPRESSIONS = frozenset("num sym const add mul pow pm call apply sub sum prod integral percent degree based".split())
+
+
+Prover = Callable[[Node, Node], bool | None]
 
 
 class Scalars:
-    """Comparisons of expressions within one deadline, a time.perf_counter() value."""
+    """Comparisons of expressions within one deadline, a time.perf_counter() value; `prover` is asked last."""
 
-    def __init__(self, deadline: float):
+    def __init__(self, deadline: float, prover: Prover | None = None):
         self.deadline = deadline
-        self.limited = False  # something was too big to decide
+        self.prover = prover
+        self.symbolic = False  # something stayed open that symbolic algebra may decide
 
     def same(self, left: Node, right: Node) -> bool | None:
         """True or False where it is certain, else None. What has no value equals nothing."""
@@ -26,6 +30,8 @@ class Scalars:
         signs = infinite(left), infinite(right)
         if signs != (0, 0):
             return signs[0] == signs[1] if 0 not in signs else False
+        if _endless(left) or _endless(right):
+            return self._symbolically(left, right)
         forms = Forms()
         try:
             difference = forms.difference(left, right)
@@ -48,9 +54,15 @@ class Scalars:
             return False
         except (TooBig, ZeroDivisionError, OverflowError, ValueError):
             found = None
-        if found is None:
-            self.limited = True
+        if found is None and (numeric.letters(left) or numeric.letters(right)):
+            return self._symbolically(left, right)
         return found
+
+    def _symbolically(self, left: Node, right: Node) -> bool | None:
+        if contains((left, right), _UNKNOWN):
+            return None
+        self.symbolic = True
+        return self.prover(left, right) if self.prover else None
 
     def key(self, node: Node) -> str | None:
         """A text that equal expressions of plain form share, to pair the items of long lists."""
@@ -99,12 +111,15 @@ class Scalars:
         return True
 
 
+def _endless(node: Node) -> bool:
+    """Whether an integral stands in a tree, or a sum without end: only symbolic algebra has a value for these."""
+    if node.kind == "integral" or node.kind in ("sum", "prod") and contains(node.args[1:3], frozenset(["const"])):
+        return True
+    return any(_endless(part) for part in node.args if isinstance(part, Node))
+
+
 def infinite(node: Node) -> int:
     """1 for infinity, -1 for minus infinity, 0 for anything else."""
     if node == INFINITY:
         return 1
     return -1 if node == neg(INFINITY) else 0
-
-
-def now() -> float:
-    return time.perf_counter()

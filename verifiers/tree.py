@@ -6,12 +6,12 @@ Expressions
     call(name, *arguments)     a known function; log carries its base: call("log", base, x)
     apply(name, *arguments)    an unknown function, such as f(2)
     sub(name, index)           a symbol with an index, such as F_{n-1}
-    sum / prod (variable, low, high, body)   opaque(text): kept as it stands, equal only to itself
+    sum / prod / integral (variable, low, high, body)
 Answers
     list(*items)  set(*items)  bracket(open, close, *items)  builder(variable, *conditions)  matrix(rows)
     relation(operators, *sides)  union(*sets)  meet(*sets)  minus(set, set)  region("R" | "Z" | ...)  empty()
     ratio(*parts)  quantity(value, unit)  percent(value)  based(digits, base)  text(words)  choice(letter, content)
-    approx(exact, decimal)  dots()
+    approx(exact, decimal)  dots()  clock(minutes)  deep(text): nested too deep to read in this process
 """
 
 from fractions import Fraction
