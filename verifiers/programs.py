@@ -101,21 +101,25 @@ def _judge_calls(server, check: _Check, calls: list, expected: list, tolerance: 
     texts = [[name, wire.encode(args), wire.encode(kwargs)] for name, args, kwargs in calls]
     job = json.dumps({"program": check.program, "calls": texts}).encode()
     ended = server.wait(server.start("calls", job, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
+    stopped = _stopped(ended, check)
+    if stopped:
+        return stopped
     answers = _answers(ended)
     for number, wanted in enumerate(expected):
+        where = f"case {number + 1} of {len(expected)}: "
         if number >= len(answers):
-            return _stopped(ended, check) or (Reason.EXCEPTION, f"case {number + 1}: the program ended without an answer")
+            return Reason.EXCEPTION, where + "the program ended without an answer"
         kind, *parts = answers[number]
         if kind == "raised":
-            return _stopped(ended, check) or _raised(parts, f"case {number + 1}: ")
-        if kind != "value":
-            return Reason.MISMATCH, f"case {number + 1}: returned {_shown(parts)}"
-        got = _value(parts)
+            return _raised(parts, where)
+        if kind == "large":
+            return Reason.OUTPUT_LIMIT, where + _shown(parts)
+        got = _value(parts) if kind == "value" else _MALFORMED
         if got is _MALFORMED or not equal(wanted, got, tolerance, python):
-            return Reason.MISMATCH, f"case {number + 1} of {len(expected)}: returned {_shown(parts)}"
+            return Reason.MISMATCH, where + "returned " + _shown(parts)
     if len(answers) != len(expected):
-        return _stopped(ended, check) or (Reason.MISMATCH, "more answers than cases")
-    return _stopped(ended, check) or (Reason.MATCH, "")
+        return Reason.MISMATCH, "more answers than cases"
+    return Reason.MATCH, ""
 
 
 def _judge_stdio(server: ForkServer, reference: StdioTests, check: _Check) -> Finding:
@@ -202,8 +206,11 @@ def _value(parts: list[str]) -> Any:
 
 def _stopped(ended: Ended, check: _Check) -> Finding | None:
     """Why a program was ended before its own end; None where it was not."""
+    used = f"{ended.cpu_seconds:.2f} s of CPU time, {ended.wall_seconds:.1f} s of wall time"
+    if ended.killed == "threads":
+        return Reason.REFUSED, "too many threads"
     if ended.killed or ended.cpu_seconds > check.cpu_seconds:
-        return Reason.TIMEOUT, f"{ended.cpu_seconds:.2f} s of CPU time, {ended.wall_seconds:.1f} s of wall time"
+        return Reason.TIMEOUT, used
     if ended.overflowed:
         return Reason.OUTPUT_LIMIT, ""
     if not os.WIFSIGNALED(ended.status):
@@ -211,7 +218,7 @@ def _stopped(ended: Ended, check: _Check) -> Finding | None:
     number = os.WTERMSIG(ended.status)
     by_limit = ended.cpu_seconds > 0.9 * math.ceil(check.cpu_seconds)  # the kernel's limit counts in coarser ticks
     if number in (signal.SIGKILL, signal.SIGXCPU) and by_limit:
-        return Reason.TIMEOUT, f"{ended.cpu_seconds:.2f} s of CPU time"
+        return Reason.TIMEOUT, used
     if number == signal.SIGKILL:
         raise SandboxError("the machine killed a program; it may be out of memory")
     if number == signal.SIGSYS:
@@ -221,7 +228,8 @@ def _stopped(ended: Ended, check: _Check) -> Finding | None:
 
 def _raised(parts: list[str], where: str) -> Finding:
     name, text = [*parts, "", ""][:2]
-    reason = {"MemoryError": Reason.MEMORY, "PermissionError": Reason.REFUSED}.get(name, Reason.EXCEPTION)
+    memory = name.endswith("MemoryError")  # numpy has one of its own
+    reason = Reason.MEMORY if memory else Reason.REFUSED if name == "PermissionError" else Reason.EXCEPTION
     return reason, f"{where}{name}: {text}"[: 2 * _SHOWN]
 
 

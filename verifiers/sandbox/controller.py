@@ -7,17 +7,20 @@ import os
 import select
 import signal
 import socket
-import struct
+import subprocess
 import time
 from dataclasses import dataclass, field
 
 from verifiers.sandbox import launch
+from verifiers.sandbox.cgroup import Cgroup
 from verifiers.sandbox.errors import SandboxError
-from verifiers.sandbox.inside.confinement import OUTPUT_BYTES
+from verifiers.sandbox.inside.confinement import MAX_THREADS, OUTPUT_BYTES
 from verifiers.sandbox.inside.forkserver import KINDS, REQUEST
+from verifiers.sandbox.watch import Look, look, process_of
 
 _START_SECONDS = 60.0
 _REPLY_SECONDS = 60.0  # for the fork-server to answer at all, on a machine under any load
+_LOOK_SECONDS = 0.25  # between looks at a program that runs on
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Ended:
     cpu_seconds: float
     wall_seconds: float
     peak_kib: int  # largest resident memory
-    killed: bool  # by us, past the wall limit
+    killed: str  # why we ended it; empty where we did not
     answers: bytes  # lines of JSON, or whatever the program wrote there
     stdout: bytes  # only of kind "stdio"
     overflowed: bool  # it wrote as much as a child may write
@@ -40,11 +43,15 @@ class Child:
 
     token: int
     started: float
-    wall_limit: float
+    wall_seconds: float  # limit: a backstop
+    idle_seconds: float  # limit of time in which it only waits
     answers: int  # descriptors of memory files
     stdout: int = -1
     pidfd: int = -1
-    killed: bool = False
+    pid: int = -1
+    killed: str = ""
+    last: Look | None = None
+    idle: float = 0.0
     end: dict | None = field(default=None)
 
 
@@ -58,13 +65,16 @@ class ForkServer:
         self._process, self._control = launch.start(layers, uid, with_numpy)
         self._poll = select.poll()
         self._poll.register(self._control, select.POLLIN)
+        self._cgroup = Cgroup()
         try:
             ready, _ = self._receive(time.monotonic() + _START_SECONDS)
             self._base_bytes = int(ready["ready"])
         except (SandboxError, KeyError, TypeError) as error:
+            self._process.kill()
+            told = self._process.stderr.read(2000).decode(errors="replace").strip()
             self.close()
-            told = self._process.stderr.read(2000).decode(errors="replace").strip() if self._process.stderr else ""
             raise SandboxError(f"the fork-server did not start: {told or error}") from None
+        self.in_cgroup = self._cgroup.add(self._process.pid)
 
     def start(self, kind: str, job: bytes, cpu_seconds: float, memory_bytes: int, wall_seconds: float,
               stdin: bytes | None = None, channel: int = -1) -> Child:  # fmt: skip
@@ -77,7 +87,8 @@ class ForkServer:
             files += [_memory_file("stdin", stdin or b""), stdout]
         elif channel >= 0:
             files.append(channel)
-        child = Child(token, time.monotonic(), wall_seconds, answers, stdout)
+        child = Child(token, time.monotonic(), wall_seconds, cpu_seconds + 1.0, answers, stdout)
+        self._cgroup.make_room(memory_bytes)
         self._children[token] = child
         packet = REQUEST.pack(token, KINDS.index(kind), math.ceil(cpu_seconds), self._base_bytes + memory_bytes)
         try:
@@ -113,16 +124,12 @@ class ForkServer:
                 pass  # it ended by itself meanwhile
 
     def _take(self, child: Child) -> None:
-        """Take one message of the fork-server, or kill the child at its limit."""
-        limit = child.started + child.wall_limit
-        if child.killed or child.pidfd < 0:
-            limit = time.monotonic() + _REPLY_SECONDS
-        elif time.monotonic() >= limit:
-            child.killed = True
-            return self.kill(child)
-        message, descriptors = self._receive(limit, may_time_out=child.pidfd >= 0 and not child.killed)
+        """Take one message of the fork-server; look after what runs where none comes."""
+        patient = child.pidfd >= 0 and not child.killed
+        limit = time.monotonic() + (_LOOK_SECONDS if patient else _REPLY_SECONDS)
+        message, descriptors = self._receive(limit, may_time_out=patient)
         if message is None:
-            return
+            return self._look_after()
         other = self._children.get(message.get("token"))
         if other is None:
             raise SandboxError(f"the fork-server spoke of an unknown child: {message!r:.100}")
@@ -132,6 +139,27 @@ class ForkServer:
             raise SandboxError(f"no program could be started: {message['error']}")
         else:
             other.end = message
+
+    def _look_after(self) -> None:
+        """End what is past its wall limit, has too many threads, or waits for nothing: then nobody here works."""
+        running = [child for child in self._children.values() if child.end is None and child.pidfd >= 0]
+        all_idle = all([self._is_idle(child) for child in running])
+        for child in running:
+            child.idle = child.idle + _LOOK_SECONDS if all_idle else 0.0
+            if time.monotonic() - child.started > child.wall_seconds:
+                child.killed = "wall time"
+            elif child.idle > child.idle_seconds:
+                child.killed = "idle time"
+            elif child.last is not None and child.last.num_threads > MAX_THREADS:
+                child.killed = "threads"
+            if child.killed:
+                self.kill(child)
+
+    def _is_idle(self, child: Child) -> bool:
+        if child.pid < 0:
+            child.pid = process_of(child.pidfd)
+        before, child.last = child.last, look(child.pid)
+        return before is not None and child.last is not None and child.last.waiting and before.ticks == child.last.ticks
 
     def _receive(self, limit: float, may_time_out: bool = False) -> tuple[dict | None, list[int]]:
         remaining = max(0.0, limit - time.monotonic())
@@ -164,9 +192,11 @@ class ForkServer:
         self._control.close()
         try:
             self._process.wait(timeout=5)
-        except Exception:  # noqa: BLE001
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._process.stderr.close()
+        self._cgroup.remove()
 
     @property
     def pid(self) -> int:

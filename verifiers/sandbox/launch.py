@@ -74,7 +74,7 @@ def _numpy_paths() -> list[str]:
 def start(layers: frozenset[str], uid: int, with_numpy: bool) -> tuple[subprocess.Popen, socket.socket]:
     """Start a fork-server with the given layers; its process and this end of the control socket."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    inner_layers = ",".join(sorted(layers - {"bubblewrap", "user_namespace"}))
+    inner_layers = ",".join(sorted(layers))
     command = [interpreter(), "-S", "-s", "-m", "inside.forkserver", str(theirs.fileno()), inner_layers, str(uid)]
     command.append(numpy_folder() if with_numpy else "")
     if "bubblewrap" in layers:

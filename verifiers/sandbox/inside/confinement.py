@@ -31,6 +31,7 @@ class Confinement:
     ruleset: int  # descriptor of a Landlock ruleset, -1 without
     code: bytes  # the seccomp filter, empty without
     uid: int  # identity to drop to, -1 to keep
+    counts_processes: bool  # the limit on processes counts this sandbox alone: an identity or user namespace of its own
     keep_read_search: bool  # the interpreter lies where the new identity may not look; Landlock bounds what this opens
 
 
@@ -51,7 +52,7 @@ def prepare(layers: set[str], uid: int, with_numpy: bool) -> Confinement:
     ruleset = landlock.make_ruleset(readable_paths(with_numpy), ["/dev/null"]) if "landlock" in layers else -1
     code = seccomp.build_filter() if "seccomp" in layers else b""
     keep_read_search = uid >= 0 and ruleset >= 0 and not _open_to_all(os.path.dirname(os.__file__))
-    return Confinement(ruleset, code, uid, keep_read_search)
+    return Confinement(ruleset, code, uid, uid >= 0 or "user_namespace" in layers, keep_read_search)
 
 
 def _open_to_all(path: str) -> bool:
@@ -75,7 +76,7 @@ def set_limits(cpu_seconds: int, address_bytes: int, confinement: Confinement) -
         (resource.RLIMIT_SIGPENDING, 64),
     ):
         resource.setrlimit(name, (value, value))
-    if confinement.uid >= 0:
+    if confinement.counts_processes:
         resource.setrlimit(resource.RLIMIT_NPROC, (MAX_THREADS, MAX_THREADS))
 
 

@@ -70,6 +70,8 @@ def make_calls(scope: dict, calls: list) -> None:
         result = function(*wire.decode(arguments), **wire.decode(keywords))
         try:
             answer("value", wire.encode(result))
+        except wire.TooLarge as error:
+            answer("large", str(error))
         except wire.NotPlain as error:
             answer("odd", str(error))
 

@@ -42,7 +42,7 @@ _NAMESPACE_FLAGS = 0x7E020000 | 0x80 | 0x2000  # CLONE_NEW*, CLONE_PTRACE: none 
 _TTY_QUESTION = 0x5401  # TCGETS: what isatty() asks
 _FCNTL_COMMANDS = (0, 1, 2, 3, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC
 
-_LOAD, _AND, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
+_LOAD, _AND, _EQUAL, _AT_LEAST, _JUMP, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x05, 0x06
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _FAIL = 0x00050000  # with an errno in the low bits
 _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
@@ -61,18 +61,31 @@ def build_filter() -> bytes:
     code = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[column]), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
     if column == X86_64:  # the x32 numbers name the same calls by another door
         code += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _KILL)]
-    code += _when(CLONE3[column], [(_RETURN, 0, 0, _FAIL | errno.ENOSYS)])  # its flags lie in memory; libc takes clone
+    code += _search(sorted(_rules(column).items()))
+    return b"".join(struct.pack("=HBBI", *line) for line in code)
+
+
+def _rules(column: int) -> dict[int, list]:
+    """What to do with each system call that is not simply refused."""
+    rules = {numbers[column]: [(_RETURN, 0, 0, _ALLOW)] for numbers in ALLOWED.values() if numbers[column] is not None}
+    rules[CLONE3[column]] = [(_RETURN, 0, 0, _FAIL | errno.ENOSYS)]  # its flags lie in memory; libc then takes clone
     threads = [(_LOAD, 0, 0, _ARGUMENTS), (_AND, 0, 0, _THREAD_FLAGS | _NAMESPACE_FLAGS)]
     threads += [(_EQUAL, 0, 1, _THREAD_FLAGS), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
-    code += _when(CLONE[column], threads)
-    code += _when(IOCTL[column], _argument_is(1, (_TTY_QUESTION,), errno.ENOTTY))
-    code += _when(FCNTL[column], _argument_is(1, _FCNTL_COMMANDS, errno.EPERM))
-    code += _when(PRLIMIT[column], _argument_is(0, (0,), errno.EPERM))
-    for numbers in ALLOWED.values():
-        if numbers[column] is not None:
-            code += _when(numbers[column], [(_RETURN, 0, 0, _ALLOW)])
-    code.append((_RETURN, 0, 0, _FAIL | errno.EPERM))
-    return b"".join(struct.pack("=HBBI", *line) for line in code)
+    rules[CLONE[column]] = threads
+    rules[IOCTL[column]] = _argument_is(1, (_TTY_QUESTION,), errno.ENOTTY)
+    rules[FCNTL[column]] = _argument_is(1, _FCNTL_COMMANDS, errno.EPERM)
+    rules[PRLIMIT[column]] = _argument_is(0, (0,), errno.EPERM)
+    return rules
+
+
+def _search(rules: list[tuple[int, list]]) -> list:
+    """A binary search: the kernel runs a new filter once for every call that it knows, so its depth costs each child."""
+    if len(rules) <= 3:
+        code = [line for number, body in rules for line in _when(number, body)]
+        return [*code, (_RETURN, 0, 0, _FAIL | errno.EPERM)]
+    middle = len(rules) // 2
+    lower, upper = _search(rules[:middle]), _search(rules[middle:])
+    return [(_AT_LEAST, 0, 1, rules[middle][0]), (_JUMP, 0, 0, len(lower)), *lower, *upper]
 
 
 def _when(number: int, body: list) -> list:

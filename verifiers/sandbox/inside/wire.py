@@ -19,6 +19,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 MAX_DEPTH = 150  # containers in containers; the C parser's own limit stands at about 1,000 brackets
+MAX_TEXT = 8 * 2**20  # characters of one text
 _LARGE_BITS = 8192  # a longer int travels as hexadecimal: decimal digits cost quadratic time
 _DICTS = (dict, Counter, OrderedDict, defaultdict)
 _SEQUENCES = {tuple: "t", set: "s", frozenset: "z", deque: "q"}
@@ -26,6 +27,10 @@ _SEQUENCES = {tuple: "t", set: "s", frozenset: "z", deque: "q"}
 
 class NotPlain(Exception):
     """A value that the wire cannot carry."""
+
+
+class TooLarge(NotPlain):
+    """A value of more than the bytes that may be written."""
 
 
 class Form(NamedTuple):
@@ -45,8 +50,12 @@ def encode(value: Any, share=None) -> str:
 
 def _pack(value: Any, depth: int, share) -> Any:
     kind = type(value)
-    if value is None or kind is bool or kind is str or kind is float:
+    if value is None or kind is bool or kind is float:
         return value
+    if kind is str or kind is bytes:
+        if len(value) > MAX_TEXT:
+            raise TooLarge(f"a text of {len(value):,} characters")
+        return value if kind is str else {"b": value.hex()}
     if kind is int:
         return value if value.bit_length() <= _LARGE_BITS else {"i": hex(value)}
     if depth > MAX_DEPTH:
@@ -64,8 +73,8 @@ def _pack(value: Any, depth: int, share) -> Any:
 
 
 def _pack_rare(value: Any, kind: type, depth: int, share) -> Any:
-    if kind is bytes or kind is bytearray:
-        return {"b": value.hex()}
+    if kind is bytearray:
+        return _pack(bytes(value), depth, share)
     if kind is complex:
         return {"c": [value.real, value.imag]}
     if kind is range:
