@@ -76,7 +76,7 @@ class Allocator:
         state = TaskState(task_id, self._num_added)
         self._num_added += 1
         self._tasks[task_id] = state
-        self._queue.append(state)
+        self._ready(state)
 
     def end(self) -> None:
         """The stream holds no further task."""
@@ -110,7 +110,7 @@ class Allocator:
             del self._tasks[task_id]
             return True
         if state.owed_again or self._owed(state) > 0:
-            self._queue.append(state)
+            self._ready(state)
         return False
 
     def lost(self, task_id: str, index: int) -> None:
@@ -118,7 +118,7 @@ class Allocator:
         state = self._state(task_id)
         state.pending.discard(index)
         state.owed_again.add(index)
-        self._queue.appendleft(state)
+        self._ready(state, first=True)
 
     @property
     def wants_task(self) -> bool:
@@ -136,6 +136,13 @@ class Allocator:
 
     def _owed(self, state: TaskState) -> int:
         raise NotImplementedError
+
+    def _ready(self, state: TaskState, first: bool = False) -> None:
+        """Put a task that may be owed samples where `next` finds it."""
+        if first:
+            self._queue.appendleft(state)
+        else:
+            self._queue.append(state)
 
     def _complete(self, state: TaskState) -> bool:
         raise NotImplementedError

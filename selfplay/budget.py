@@ -1,6 +1,7 @@
 """Allocation under a budget of tokens: always sample where the expected gain for a token is highest."""
 
 import heapq
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -40,50 +41,41 @@ class Budget(Allocator):
         self._heap: list[tuple[float, int, int, TaskState]] = []  # (-score, position, entry, task)
         self._entry: dict[str, int] = {}  # task id -> its entry that holds; older ones are dropped when met
         self._num_entries = 0
-        self._counts: dict[tuple[int, int], int] = {}  # tasks by (correct, wrong)
+        self._counts: Counter[tuple[int, int]] = Counter()  # tasks by (correct, wrong)
         self._num_verdicts = self._num_pending = self._tokens = 0
         self._next_fit = FIRST_FIT
         self._last_score = 0.0
 
     def add(self, task_id: str) -> None:
         super().add(task_id)
-        state = self._queue.pop()
-        self._counts[0, 0] = self._counts.get((0, 0), 0) + 1
-        self._push(state)
+        self._counts[0, 0] += 1
 
     def next(self, limit: int) -> list[Grant]:
         granted: dict[str, tuple[int, ...]] = {}
         while limit > 0 and self._affordable and not self.wants_task and (state := self._best()):
             self._last_score = self._score(state)
-            indices = self._grant(state, 1)
+            granted[state.id] = granted.get(state.id, ()) + self._grant(state, 1)
             self._num_pending += 1
             limit -= 1
-            granted[state.id] = granted.get(state.id, ()) + indices
-            self._push(state)
+            self._ready(state)
         return list(granted.items())
 
     def observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> bool:
         state = self._state(task_id)
         self._num_pending -= index in state.pending
-        self._move(state, -1)
-        complete = super().observe(task_id, index, outcome, tokens)
-        self._move(state, 1)
         self._tokens += tokens
         self._num_verdicts += 1
-        if complete:
-            self._entry.pop(task_id, None)
+        self._counts[state.correct, state.wrong] -= 1
+        self._entry.pop(task_id, None)
+        complete = super().observe(task_id, index, outcome, tokens)
+        self._counts[state.correct, state.wrong] += 1
         if self._num_verdicts >= self._next_fit:
             self._fit()
-        elif not complete:
-            self._push(state)
         return complete
 
     def lost(self, task_id: str, index: int) -> None:
-        state = self._state(task_id)
-        self._num_pending -= index in state.pending
+        self._num_pending -= index in self._state(task_id).pending
         super().lost(task_id, index)
-        self._queue.clear()
-        self._push(state)
 
     @property
     def wants_task(self) -> bool:
@@ -117,7 +109,7 @@ class Budget(Allocator):
         return self._tokens + (self._num_pending + 1) * self._average_tokens <= self.settings.token_budget
 
     def _owed(self, state: TaskState) -> int:
-        return 0  # nothing is owed; the heap decides
+        return int(self._score(state) > 0.0)
 
     def _complete(self, state: TaskState) -> bool:
         return state.correct >= len(self._gains) or state.drawn >= self.settings.cap
@@ -133,12 +125,15 @@ class Budget(Allocator):
         tokens = (state.tokens + SHARED_SAMPLES * self._average_tokens) / (verdicts + SHARED_SAMPLES)
         return self._worth[state.correct][state.wrong + waiting] / tokens
 
-    def _push(self, state: TaskState) -> None:
+    def _ready(self, state: TaskState, first: bool = False) -> None:
         if len(self._heap) > 2 * len(self._tasks) + 1000:
             self._rebuild()
-        score = self._score(state)
+        self._push(state)
+
+    def _push(self, state: TaskState) -> None:
         self._num_entries += 1
         self._entry[state.id] = self._num_entries
+        score = self._score(state)
         if score > 0.0:
             heapq.heappush(self._heap, (-score, state.position, self._num_entries, state))
 
@@ -152,10 +147,6 @@ class Budget(Allocator):
         self._heap = []
         for state in self._tasks.values():
             self._push(state)
-
-    def _move(self, state: TaskState, by: int) -> None:
-        key = state.correct, state.wrong
-        self._counts[key] = self._counts.get(key, 0) + by
 
     def _fit(self) -> None:
         seen = [(s + f, s, num) for (s, f), num in self._counts.items() if s + f and num]

@@ -57,17 +57,19 @@ def forecast(
     ks: Sequence[int],
     rule: StoppingRule | None = None,
     confidence: float = 0.9,
+    plain_curve: bool = True,
 ) -> Forecasts:
     """pass@k for each k, from decided samples and correct ones, one entry a task. About a second for 1,000 tasks.
 
-    `rule`: how sampling stopped, where it looked at verdicts.
+    `rule`: how sampling stopped, where it looked at verdicts. plain_curve=False: it looked at them in a way that no rule
+    describes (a budget shared by tasks); the families stand alone then, since a likelihood does not ask how it stopped.
     """
     n, c = checked_counts(num_samples, num_correct)
     n, c = n[n > 0], c[n > 0]
     if not n.size:
         raise ValueError("a forecast needs at least one task with a decided sample; there is none")
     members = _posterior(Counts(n, c))
-    curve = fit_power_law(n, c, rule)
+    curve = fit_power_law(n, c, rule) if rule or plain_curve else None
     margin = (1.0 - confidence) / 2
     points: list[Forecast] = []
     for k in sorted(set(ks)):
@@ -205,17 +207,18 @@ def _at(k: int, members: list[_Member], curve: PowerLaw | None, margin: float) -
     these = [(member, member.these_tasks(none)) for member in members]
     impossible = _share(members, lambda family: family.impossible)
     inflated = _quantiles([pair for pair in like if pair[0].family.impossible], levels)
-    one_kind = [pair for pair in like if pair[0].family in _PLAIN and pair[0].family is not TWO_BETAS]
+    one_kind = [pair for pair in like if _one_kind(pair[0].family)]
     low, value, high = _quantiles(one_kind, levels)
     lows, highs = [], []
-    if impossible > DECISIVE:
+    # Where two kinds of task are needed as well, impossible ones and the tail of the hard kind look the same.
+    if impossible > DECISIVE and _share(members, lambda f: f.impossible and f.components is not TWO_BETAS.components) > 0.5:
         value = inflated[1]
     elif curve:
         # Where the families' own spread is small against the curve's error they decide, unless the counts say that
         # there is more than one kind of task.
         deviation = (high - low) / (2 * _deviations(margin))
         to_curve = deviation**4 / (deviation**4 + CURVE_ERROR**4)
-        one = _share(members, lambda family: family in _PLAIN and family is not TWO_BETAS)
+        one = _share(members, _one_kind)
         single = one / (one + _share(members, lambda family: family is TWO_BETAS))
         to_curve = 1.0 - single * (1.0 - to_curve)
         value = (1.0 - to_curve) * value + to_curve * curve.at(k)
@@ -228,6 +231,10 @@ def _at(k: int, members: list[_Member], curve: PowerLaw | None, margin: float) -
         highs.append(spread[2])
     low, high = float(min(*lows, value)), float(max(*highs, value))
     return Forecast(k, float(value), low, high, high - low <= TOO_WIDE)
+
+
+def _one_kind(family: Family) -> bool:
+    return family in _PLAIN and family is not TWO_BETAS
 
 
 def _share(members: list[_Member], which: Callable[[Family], bool]) -> float:

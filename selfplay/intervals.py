@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from selfplay.passk import checked_counts, pass_at_k
-from selfplay.priors import GENERAL, Counts, Grid, most_probable
+from selfplay.priors import Counts, Grid, likeliest_mixture
 from selfplay.stopping import StoppingRule, pass_at_k_stopped, stopping_points
 
 Floats = NDArray[np.float64]
@@ -127,7 +127,7 @@ def _student(level: float, freedom: float) -> float:
 def _variances(n: NDArray[np.int64], c: NDArray[np.int64], k: int, rule: StoppingRule | None) -> Floats:
     """Expected variance of each task's estimate, given its counts."""
     counts = Counts(n, c)
-    spread = GENERAL.weights(counts.grid, most_probable(counts, GENERAL).parameters[None])[0]
+    spread = likeliest_mixture(counts)
     variances = np.zeros(len(n))
     pairs = np.stack([n, c], axis=1)
     for size in np.unique(n) if rule is None else [None]:

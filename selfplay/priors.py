@@ -41,11 +41,14 @@ class Grid:
 
     def component(self, log_tail: Floats, log_top: Floats, log_shape: Floats) -> Floats:
         """Probabilities [draws, grid + 2] of one component; the last two are those of p = 0 and p = 1."""
-        tail, top, shape = (np.exp(values)[:, None] for values in (log_tail, log_top, log_shape))
+        # Tasks all alike drive the parameters up without end; a component is never narrower than the grid can tell.
+        tail = np.exp(np.clip(log_tail, -6.0, 4.0))[:, None]
+        top, shape = np.exp(np.clip(log_top, -4.0, 7.0))[:, None], np.exp(np.clip(log_shape, -3.0, 1.5))[:, None]
         log_scale = np.log(shape) - log_beta(tail / shape, top)
         log_rest = np.log(-np.expm1(np.minimum(shape * self.log_p, -1e-300)))  # log(1 - p ** shape)
         inner = np.exp(log_scale + (tail - 1.0) * self.log_p + (top - 1.0) * log_rest + self.log_cell)
-        below = np.exp(log_scale + tail * self.log_p[0]) / tail  # mass below the grid: the power law, integrated
+        first = log_scale + tail * self.log_p[0] + (top - 1.0) * log_rest[:, :1]
+        below = np.exp(first) / tail  # mass below the grid: the power law, integrated
         total = inner.sum(axis=1, keepdims=True) + below
         above = np.maximum(0.0, 1.0 - total)
         return np.concatenate([inner, below, above], axis=1) / (total + above)
@@ -181,6 +184,19 @@ def _bounded_inverse(matrix: Floats, smallest: float) -> Floats:
     """Inverse of a symmetric matrix, its eigenvalues raised to `smallest`: no direction is wider than the prior."""
     values, vectors = np.linalg.eigh(matrix)
     return (vectors / np.maximum(values, smallest)) @ vectors.T
+
+
+def likeliest_mixture(counts: Counts, num_steps: int = 300) -> Floats:
+    """Probabilities [grid + 2] of the distribution that explains the counts best, of any form.
+
+    The nonparametric maximum likelihood estimate (Laird 1978) by expectation-maximization from the uniform one. It is
+    lumpy, and meant for averages over tasks.
+    """
+    weights = np.full(counts.likelihood.shape[1], 1.0 / counts.likelihood.shape[1])
+    share = counts.num_tasks / counts.num_tasks.sum()
+    for _ in range(num_steps):
+        weights = weights * ((share / (counts.likelihood @ weights)) @ counts.likelihood)
+    return weights / weights.sum()
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,30 @@ def pass_at_k_stopped(rule: StoppingRule, successes: ArrayLike, failures: ArrayL
     return np.where(np.isfinite(total) & _stops(rule)[at], estimate, np.nan)
 
 
+def pass_at_k_of_runs(rule: StoppingRule, runs: Sequence[Sequence[Outcome]], k: int) -> tuple[Floats, Floats, Floats]:
+    """pass@k of each task from its outcomes in index order: the estimate, and its bounds over the undecided samples.
+
+    The estimate leaves undecided samples out (they only used up the cap). The bounds replay the rule with every one
+    taken for wrong, and for correct; where the rule would then have gone on, the upper bound is 1. nan as in
+    `pass_at_k_stopped`, and for a task that has not stopped.
+    """
+    estimates, lows, highs = np.full((3, len(runs)), np.nan)
+    for place, outcomes in enumerate(runs):
+        successes, failures, stopped = stopping_point(rule, outcomes)
+        if not stopped:
+            continue
+        undecided = sum(outcome is Outcome.UNDECIDED for outcome in outcomes)
+        cap = rule.cap - undecided
+        if cap > 0:
+            left = StoppingRule(rule.accepted, cap, tuple(min(limit, cap) for limit in rule.give_up)) if undecided else rule
+            estimates[place] = pass_at_k_stopped(left, successes, failures, k)[0]
+        worst = stopping_point(rule, outcomes, Outcome.WRONG)
+        best = stopping_point(rule, outcomes, Outcome.CORRECT)
+        lows[place] = pass_at_k_stopped(rule, worst[0], worst[1], k)[0]
+        highs[place] = pass_at_k_stopped(rule, best[0], best[1], k)[0] if best[2] else 1.0
+    return estimates, lows, highs
+
+
 @lru_cache(maxsize=256)
 def log_paths(rule: StoppingRule, first_failures: int) -> Floats:
     """Logarithm of the number of ways to reach each point, shape [accepted + 1, cap + 1], that begin with failures.

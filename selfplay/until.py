@@ -80,7 +80,7 @@ class Until(Allocator):
                 if not state.unknown and self._complete(state):
                     del self._tasks[state.id]
                 else:
-                    self._queue.append(state)
+                    self._ready(state)
 
     @property
     def rule(self) -> dict[str, Any]:

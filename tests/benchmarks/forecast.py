@@ -75,11 +75,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", type=int, default=200)
     parser.add_argument("--seed", type=int, default=2024)
+    parser.add_argument("--only", default="", help="families whose name holds this")
     options = parser.parse_args()
     spaced = np.unique(np.round(np.geomspace(1, SAMPLES, 20)).astype(int))
     print(f"Beta(0.40, 1.34): pass@100 = {beta_pass(0.4, 1.34, 100):.4f}, pass@10,000 = {beta_pass(0.4, 1.34):.4f}")
     print(f"{'family':36} {'tasks':>5} {'truth':>6} | {'error':>6} {'beta':>6} {'LS all':>6} {'LS log':>6} | {'bias':>7} {'holds truth':>11} {'these':>6} {'width':>6} {'s':>5}")
     for family, draw in FAMILIES.items():
+        if options.only not in family:
+            continue
         truth, pooled = TRUTH[family], []
         for tasks in (128, 1000):
             rng = np.random.default_rng(options.seed)
