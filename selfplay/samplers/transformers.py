@@ -173,7 +173,7 @@ class SeededChoice(LogitsProcessor):
         return noisy
 
     def _next_noise(self, vocabulary: int) -> torch.Tensor:
-        ahead = max(1, 8192 // vocabulary)
+        ahead = max(1, min(32, 8192 // vocabulary))
         place = self._step % ahead
         self._step += 1
         if place == 0:

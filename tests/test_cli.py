@@ -1,0 +1,196 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.shared_data import SHARED
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("run", "verify", "tasks", "passk", "report", "doctor")
+
+CONTRACT = [
+    ({"id": "a", "reference": {"kind": "math", "answer": "\\frac{1}{2}"}, "completion": "... so \\boxed{0.5}"}, "correct"),
+    ({"id": "b", "reference": {"kind": "math", "answer": "7425000"}, "answer": "7,425,000"}, "correct"),
+    (
+        {
+            "id": "c",
+            "reference": {"kind": "function_tests", "entry_point": "add", "cases": [{"args": [1, 2], "expected": 3}], "tolerance": 0},
+            "completion": "```python\ndef add(a, b):\n    return a + b\n```",
+        },
+        "correct",
+    ),
+    (
+        {
+            "id": "d",
+            "reference": {"kind": "stdio_tests", "cases": [{"stdin": "1 2\n", "stdout": "3\n"}], "limits": {"cpu_seconds": 2.0, "memory_mb": 512}},
+            "completion": "```python\nprint(sum(map(int, input().split())))\n```",
+        },
+        "correct",
+    ),
+    (
+        {
+            "id": "e",
+            "reference": {"kind": "assert_tests", "code": "assert add(1, 2) == 3"},
+            "completion": "```python\ndef add(a, b):\n    return a - b\n```",
+        },
+        "wrong",
+    ),
+    ({"id": 7, "reference": {"kind": "math", "answer": "5"}, "completion": "<think>it may be 5"}, "wrong"),
+]
+
+
+def selfplay(*arguments, folder=ROOT):
+    return subprocess.run(
+        [sys.executable, "-c", "from selfplay.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=300,
+    )
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_and_a_line_in_the_readme(command):
+    shown = selfplay(command, "--help")
+    assert shown.returncode == 0 and "Usage" in shown.stdout
+    assert f"selfplay {command}" in (ROOT / "README.md").read_text()
+
+
+def test_every_file_of_the_project_has_a_line_in_the_readme():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if tracked.returncode:
+        pytest.skip("this is not a git checkout, so there is no list of files")
+    readme = (ROOT / "README.md").read_text()
+    sources = [name for name in tracked.stdout.split() if name.endswith((".py", ".toml", ".sh")) and not name.endswith("__init__.py")]
+    assert [name for name in sources if Path(name).name not in readme] == []
+
+
+def test_verify_keeps_its_contract(tmp_path):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row, _ in CONTRACT))
+    for workers in (1, 2):
+        done = selfplay("verify", source, "--out", out, "--workers", workers)
+        assert done.returncode == 0, done.stderr
+        rows = rows_of(out)
+        assert [row["id"] for row in rows] == [row["id"] for row, _ in CONTRACT]
+        assert [row["outcome"] for row in rows] == [outcome for _, outcome in CONTRACT]
+        assert set(rows[0]) == {"id", "outcome", "reason", "answer", "seconds", "verifier"}
+        assert rows[0]["reason"] == "match" and rows[0]["answer"] == "0.5" and rows[0]["verifier"].startswith("math@")
+        assert rows[-1]["reason"] == "no_answer"
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("{", "not JSON"),
+        ('{"id": "x"}', "an id, a reference"),
+        ('{"id": "x", "reference": {"kind": "sums"}, "answer": "1"}', "sums"),
+        ('{"id": "x", "reference": {"kind": "math", "answer": "1"}, "anser": "1"}', "anser"),
+        ('{"id": "x", "reference": {"kind": "math", "answer": "1"}, "answer": 1}', "must be text"),
+        ('{"id": "x", "reference": {"kind": "assert_tests", "code": ""}, "answer": "1"}', "needs a completion"),
+    ],
+)
+def test_a_malformed_row_names_its_line_and_the_rows_before_keep_their_verdicts(tmp_path, line, named):
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    good = json.dumps(CONTRACT[1][0]) + "\n"
+    source.write_text(good * 300 + line + "\n" + good)
+    done = selfplay("verify", source, "--out", out, "--workers", 2)
+    assert done.returncode == 2
+    assert "line 301" in done.stderr and named in done.stderr and "Traceback" not in done.stderr
+    assert len(rows_of(out)) == 300
+
+
+def test_a_worker_that_is_killed_costs_no_verdict(tmp_path, monkeypatch):
+    """A row whose check kills its own process is undecided; all others get their verdicts."""
+    import os
+
+    from selfplay import grading
+
+    rows = [json.dumps({"id": n, "reference": {"kind": "math", "answer": "5"}, "answer": "5" if n != 150 else "DIE"}) for n in range(300)]
+    source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("\n".join(rows))
+    deadly = tmp_path / "deadly.py"
+    deadly.write_text(
+        "import os\nimport selfplay.grading as g\nreal = g.verify_answer\n"
+        "def check(reference, text):\n    os.kill(os.getpid(), 9) if text == 'DIE' else None\n    return real(reference, text)\n"
+        "g.verify_answer = check\ndef grade(lines):\n    return g.grade_lines(lines)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path) + os.pathsep + str(ROOT))
+    import deadly as planted
+
+    monkeypatch.setattr(grading, "grade_lines", planted.grade)
+    monkeypatch.setattr(grading, "verify_answer", planted.real)
+    outcomes = grading.grade_file(source, out, 2, lambda rows, counts: None)
+    assert outcomes == {"correct": 299, "undecided": 1}
+    assert [row["id"] for row in rows_of(out)] == list(range(300))
+
+
+def test_tasks_shows_validates_and_writes_tasks_that_files_reads(tmp_path):
+    out = tmp_path / "tasks.jsonl"
+    done = selfplay("tasks", "arithmetic", "--set", "num_tasks=20", "--show", 1, "--validate", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "20 tasks, 20 valid, 0 not" in done.stdout
+    again = selfplay("tasks", "files", "--set", f"path={out}", "--set", "reference=reference", "--validate", "--show", 0)
+    assert "20 tasks, 20 valid, 0 not" in again.stdout, again.stderr
+
+
+def test_tasks_ends_with_status_1_where_a_reference_fails_its_own_verifier(tmp_path):
+    bad = {"question": "What is 2+2?", "answer": "It is <<2+2=4>>4, or \\boxed{5}.\n#### 4"}
+    (tmp_path / "bad.jsonl").write_text(json.dumps(bad | {"answer": "#### 4"}) + "\n" + json.dumps(bad))
+    rows = [{"prompt": "f", "reference": {"kind": "math", "answer": ""}}]
+    (tmp_path / "empty.jsonl").write_text(json.dumps(rows[0]))
+    done = selfplay("tasks", "files", "--set", f"path={tmp_path}/empty.jsonl", "--set", "reference=reference", "--validate", "--show", 0)
+    assert done.returncode == 1 and "1 not" in done.stdout
+
+
+def test_passk_of_a_file_is_the_unbiased_estimate_and_a_dash_where_it_is_undefined(tmp_path):
+    rows = [{"id": f"{task}/{n}", "task_id": task, "outcome": "correct" if n < task else "wrong"} for task in (0, 1, 2) for n in range(4)]
+    path = tmp_path / "graded.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    done = selfplay("passk", path, "--k", 1, "--k", 2, "--k", 8)
+    line = next(line for line in done.stdout.splitlines() if "graded.jsonl" in line)
+    assert [cell.strip() for cell in line.strip("│ ").split("│")[1:]] == ["3", "12", "0", "0.2500", "0.4444", "-"]
+
+
+def test_a_users_mistake_is_one_message_with_status_2_and_no_traceback(tmp_path):
+    for arguments in (("run", "absent.toml"), ("passk", tmp_path), ("report", tmp_path), ("tasks", "nothing"), ("verify", "absent", "--out", tmp_path / "o")):
+        done = selfplay(*arguments)
+        assert done.returncode == 2, (arguments, done.stderr)
+        assert done.stderr.strip() and "Traceback" not in done.stderr
+
+
+def test_doctor_names_every_part_and_what_to_do():
+    done = selfplay("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for part in ("Python", "torch", "GPU", "vllm", "Ray", "sandbox", "disk"):
+        assert part in done.stdout
+
+
+@pytest.mark.skipif(SHARED is None, reason="the folder of shared data is not here")
+def test_real_completions_go_through_the_replay_recipe_and_agree_with_their_labels(tmp_path):
+    path = SHARED / "data" / "gsm8k_model_solutions.jsonl"
+    overrides = [f"tasks.path={path}", f"sampling.replay.path={path}", f"output={tmp_path}/replay", "ray.address=none"]
+    done = selfplay("run", "runs/gsm8k_replay.toml", *(part for override in overrides for part in ("--set", override)))
+    assert done.returncode == 0, done.stderr
+    labels = {}
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        for model in ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"):
+            labels.setdefault((f"{model}.solution", row["question"]), []).append(row[model]["is_correct"])
+    from selfplay.shards import read_shards
+
+    traces = [trace for trace, _ in read_shards(tmp_path / "replay" / "round_000" / "shards")]
+    disagreements = [
+        trace.sample.text
+        for trace in traces
+        if (trace.verdict.outcome == "correct") not in labels[(trace.sample.model, trace.task.prompt[0]["content"])]
+    ]
+    assert len(traces) == 5276
+    assert len(disagreements) <= 0.002 * len(traces), disagreements
