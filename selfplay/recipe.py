@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -134,12 +134,22 @@ class Verification(Section):
     unsafe: bool = False  # run programs even where no sandbox can be had
 
 
+RejectRule = Literal["unfinished", "language", "text_after_answer", "answer_from_nowhere", "repetition", "wrong_step"]
+
+
 class Selection(Section):
     """[selection]: which traces become training data."""
 
-    verified: bool = True  # false: verdicts are recorded and not heeded, as a control
+    verified: bool = True  # false: verdicts are recorded and not heeded, and every trace is kept, as a control
     max_traces_per_task: Natural = 4  # 0: all
     drop_duplicates: bool = True  # of the same task and text
+    near_duplicates: Share = 0.8  # similarity from which on texts of one task are the same; 0: only equal ones
+    reject: list[RejectRule] = list(get_args(RejectRule))  # rules about a trace's text
+    decontaminate: bool = True  # leave out tasks that copy one of [evaluation] or of [selection.against.NAME]
+    against: dict[str, Tasks] = {}  # more evaluation sets, each with a source and its options
+    choose: Literal["first", "random", "shortest", "diverse"] = "first"  # which traces of a task, where not all are kept
+    max_traces: Natural = 0  # of the round; 0: all
+    prefer: Literal["random", "hard", "easy", "difficulty", "information", "short"] = "random"  # where max_traces bounds it
 
 
 class Evaluation(Section):
@@ -238,6 +248,8 @@ def _impossible(recipe: Recipe) -> list[tuple[str, str]]:
         mistakes += [("evaluation.tasks", text) for text in mistakes_of(options.source, options.options)]
         least = recipe.evaluation.samples_per_task
         mistakes += [("evaluation", f"k = {k} needs at least {k} samples_per_task, not {least}") for k in recipe.evaluation.k if k > least]
+    for name, options in recipe.selection.against.items():
+        mistakes += [(f"selection.against.{name}", text) for text in mistakes_of(options.source, options.options)]
     if bool(recipe.model.path) == bool(recipe.model.create) and engine != "replay":
         mistakes.append(("model", "exactly one of path and create is needed"))
     if recipe.pretraining and not recipe.model.create:
@@ -265,6 +277,7 @@ def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
     paths = [("tasks", recipe.tasks.options.get("path")), ("model", recipe.model.path)]
     if recipe.evaluation:
         paths.append(("evaluation.tasks", recipe.evaluation.tasks.options.get("path")))
+    paths += [(f"selection.against.{name}", against.options.get("path")) for name, against in recipe.selection.against.items()]
     if recipe.sampling.replay:
         paths.append(("sampling.replay", recipe.sampling.replay.path))
     return [

@@ -10,6 +10,7 @@ from typing import Any
 
 from selfplay import training
 from selfplay.allocation import AllocationRule
+from selfplay.contamination import Contamination
 from selfplay.engines import Engines
 from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, finished_rounds, model_digest, read_json, round_folder, write_json
 from selfplay.measuring import evaluation_metrics, sampling_metrics
@@ -20,7 +21,7 @@ from selfplay.progress import Progress
 from selfplay.provenance import provenance_of, read_provenance
 from selfplay.recipe import Fitting, Pretraining, Recipe, Tasks, first_difference, to_toml
 from selfplay.records import Trace
-from selfplay.selection import ACCEPTED, select
+from selfplay.selection import ACCEPTED, Account, select
 from selfplay.shard_schema import SCHEMA_VERSION
 from selfplay.shards import Shard, read_shards, write_shards
 from selfplay.training import Lesson
@@ -119,14 +120,15 @@ def play_round(
     name = f"{'' if recipe.selection.verified else CONTROL + ' '}round {index}"
     provenance = provenance_of(recipe, model, folder)
     meter = sample(recipe, name, index, model, folder, engines)
-    shards, selection = make_shards(recipe, index, folder)
+    shards, account = make_shards(recipe, index, folder)
     next_model, fitted = train(recipe, name, index, model, base, folder, progress)
     evaluation = evaluate(recipe, name, next_model, folder, engines) if recipe.evaluation else {}
     metrics = {
         "round": index,
         "sampling": sampling_metrics(folder / "journal", round_tasks(recipe, index)) | _timing(meter),
         "allocation": recipe.allocation.model_dump(),
-        "selection": selection,
+        "selection": dict(account.counts),
+        "selection_cost": account.to_dict(),
         "training": fitted,
         "evaluation": evaluation,
     }
@@ -151,18 +153,22 @@ def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engi
     )
 
 
-def make_shards(recipe: Recipe, index: int, folder: Path) -> tuple[list[Shard], dict[str, int]]:
-    """The shards of a round's journal, in the order of its tasks, and the count of each selection."""
-    counts: dict[str, int] = {}
-
-    def counted(selected: Iterable[tuple[Trace, str]]) -> Iterator[tuple[Trace, str]]:
-        for trace, selection in selected:
-            counts[selection] = counts.get(selection, 0) + 1
-            yield trace, selection
-
+def make_shards(recipe: Recipe, index: int, folder: Path) -> tuple[list[Shard], Account]:
+    """The shards of a round's journal, in the order of its tasks, and what selection did."""
     traces = OrderedTraces(lambda: round_tasks(recipe, index), folder / "journal", index)
-    shards = write_shards(counted(select(traces, recipe.selection)), folder / "shards", read_provenance(folder))
-    return shards, counts
+    account = Account()
+    selected = account.record(select(traces, recipe.selection, contamination(recipe), account))
+    return write_shards(selected, folder / "shards", read_provenance(folder)), account
+
+
+def contamination(recipe: Recipe) -> Contamination | None:
+    """The evaluation tasks that no training task may copy; None where the recipe names none."""
+    sections = dict(recipe.selection.against)
+    if recipe.evaluation:
+        sections["evaluation"] = recipe.evaluation.tasks
+    if not recipe.selection.decontaminate or not recipe.selection.verified or not sections:
+        return None
+    return Contamination({name: _load(section, _number(recipe.seed, "evaluation tasks")) for name, section in sections.items()})
 
 
 def train(

@@ -1,42 +1,240 @@
-"""Selection: which traces of a round become training data, and why the others do not."""
+"""Selection: which traces of a round become training data, and why the others do not.
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+Four stages, each of which leaves a reason on what it rejects:
 
+1. the verdict: only correct traces go on
+2. the task: none that copies an evaluation task (contamination.py)
+3. the trace: rules about one text (rules.py)
+4. the traces of a task beside each other: duplicates, near duplicates, at most m, those that `choose` prefers
+
+and, where `max_traces` bounds the round, the traces that `prefer` ranks highest among all that are left.
+Without `verified` there is no selection: the control keeps every trace that has a text.
+"""
+
+import hashlib
+import math
+import time
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from selfplay.contamination import Contamination, text_of
+from selfplay.duplicates import normalised, signature, similarities
 from selfplay.recipe import Selection
 from selfplay.records import Trace
+from selfplay.rules import RULES
 from verifiers import Outcome
 
 ACCEPTED = "accepted"
+PLENTY = 4  # times max_traces, from which on `prefer = "difficulty"` keeps the hard ones
+MAX_NAMED = 1000  # contaminated tasks that the account names
 
 
-def select(traces: Iterable[Trace], settings: Selection) -> Iterator[tuple[Trace, str]]:
+class Account:
+    """What selection did and what each reason cost."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()  # traces by reason
+        self.tokens: Counter[str] = Counter()  # completion tokens by reason
+        self.lost_tasks: Counter[str] = Counter()  # tasks with a correct trace and none accepted, by their first rejection
+        self.seconds: Counter[str] = Counter()  # of each rule's work
+        self.contaminated: dict[str, str] = {}  # task id -> evaluation task
+
+    def record(self, selected: Iterable[tuple[Trace, str]]) -> Iterator[tuple[Trace, str]]:
+        """Pass on what `select` gives, and count it."""
+        for _, group in groupby(selected, key=lambda row: row[0].task.id):
+            lost = ""
+            kept = False
+            for trace, reason in group:
+                self.counts[reason] += 1
+                self.tokens[reason] += trace.sample.completion_tokens
+                kept |= reason == ACCEPTED
+                if trace.verdict.outcome is Outcome.CORRECT and reason != ACCEPTED:
+                    lost = lost or reason
+                yield trace, reason
+            if lost and not kept:
+                self.lost_tasks[lost] += 1
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "reasons": {
+                reason: {
+                    "num_traces": count,
+                    "completion_tokens": self.tokens[reason],
+                    "num_tasks_lost": self.lost_tasks[reason],
+                }
+                for reason, count in self.counts.most_common()
+            },
+            "rule_seconds": dict(self.seconds),
+            "contaminated_tasks": self.contaminated,
+        }
+
+
+def select(
+    traces: Iterable[Trace], settings: Selection, contamination: Contamination | None = None, account: Account | None = None
+) -> Iterator[tuple[Trace, str]]:
     """Every trace with `accepted` or the reason of its rejection, in the order given.
 
-    Traces of one task must follow each other. A task's first traces are kept, by index, so that what is kept does not
-    depend on when a verdict arrived.
+    Traces of one task must follow each other. With `settings.max_traces` they are iterated over twice, so an iterator
+    will not do. What is kept does not depend on when a verdict arrived.
     """
-    kept: Counter[str] = Counter()
-    texts: set[str] = set()
-    present = ""
-    for trace in traces:
-        if trace.task.id != present:
-            present = trace.task.id
-            texts.clear()
-        reason = _rejection(trace, settings, kept[present], texts)
-        if not reason:
-            kept[present] += 1
-            texts.add(trace.sample.text)
-        yield trace, reason or ACCEPTED
+    account = account or Account()
+    if not settings.verified:
+        return ((trace, "no_sample" if trace.sample.finish_reason == "failed" else ACCEPTED) for trace in traces)
+    if settings.max_traces:
+        return _within_budget(traces, settings, contamination, account)
+    return ((trace, reason) for group, reasons in _by_task(traces, settings, contamination, account) for trace, reason in zip(group, reasons))
 
 
-def _rejection(trace: Trace, settings: Selection, num_kept: int, texts: set[str]) -> str:
-    if settings.verified and trace.verdict.outcome is not Outcome.CORRECT:
-        return str(trace.verdict.outcome)
+def _by_task(
+    traces: Iterable[Trace], settings: Selection, contamination: Contamination | None, account: Account
+) -> Iterator[tuple[list[Trace], list[str]]]:
+    rules = {name: RULES[name] for name in RULES if name in settings.reject}
+    for _, group in groupby(traces, key=lambda trace: trace.task.id):
+        task_traces = list(group)
+        reasons = [_verdict_reason(trace) for trace in task_traces]
+        if not all(reasons) and contamination is not None:
+            copied = _timed(account, "contaminated", contamination.match, text_of(task_traces[0].task))
+            if copied:
+                if len(account.contaminated) < MAX_NAMED:
+                    account.contaminated[task_traces[0].task.id] = copied
+                reasons = [reason or "contaminated" for reason in reasons]
+        faults: dict[str, str] = {}
+        for number, trace in enumerate(task_traces):
+            if not reasons[number]:
+                reasons[number] = _fault(trace, rules, faults, settings, account)
+        _among(task_traces, reasons, settings, account)
+        yield task_traces, [reason or ACCEPTED for reason in reasons]
+
+
+def _verdict_reason(trace: Trace) -> str:
     if trace.sample.finish_reason == "failed":
         return "no_sample"
-    if settings.drop_duplicates and trace.sample.text in texts:
-        return "duplicate"
-    if settings.max_traces_per_task and num_kept >= settings.max_traces_per_task:
-        return "max_traces_per_task"
-    return ""
+    return "" if trace.verdict.outcome is Outcome.CORRECT else str(trace.verdict.outcome)
+
+
+def _fault(
+    trace: Trace, rules: dict[str, Callable[[Trace], bool]], faults: dict[str, str], settings: Selection, account: Account
+) -> str:
+    """Why a trace is rejected for its own text, or as a duplicate; `faults` holds what was said of the texts before it."""
+    text = normalised(trace.sample.text)
+    if settings.drop_duplicates and text in faults:
+        return faults[text] or "duplicate"
+    fault = next((name for name, rule in rules.items() if _timed(account, name, rule, trace)), "")
+    faults[text] = fault
+    return fault
+
+
+def _among(traces: list[Trace], reasons: list[str], settings: Selection, account: Account) -> None:
+    """Reject near duplicates of what is kept, and what `max_traces_per_task` leaves no room for."""
+    order = [number for number, reason in enumerate(reasons) if not reason]
+    if settings.choose != "first":
+        order.sort(key=lambda number: _rank(traces[number], settings.choose))
+    near = settings.near_duplicates if settings.drop_duplicates else 0.0
+    most = settings.max_traces_per_task or len(order)
+    started = time.perf_counter()
+    signatures = {}
+    if len(order) > 1 and (near or settings.choose == "diverse"):
+        signatures = {number: sketch for number in order if (sketch := signature(traces[number].sample.text)) is not None}
+    if settings.choose == "diverse":
+        order = _most_different(order, signatures)
+    kept: list[Any] = []
+    num_kept = 0
+    for number in order:
+        sketch = signatures.get(number)
+        if near and sketch is not None and kept and similarities(sketch, kept).max() >= near:
+            reasons[number] = "near_duplicate"
+        elif num_kept >= most:
+            reasons[number] = "max_traces_per_task"
+        else:
+            num_kept += 1
+            if sketch is not None:
+                kept.append(sketch)
+    account.seconds["near_duplicate"] += time.perf_counter() - started
+
+
+def _rank(trace: Trace, choose: str) -> tuple[float, int]:
+    """What comes first is kept: the shortest, or any by chance."""
+    length = trace.sample.completion_tokens or len(trace.sample.text)
+    return (length if choose == "shortest" else _chance(trace), trace.sample.index)
+
+
+def _most_different(order: list[int], signatures: dict[int, Any]) -> list[int]:
+    """The first trace, then each time the one whose nearest neighbour among those taken is farthest (Gonzalez 1985)."""
+    left = order[1:]
+    taken = order[:1]
+    nearest = {number: 0.0 for number in left}
+    while left:
+        last = signatures.get(taken[-1])
+        for number in left:
+            sketch = signatures.get(number)
+            if sketch is not None and last is not None:
+                nearest[number] = max(nearest[number], float((sketch == last).mean()))
+        best = min(left, key=lambda number: nearest[number])
+        left.remove(best)
+        taken.append(best)
+    return taken
+
+
+def _within_budget(
+    traces: Iterable[Trace], settings: Selection, contamination: Contamination | None, account: Account
+) -> Iterator[tuple[Trace, str]]:
+    """As select, and of the accepted only the `max_traces` that `prefer` ranks highest; holds 17 bytes a trace."""
+    codes = bytearray()
+    names: dict[str, int] = defaultdict(lambda: len(names))
+    scores, ties = array("d"), array("d")
+    pool = 0  # traces accepted by all else
+    for group, reasons in _by_task(traces, settings, contamination, account):
+        decided = [trace.verdict.outcome for trace in group if trace.verdict.outcome is not Outcome.UNDECIDED]
+        rate = sum(outcome is Outcome.CORRECT for outcome in decided) / len(decided) if decided else 0.0
+        for trace, reason in zip(group, reasons):
+            codes.append(names[reason])
+            pool += reason == ACCEPTED
+            scores.append(_score(trace, rate, settings.prefer) if reason == ACCEPTED else -math.inf)
+            ties.append(_chance(trace))
+    ranked = np.frombuffer(scores) if scores else np.empty(0)
+    if settings.prefer == "difficulty" and pool < PLENTY * settings.max_traces:
+        ranked = np.where(np.isinf(ranked), ranked, -ranked)  # data is scarce: the easy ones
+    order = np.lexsort((np.frombuffer(ties), -ranked)) if scores else []
+    for number in order[settings.max_traces : pool]:
+        codes[number] = names["max_traces"]
+    reason_of = list(names)
+    for code, trace in zip(codes, traces, strict=True):
+        yield trace, reason_of[code]
+
+
+def _score(trace: Trace, rate: float, prefer: str) -> float:
+    """Higher is kept first. `rate` is the share of the task's decided samples that are correct.
+
+    hard and easy: by that share. difficulty: the hard ones where data is plenty, the easy ones where it is scarce
+    (Sorscher et al. 2022, "Beyond neural scaling laws", section 3; plenty is read as PLENTY times max_traces).
+    information: bits that the check added, -log2(rate), a completion token. short: fewest tokens.
+    """
+    length = trace.sample.completion_tokens or len(trace.sample.text) or 1
+    match prefer:
+        case "hard" | "difficulty":
+            return -rate
+        case "easy":
+            return rate
+        case "information":
+            return -math.log2(rate) / length if rate else 0.0
+        case "short":
+            return -length
+    return 0.0
+
+
+def _chance(trace: Trace) -> float:
+    """A number in [0, 1) that depends on nothing but which sample it is."""
+    name = f"{trace.sample.task_id}/{trace.sample.index}/{trace.sample.seed}"
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest()) / 2**48
+
+
+def _timed(account: Account, name: str, work: Callable[[Any], Any], argument: Any) -> Any:
+    started = time.perf_counter()
+    result = work(argument)
+    account.seconds[name] += time.perf_counter() - started
+    return result
