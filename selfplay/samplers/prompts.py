@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from jinja2 import TemplateError
+
+from tasks import UserError
 from tasks.task import Message
 
 if TYPE_CHECKING:
@@ -18,12 +21,20 @@ def render_prompt(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Messa
 
     A tokenizer with a chat template renders the messages and opens the assistant's turn; a base model's tokenizer has
     none, and the contents are joined by newlines, with nothing added, so that a completion continues the last one.
+    UserError where the template refuses the messages; many know no system role.
     """
-    if has_chat_template(tokenizer):
+    if not has_chat_template(tokenizer):
+        return join_contents(messages)
+    try:
         return tokenizer.apply_chat_template(
             [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
         )
-    return join_contents(messages)
+    except TemplateError as error:
+        roles = ", ".join(message["role"] for message in messages)
+        raise UserError(
+            f"the chat template of {tokenizer.name_or_path} refuses a prompt with the roles {roles}: {error}; "
+            "give the task a prompt that it takes, such as one user message"
+        ) from error
 
 
 def join_contents(messages: Sequence[Message]) -> str:

@@ -13,20 +13,24 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read by the imports below; its INFO would drown the progress
-
-from vllm import SamplingParams
-from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.exceptions import VLLMClientError
-from vllm.inputs import tokens_input
-from vllm.platforms import current_platform
-from vllm.sampling_params import RequestOutputKind
-from vllm.v1.engine.async_llm import AsyncLLM
-from vllm.v1.engine.exceptions import EngineGenerateError
-
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
 from selfplay.samplers.streaming import as_finished
+from tasks import UserError
+
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read by the imports below; its INFO would drown the progress
+
+try:
+    from vllm import SamplingParams
+    from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.exceptions import VLLMClientError
+    from vllm.inputs import tokens_input
+    from vllm.platforms import current_platform
+    from vllm.sampling_params import RequestOutputKind
+    from vllm.v1.engine.async_llm import AsyncLLM
+    from vllm.v1.engine.exceptions import EngineGenerateError
+except ImportError as error:
+    raise UserError(f'engine = "vllm" needs vLLM ({error}); install it with pip install "selfplay[vllm]"') from error
 
 if TYPE_CHECKING:
     from selfplay.recipe import Sampling
@@ -39,6 +43,9 @@ class VllmSampler:
     seeds sample i with seed + i (vllm/v1/engine/parallel_sampling.py), while seeds here are hashes that a resumed run
     must meet again. Nothing is lost by it: vLLM itself splits n into such requests, and in both cases a prompt is
     computed once through the prefix cache, in whole blocks (16 tokens on a GPU).
+
+    A seed fixes the noise of a sample's draws, whatever else the engine computes beside it. On a GPU the sums behind
+    the logits may still round differently in other company; VLLM_BATCH_INVARIANT=1 fixes them too, at some cost.
     """
 
     def __init__(self, settings: "Sampling", model: str) -> None:
@@ -50,7 +57,11 @@ class VllmSampler:
             # a seeded request whose prompt is computed in pieces ends vLLM's CPU engine ("does not use offset")
             options["enable_chunked_prefill"] = False
         others = multiprocessing.active_children()
-        self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(model=model, **{**options, **settings.engine_options}))
+        try:
+            arguments = AsyncEngineArgs(model=model, **{**options, **settings.engine_options})
+        except TypeError as error:
+            raise UserError(f"engine_options in [sampling] takes the arguments of vllm's AsyncEngineArgs: {error}") from error
+        self._engine = AsyncLLM.from_engine_args(arguments)
         self._watch = _kill_with_this_process(set(multiprocessing.active_children()).difference(others))
         self._tokenizer = self._engine.get_tokenizer()
         self._numbers = itertools.count()
@@ -63,8 +74,8 @@ class VllmSampler:
         async with self._loading:
             self._num_open += 1
             self._idle.clear()
-        token_ids = encode_prompt(self._tokenizer, request.prompt)
         try:
+            token_ids = encode_prompt(self._tokenizer, request.prompt)
             draws = (
                 self._draw(request.task_id, token_ids, index, seed)
                 for index, seed in zip(request.indices, request.seeds, strict=True)
