@@ -7,11 +7,12 @@ import re
 from functools import lru_cache
 
 from verifiers.characters import plain
-from verifiers.expressions import FUNCTIONS, Expressions, limits
-from verifiers.latex import TooDeep, Unreadable, tokens
+from verifiers.expressions import FUNCTIONS, Expressions
+from verifiers.latex import TooDeep, Unreadable, limits, tokens
 from verifiers.tree import Node, num, sym
 from verifiers.units import SYMBOL_UNITS, singular, unit_of
 
+_MAX_ITEMS = 300
 _COMMA_NUMBER = re.compile(r"\d,\d{3}(?!\d)")
 _NESTED_GROUPS = re.compile(r",\s|\\frac|\\sqrt|\\text")  # signs that a bracket may hold grouped numbers, not only a list
 _OPTION = re.compile(r"^\(([A-J])\)\s+(\S.*)$|^([A-J])[.:)]\s+(\S.*)$|^\\text(?:bf|it|rm)?\s*\{\s*\(([A-J])\)\s*([^{}]*)\}\s*\\?\s*(.*)$", re.S)
@@ -133,6 +134,8 @@ class _Answers(Expressions):
         groups: list[list[Node]] = [[]]
         while True:
             groups[-1].append(self._item())
+            if len(groups) + len(groups[-1]) > _MAX_ITEMS:
+                raise Unreadable(f"a list of more than {_MAX_ITEMS} items")
             if self.take(";", "newline"):
                 groups.append([])
             elif not self._comma():

@@ -11,6 +11,7 @@ import time
 from verifiers import guard
 from verifiers.answers import readings, symbol_as_unit, words
 from verifiers.matrices import NotAMatrix, matrix_of
+from verifiers.numeric import OutOfTime
 from verifiers.real_sets import NotASet, RealSets
 from verifiers.relations import Relations, assigned, same_functions
 from verifiers.scalars import EXPRESSIONS, Prover, Scalars
@@ -18,8 +19,9 @@ from verifiers.tree import PI, Node, contains, div, neg, num, rational
 from verifiers.units import DEGREES, RADIANS
 from verifiers.verdict import Reason
 
-DEADLINE_SECONDS = 0.2
+DEADLINE_SECONDS = 0.15  # of CPU time
 _MAX_ITEMS = 200
+_MAX_RESTATED = 3  # items that may all state one value, such as "1/2 or 0.5"
 _SETS = frozenset(["union", "meet", "minus", "region", "builder", "empty"])
 _WITH_UNIT = frozenset(["quantity", "percent", "degree"])
 _MATRIX = frozenset(["matrix"])
@@ -29,11 +31,9 @@ def compare(reference: str, answer: str, prover: Prover | None = None, seconds: 
     """MATCH, ROUNDED, MISMATCH, or why it could not be decided.
 
     What symbolic algebra may still decide, and what nests deep, goes to a worker process, save in a worker itself, which
-    gives its `prover` and more `seconds`.
+    gives its `prover` and its own limit in `seconds` of CPU time.
     """
-    from verifiers.numeric import OutOfTime
-
-    comparison = _Comparison(time.perf_counter() + seconds, prover)
+    comparison = _Comparison(time.thread_time() + seconds, prover)
     verdicts: list[bool | None] = []
     try:
         for left, right in itertools.product(readings(reference), readings(answer)):
@@ -235,7 +235,7 @@ class _Comparison:
                 return verdict
         if any(item.kind == "dots" for item in (*a, *b)):
             return len(a) == len(b) and self._all(zip(a, b))
-        if left.kind == "set" or right.kind == "set" or 1 in (len(a), len(b)):
+        if left.kind == "set" or right.kind == "set" or 1 in (len(a), len(b)) and max(len(a), len(b)) <= _MAX_RESTATED:
             a, b = self._distinct(a), self._distinct(b)
         return self._paired(a, b)
 

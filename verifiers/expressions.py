@@ -6,17 +6,9 @@ stands around an expression: lists, units, words.
 
 import re
 
-from verifiers.latex import Token, TooDeep, Unreadable
+from verifiers.latex import Token, TooDeep, Unreadable, limits
 from verifiers.tree import E, I, INFINITY, MINUS_ONE, ONE, PI, Node, call, contains, div, neg, num, plus, root, sym, times
 from verifiers.units import UNITS, currency
-
-
-
-class limits:
-    """What one process reads; a worker whose stack is larger raises it."""
-
-    depth = 50  # brackets, fractions and roots inside of each other
-
 
 RELATIONS = {"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "le": "<=", "ge": ">=", "ne": "!=", "!=": "!=", "in": "in",
              "notin": "notin", "approx": "~", "equiv": "equiv", "=>": ">="}  # fmt: skip

@@ -5,12 +5,18 @@ from fractions import Fraction
 from typing import NamedTuple
 
 MAX_LENGTH = 30_000  # characters of one answer
-MAX_TOKENS = 20_000
 _MAX_SHIFT = 20_000  # largest power of ten in a number such as 1e20000
 
 
 class Unreadable(ValueError):
     """The text is no mathematics that this reader knows; it is then compared as text."""
+
+
+class limits:
+    """What this process reads; a worker, which can be killed, raises both."""
+
+    depth = 50  # brackets, fractions and roots inside of each other
+    tokens = 4_000  # of one answer
 
 
 class TooDeep(Unreadable):
@@ -130,8 +136,8 @@ def tokens(text: str, commas: str) -> list[Token]:
         else:
             raise Unreadable(f"the sign {value!r}")
         spaced = False
-        if len(found) > MAX_TOKENS:
-            raise Unreadable(f"an answer of more than {MAX_TOKENS} tokens")
+        if len(found) > limits.tokens:
+            raise Unreadable(f"an answer of more than {limits.tokens} tokens")
     found.append(Token("end", ""))
     return found
 

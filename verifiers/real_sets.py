@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from verifiers.polynomials import ONE, TooBig, Undefined
 from verifiers.normal_form import Forms, substituted
 from verifiers.scalars import Scalars, infinite
-from verifiers.tree import INFINITY, ONE as ONE_NODE, ZERO, Node, contains, div, neg, num
+from verifiers.tree import INFINITY, ONE as ONE_NODE, ZERO, Node, contains, div, neg, num, rational
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 _LETTERS = frozenset(["sym", "apply", "sub"])
@@ -83,6 +83,9 @@ class RealSets:
         return (piece,)
 
     def _order(self, left: Node, right: Node) -> int:
+        a, b = rational(left), rational(right)
+        if a is not None and b is not None:
+            return (a > b) - (a < b)
         a, b = self.scalars.value(left), self.scalars.value(right)
         if a is None or b is None:
             raise NotASet("an end that is no number")

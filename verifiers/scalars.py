@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from verifiers import numeric
 from verifiers.normal_form import Forms
 from verifiers.polynomials import TooBig, Undefined, rational_value, ONE
 from verifiers.tree import INFINITY, Node, contains, neg, rational
@@ -15,7 +16,7 @@ Prover = Callable[[Node, Node], bool | None]
 
 
 class Scalars:
-    """Comparisons of expressions within one deadline, a time.perf_counter() value; `prover` is asked last."""
+    """Comparisons of expressions within one deadline, a time.thread_time() value; `prover` is asked last."""
 
     def __init__(self, deadline: float, prover: Prover | None = None):
         self.deadline = deadline
@@ -46,8 +47,6 @@ class Scalars:
         return self._numerically(left, right)
 
     def _numerically(self, left: Node, right: Node) -> bool | None:
-        from verifiers import numeric
-
         try:
             found = numeric.equal(left, right, self.deadline)
         except Undefined:
@@ -74,8 +73,6 @@ class Scalars:
 
     def value(self, node: Node) -> Any:
         """The value of a real constant as an mpf (infinities included), or None."""
-        from verifiers import numeric
-
         sign = infinite(node)
         if sign:
             return numeric._context().mpf("inf" if sign > 0 else "-inf")

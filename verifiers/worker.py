@@ -11,7 +11,7 @@ from verifiers.guard import MEMORY_BYTES, QUESTION_SECONDS
 from verifiers.verdict import Reason
 
 _STACK_BYTES = 512 << 20  # of the thread that works: reserved, and used only by what nests deep
-_DEPTH = 2_500  # brackets inside of each other
+_DEPTH, _TOKENS = 10_000, 30_000  # see latex.limits
 
 
 def main() -> None:
@@ -26,10 +26,10 @@ def main() -> None:
 
 
 def _serve() -> None:
-    from verifiers import expressions, proofs
+    from verifiers import latex, proofs
     from verifiers.equivalence import compare
 
-    expressions.limits.depth = _DEPTH
+    latex.limits.depth, latex.limits.tokens = _DEPTH, _TOKENS
     proofs.load()
     _say("ready")
     for line in sys.stdin:

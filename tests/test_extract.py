@@ -1,0 +1,58 @@
+"""Reading completions: what commits, and what never may."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from verifiers.extract import extract, unboxed
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
+
+NUMBERS = st.integers(-10_000, 10_000)
+CHATTER = st.text(alphabet="abcdefghij \n,", max_size=60)
+
+
+@given(CHATTER, NUMBERS)
+def test_a_box_is_found_behind_any_chatter(chatter, number):
+    assert extract(f"{chatter} \\boxed{{{number}}}.") == str(number)
+
+
+@given(CHATTER, NUMBERS)
+def test_a_mark_is_found_behind_any_chatter(chatter, number):
+    assert extract(f"{chatter}\n#### {number}") == str(number)
+
+
+@given(NUMBERS, NUMBERS)
+def test_the_last_commitment_counts(first, last):
+    assert extract(f"The answer is {first}.\nNo: the final answer is {last}.") == str(last)
+    assert extract(f"\\boxed{{{first}}} was wrong, so I get \\boxed{{{last}}}") == str(last)
+    assert extract(f"#### {first}\n#### {last}") == str(last)
+
+
+@given(NUMBERS, NUMBERS)
+def test_boxes_side_by_side_are_a_list_and_no_choice(first, second):
+    if first != second:
+        assert extract(f"\\boxed{{{first}}} or \\boxed{{{second}}}") == f"{first}, {second}"
+
+
+@given(CHATTER, NUMBERS)
+def test_unfinished_thinking_holds_no_answer(chatter, number):
+    assert extract(f"<think>{chatter}\\boxed{{{number}}}") is None
+
+
+@given(NUMBERS)
+def test_a_box_that_was_cut_off_holds_no_answer(number):
+    assert extract(f"So we get \\boxed{{{number}") is None
+
+
+@given(NUMBERS)
+def test_an_unclosed_box_ends_with_its_formula(number):
+    assert extract(f"So we get $\\boxed{{{number}$ in the end.") == str(number)
+
+
+@settings(max_examples=300)
+@given(st.text(max_size=200))
+def test_any_text_is_read_without_an_exception(text):
+    answer = extract(text)
+    assert answer is None or isinstance(answer, str)
+    unboxed(text)
