@@ -1,5 +1,6 @@
 """A headless Chromium driven over its DevTools pipe: null-ended JSON on two file descriptors, no port and no package."""
 
+import base64
 import json
 import os
 import select
@@ -34,14 +35,14 @@ class Page:
         self._buffer = b""
         self._last_id = 0
         self.events: list[dict[str, Any]] = []
+        self._opened: set[str] = set()
         self._session = ""
         targets = self.call("Target.getTargets")["targetInfos"]
         page = next(target["targetId"] for target in targets if target["type"] == "page")
         self._session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.resize(width, height, scheme)
 
     def __enter__(self) -> "Page":
         return self
@@ -52,6 +53,11 @@ class Page:
         os.close(self._out)
         os.close(self._in)
         self._profile.cleanup()
+
+    def resize(self, width: int, height: int, scheme: str) -> None:
+        """The size of the window, and whether the reader prefers light or dark."""
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """The result of a DevTools method."""
@@ -70,6 +76,7 @@ class Page:
 
     def open(self, path: Path, fragment: str = "", ready: str = "document.documentElement?.dataset.ready") -> float:
         """Open a file and wait for `ready`; gives the milliseconds from the start of the navigation, by the page's clock."""
+        self._opened.add(path.resolve().as_uri())
         self.call("Page.navigate", url=path.resolve().as_uri() + fragment)
         return float(self.wait(ready))
 
@@ -107,13 +114,11 @@ class Page:
         return found
 
     def requests(self) -> list[str]:
-        """Addresses that the page asked for, its own file left out."""
+        """Addresses that pages asked for, the files that were opened left out."""
         asked = [event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"]
-        return [address for address in asked[1:]]
+        return [address for address in asked if address not in self._opened]
 
     def screenshot(self, out: Path, whole: bool = False) -> None:
-        import base64
-
         data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **self._clip(whole))["data"]
         out.write_bytes(base64.b64decode(data))
 

@@ -1,24 +1,168 @@
 """The report's figures and its file, from runs written to disk by the run's own writers."""
 
-import numpy as np
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
 import pytest
 
-from selfplay.report.arms import bootstrap
+from selfplay.files_on_disk import MANIFEST, METRICS, read_json
+from selfplay.report import summary_table, write_plot, write_report
+from selfplay.report.arms import open_arms
+from selfplay.report.notable import Notable, mark_notable
+from selfplay.report.traces import collect, count_tasks
+from tasks import MathReference, Task, UserError
+from tests.report_run import Row, write_run
+from verifiers import verify
+
+HOSTILE = '</script><script>window.hacked = 1</script><img src="http://127.0.0.1:9/x" onerror="window.hacked = 1">{{script}}'
 
 
-def test_interval_of_a_mean_covers_it_nineteen_times_in_twenty():
-    numbers = np.random.default_rng(5)
-    covered = 0
-    for _ in range(300):
-        rates = numbers.beta(0.5, 1.0, 150)
-        figure = bootstrap((numbers.binomial(16, rates) / 16)[:, None])[0]
-        covered += figure.low <= 1 / 3 <= figure.high
-    assert 0.91 <= covered / 300 <= 0.98
+def sums(num_tasks: int, num_samples: int, num_right: int, first: int = 0) -> list[Row]:
+    """Samples of sums, of which the first of each task are right; verdicts by the real verifier."""
+    rows = []
+    for number in range(first, first + num_tasks):
+        task = Task.make("sums", f"What is {number} + 1?", MathReference(str(number + 1)), difficulty=number % 3)
+        for index in range(num_samples):
+            answer = number + 1 if index < num_right else number
+            text = f"We add one to {number}. The answer is \\boxed{{{answer}}}."
+            rows.append((task, text, verify(task, text)))
+    return rows
 
 
-def test_interval_of_no_tasks_is_nothing():
-    assert bootstrap(np.empty((0, 0))) == []
+@pytest.fixture(scope="module")
+def two_arms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    write_run(folder, [sums(30, 4, 2), sums(30, 4, 3, 30)], lambda position: sums(40, 8, 3 + 2 * position, 100))
+    write_run(folder / "control", [sums(30, 4, 2)], lambda position: sums(40, 8, 3, 100), verified=False)
+    return folder
 
 
-if __name__ == "__main__":
-    pytest.main([__file__])
+def test_figures_of_the_table_are_those_of_the_files(two_arms: Path):
+    table = summary_table([two_arms])
+    columns = {str(column.header): list(column.cells) for column in table.columns}
+    stored = [read_json(two_arms / part / METRICS) for part in ("base", "round_000", "round_001")]
+    for k in ("1", "4"):
+        shown = [float(cell.split()[0]) for cell in columns[f"pass@{k}"][:3]]
+        assert shown == [round(metrics["evaluation"]["pass_at_k"][k], 3) for metrics in stored]
+    assert columns["accepted"][1] == str(stored[1]["selection"]["accepted"])
+
+
+def test_a_run_and_its_control_given_twice_are_two_arms(two_arms: Path):
+    assert [arm.name for arm in open_arms([two_arms, two_arms / "control"])] == ["verified", "control"]
+
+
+def test_runs_of_the_same_name_are_told_apart(two_arms: Path, tmp_path: Path):
+    other = write_run(tmp_path / "other", [sums(5, 2, 1)])
+    names = [arm.name for arm in open_arms([two_arms, other])]
+    assert len(set(names)) == 3
+
+
+def test_the_same_runs_give_the_same_bytes(two_arms: Path, tmp_path: Path):
+    for name in ("a.html", "b.html"):
+        write_report([two_arms], tmp_path / name)
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path):
+    with pytest.raises(UserError, match="holds no run"):
+        write_report([tmp_path], tmp_path / "report.html")
+
+
+def test_a_run_without_rounds_or_evaluation_still_has_a_report(tmp_path: Path):
+    started = write_run(tmp_path / "started", [sums(3, 2, 1)])
+    (started / "round_000" / MANIFEST).unlink()  # as a kill within the first round leaves it
+    write_report([started], tmp_path / "started.html")
+    assert "0 of 1 round " in (tmp_path / "started.html").read_text()
+    write_report([write_run(tmp_path / "replayed", [sums(3, 2, 1)])], tmp_path / "replayed.html")
+    assert "Reasons of the verdicts" in (tmp_path / "replayed.html").read_text()
+
+
+def test_a_plot_without_evaluation_says_what_is_missing(tmp_path: Path):
+    with pytest.raises(UserError, match=r"add \[evaluation\]"):
+        write_plot([write_run(tmp_path / "run", [sums(3, 2, 1)])], tmp_path / "plot.svg")
+
+
+def test_the_plot_is_one_svg_that_has_both_modes(two_arms: Path, tmp_path: Path):
+    write_plot([two_arms], tmp_path / "plot.svg")
+    text = (tmp_path / "plot.svg").read_text()
+    root = ElementTree.fromstring(text)
+    words = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"verified", "control", "pass@1", "pass@4", "round 1"} <= words
+    assert "prefers-color-scheme: dark" in text
+    assert set(re.findall(r"var\((--[\w-]+)\)", text)) <= set(re.findall(r"(--[\w-]+):", text))
+    assert not re.search(r"#[ab]1000", text), "a drawing colour was left in place of the style sheet's"
+
+
+def test_no_model_text_stands_in_the_page_itself(tmp_path: Path):
+    task = Task.make("files", HOSTILE, MathReference(HOSTILE), difficulty=HOSTILE)
+    run = write_run(tmp_path / "run", [[(task, HOSTILE, verify(task, HOSTILE)), *sums(3, 2, 1)]])
+    write_report([run], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "window.hacked = 1</script>" not in page and '<img src="http' not in page
+    assert page.count("<script") == page.count("</script>")
+
+
+def test_a_limit_leaves_out_whole_tasks_and_the_page_says_so(two_arms: Path, tmp_path: Path):
+    arms = open_arms([two_arms])
+    traces = collect(arms, count_tasks(arms), max_traces=100)
+    assert 0 < traces.num_shown <= 100 and traces.num_traces == 30 * 4 * 3
+    per_task = [traces.index["task"].count(task) for task in set(traces.index["task"])]
+    assert set(per_task) <= {4, 8}, "a task of one round has 4 samples, one that both arms share has 8"
+    write_report([two_arms], tmp_path / "report.html", max_traces=100)
+    assert f"{traces.num_shown} of the 360 traces" in (tmp_path / "report.html").read_text()
+
+
+def test_formulas_bring_katex_with_its_licence_and_plain_text_does_not(tmp_path: Path):
+    plain = Task.make("sums", "1 + 1", MathReference("2"))
+    write_report([write_run(tmp_path / "plain", [[(plain, "I owe $5 and $3. #### 2", verify(plain, "#### 2"))]])], tmp_path / "a.html")
+    write_report([write_run(tmp_path / "latex", [sums(1, 1, 1)])], tmp_path / "b.html")
+    assert "katex.render=" not in (tmp_path / "a.html").read_text() and "Khan Academy" not in (tmp_path / "a.html").read_text()
+    assert "Khan Academy and other contributors" in (tmp_path / "b.html").read_text()
+
+
+USUAL = "First we take {} and add one to it, which gives the sum that we want."
+
+
+def notes_of(texts: list[str], **changes: object) -> dict[int, str]:
+    traces = [Notable(0, True, text, "match", "stop") for text in texts]
+    if changes:
+        traces[-1] = Notable(**{name: getattr(traces[-1], name) for name in Notable.__slots__} | changes)
+    return {row: " ".join(notes) for row, notes in mark_notable(traces, [""])[0]}
+
+
+@pytest.mark.parametrize(
+    ("odd", "changes", "word"),
+    [
+        ("2", {}, "very short"),
+        (USUAL.format(3) * 5, {}, "very long"),
+        ("Counting beads on a wire shows that nothing else but this value can stand here.", {}, "unlike"),
+        (USUAL.format(3), {"finish_reason": "length"}, "cut off"),
+        (USUAL.format(3), {"reason": "rounded"}, "rounded"),
+    ],
+)
+def test_an_odd_solution_is_marked_and_its_siblings_are_not(odd: str, changes: dict, word: str):
+    found = notes_of([USUAL.format(number % 2) for number in range(6)] + [odd], **changes)
+    assert list(found) == [6] and word in found[6]
+
+
+def test_a_wrong_trace_is_never_suspicious_as_an_accept():
+    assert not notes_of([USUAL.format(1)] * 6 + ["2"], correct=False)
+
+
+def test_hardest_tasks_are_solved_ones_rarest_first():
+    solved = {0: 4, 1: 1, 2: 0, 3: 2}  # of four samples
+    traces = [Notable(task, index < right, USUAL.format(task), "match", "stop") for task, right in solved.items() for index in range(4)]
+    assert mark_notable(traces, [""] * 4)[1] == [1, 3]
+
+
+def test_every_ledger_figure_of_the_metrics_is_shown(tmp_path: Path):
+    run = write_run(tmp_path / "run", [sums(3, 2, 1)])
+    path = run / "round_000" / METRICS
+    ledger = {"flops": 1.5e12, "bits": {"per_trace": 2.25}, "tokens": [1, 2]}
+    path.write_text(json.dumps(read_json(path) | {"ledger": ledger, "alarms": ["pass@16 fell"]}))
+    write_report([run], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    for shown in ("flops", "1.5e+12", "bits, per trace", "2.250", "pass@16 fell"):
+        assert shown in page

@@ -58,7 +58,7 @@ class Evaluation:
         most = min(num_samples, default=0)
         if most < LEAST_TO_FORECAST or not any(num_correct) or num_samples == num_correct:
             return ()
-        ks = np.unique(np.geomspace(most, most * FORECAST_TIMES, 9).astype(int))
+        ks = np.unique(np.geomspace(most, most * FORECAST_TIMES, 4).astype(int))
         return forecast(num_samples, num_correct, ks.tolist(), confidence=0.95).points
 
 

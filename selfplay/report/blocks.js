@@ -33,19 +33,23 @@ function blockOf(row) {
   return low;
 }
 
+// The value of a column that the index holds as a number of a list of names.
+function named(column, row) {
+  return index.names[column][index[column][row]];
+}
+
 // All that is known of a row; names as in a shard.
 async function traceOf(row) {
   const number = blockOf(row);
   const { tasks, rows } = await block(number);
   const [completion, answer, promptTokens, logprob, seed, seconds] = rows[row - index.starts[number]];
   const task = index.task[row];
-  const named = (name) => index.names[name][index[name][row]];
   return {
     arm: index.arms[index.arm[row]], round: index.round[row], task_id: index.tasks.id[task], source: index.tasks.source[task],
-    sample_index: index.sample[row], outcome: named("outcome"), reason: named("reason"), answer, selection: named("selection"),
+    sample_index: index.sample[row], outcome: named("outcome", row), reason: named("reason", row), answer, selection: named("selection", row),
     prompt: tasks[task].prompt, reference: tasks[task].reference, metadata: tasks[task].metadata, completion,
-    finish_reason: named("finish_reason"), prompt_tokens: promptTokens, completion_tokens: index.tokens[row],
-    cumulative_logprob: logprob, seed, model: named("model"), verifier: named("verifier"), verify_seconds: seconds,
+    finish_reason: named("finish_reason", row), prompt_tokens: promptTokens, completion_tokens: index.tokens[row],
+    cumulative_logprob: logprob, seed, model: named("model", row), verifier: named("verifier", row), verify_seconds: seconds,
   };
 }
 

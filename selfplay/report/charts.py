@@ -44,6 +44,8 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }
 
+NAME_LENGTH = 16  # characters of a group's name below its bars
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -156,16 +158,18 @@ def bar_chart(
         width = 0.8 if stacked else 0.8 / max(len(bars), 1)
         for place, series in enumerate(bars):
             at = [i if stacked else i - 0.4 + width * (place + 0.5) for i in range(len(groups))]
+            axes.bar(at, series.heights, width * 0.92, bottom if stacked else 0, color=SURFACE)  # hides the grid behind a faint bar
             axes.bar(
                 at, series.heights, width * 0.92, bottom if stacked else 0, color=SERIES[series.color % len(SERIES)],
                 edgecolor=SURFACE, linewidth=1, alpha=series.strength,
             )
             if stacked:
                 bottom = [below + height for below, height in zip(bottom, series.heights, strict=True)]
-        axes.set_xticks(range(len(groups)), groups)
+        names = [group if len(group) <= NAME_LENGTH else group[: NAME_LENGTH - 1] + "…" for group in groups]
+        axes.set_xticks(range(len(groups)), names)
         room = max(0.0, 4 - len(groups)) / 2  # so that few bars do not become walls
         axes.set_xlim(-0.6 - room, len(groups) - 0.4 + room)
-        if len(groups) > 6 or max(map(len, groups), default=0) > 9:
+        if len(groups) > 6 or max(map(len, names), default=0) > 9:
             axes.tick_params(axis="x", rotation=35)
         if share:
             axes.set_ylim(0, 1.02)

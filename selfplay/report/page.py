@@ -68,8 +68,9 @@ def _about(arms: list[Arm]) -> str:
     for arm in (arm for arm in arms if not arm.is_control):
         recipe = arm.recipe
         model = recipe["model"].get("path") or ("a small model from random weights" if "create" in recipe["model"] else "replayed completions")
-        rounds = f"{len(arm.rounds)} of {recipe['rounds']} rounds" if len(arm.rounds) < recipe["rounds"] else f"{len(arm.rounds)} rounds"
-        parts.append(f"{recipe['name']}: {rounds.replace('1 rounds', '1 round')} on {recipe['tasks']['source']} tasks by {model}, seed {recipe['seed']}")
+        unfinished = f"{len(arm.rounds)} of " if len(arm.rounds) < recipe["rounds"] else ""
+        rounds = f"{unfinished}{recipe['rounds']} round{'s' if recipe['rounds'] > 1 else ''}"
+        parts.append(f"{recipe['name']}: {rounds} on {recipe['tasks']['source']} tasks by {model}, seed {recipe['seed']}")
     return ". ".join(parts) + "."
 
 

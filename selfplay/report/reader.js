@@ -110,11 +110,11 @@ function drawList() {
 
 function listRow(place) {
   const row = shown[place], task = index.task[row];
-  const outcome = index.names.outcome[index.outcome[row]];
+  const outcome = named("outcome", row);
   const mark = { correct: "✓", wrong: "✗" }[outcome] || "?";
   const where = [index.arms.length > 1 ? index.arms[index.arm[row]] : "", `round ${index.round[row]}`, index.tokens[row] ? `${index.tokens[row]} tokens` : `${index.characters[row]} characters`, suspicious.has(row) ? "⚑ suspicious" : hardest.has(task) ? "hard" : ""];
   const node = element("div", "row",
-    element("div", "", element("span", outcome, mark), ` ${index.answer[row] || "(no answer)"} ← ${index.tasks.snippet[task]}`),
+    element("div", "", element("span", outcome, mark), ` ${index.answer[row] || named("reason", row)} ← ${index.tasks.snippet[task]}`),
     element("div", "", where.filter(Boolean).join(" · ")));
   node.style.top = `${place * ROW_HEIGHT}px`;
   node.setAttribute("role", "option");

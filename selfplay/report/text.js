@@ -79,7 +79,7 @@ function formulaAt(text, at) {
   }
   if (text.startsWith("\\boxed{", at)) {
     const end = closingBrace(text, at + 6);
-    return end < 0 ? null : { tex: text.slice(at, end + 1), end: end + 1, display: false };
+    return end < at + 8 ? null : { tex: text.slice(at, end + 1), end: end + 1, display: false };
   }
   return null;
 }
@@ -108,7 +108,7 @@ function closingBrace(text, open) {
 // A formula as MathML; what KaTeX cannot read stays as it was written.
 function formula(tex, display, source) {
   if (typeof katex === "undefined" || tex.length > FORMULA_LIMIT) return document.createTextNode(source);
-  const out = element("span", tex.includes("\\boxed") ? "boxed" : "");
+  const out = element("span");
   try {
     katex.render(tex, out, { output: "mathml", displayMode: display, throwOnError: true, trust: false, strict: "ignore", maxSize: 20, maxExpand: 500 });
   } catch (error) {
@@ -120,5 +120,5 @@ function formula(tex, display, source) {
 
 // A final answer, which is LaTeX without delimiters or plain text.
 function answerText(text, isMath) {
-  return isMath && /[\\^_{]/.test(text) ? element("div", "text", formula(text, false, text)) : rawText(text);
+  return isMath && /[\\^_{]/.test(text) ? element("div", "text", formula(text, true, text)) : rawText(text);
 }

@@ -36,7 +36,7 @@ function completion(trace, isMath) {
 function answers(trace, isMath) {
   const extracted = trace.answer ? (raw ? rawText(trace.answer) : answerText(trace.answer, isMath)) : element("div", "c", "none");
   const label = isMath && trace.outcome !== "undecided" ? "extracted" : "the verifier's account";
-  return element("div", "answers", element("div", "", element("span", "c", label), extracted), element("div", "", element("span", "c", "reference"), reference(trace.reference)));
+  return element("div", isMath ? "answers two" : "answers", element("div", "", element("span", "c", label), extracted), element("div", "", element("span", "c", "reference"), reference(trace.reference)));
 }
 
 function reference(given) {
@@ -54,7 +54,7 @@ function siblings(row) {
     const name = `${index.arms.length > 1 ? `${index.arms[index.arm[sibling]]}, ` : ""}round ${index.round[sibling]}`;
     if (name !== group) out.append(element("span", "", name));
     group = name;
-    const outcome = index.names.outcome[index.outcome[sibling]];
+    const outcome = named("outcome", sibling);
     const square = button("", `sample ${index.sample[sibling]}: ${outcome}, ${index.answer[sibling]}`, () => openRow(sibling));
     square.className = outcome + (sibling === row ? " here" : "");
     out.append(square);
