@@ -15,15 +15,16 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from selfplay.passk import checked_counts, pass_at_every_k
+from selfplay.passk import checked_counts
+from selfplay.powerlaw import PowerLaw, fit_power_law, measure
 from selfplay.priors import BETA, GENERAL, KUMARASWAMY, TWO_BETAS, Counts, Family, most_probable
-from selfplay.stopping import StoppingRule, pass_at_k_stopped
+from selfplay.stopping import StoppingRule
 
 Floats = NDArray[np.float64]
 
 # Prior probability of each family. The beta is what the field fits; half of the weight lets some tasks be impossible.
 _PLAIN = {BETA: 0.8 * 4 / 6, KUMARASWAMY: 0.8 / 6, GENERAL: 0.8 / 6, TWO_BETAS: 0.2}
-DECISIVE = 0.9  # probability of impossible tasks from which the value counts them in
+LIKELY = 0.8  # probability of impossible tasks from which the value counts them in, fully at 1
 PLAUSIBLE = 0.2  # and from which the interval reaches as low as they would have it
 CURVE_ERROR = 0.01  # by about how much the power law is off by itself when it is extended a hundredfold
 TOO_WIDE = 0.15  # width of an interval that supports no plan
@@ -69,16 +70,18 @@ def forecast(
     if not n.size:
         raise ValueError("a forecast needs at least one task with a decided sample; there is none")
     members = _posterior(Counts(n, c))
-    curve = fit_power_law(n, c, rule) if rule or plain_curve else None
+    ks_measured, curves = measure(n, c, rule) if rule or plain_curve else (np.array([1]), np.zeros((0, 1)))
+    curve = fit_power_law(ks_measured, curves)
+    measured = float(curves[:, -1].mean()) if len(curves) else 0.0
     margin = (1.0 - confidence) / 2
     points: list[Forecast] = []
     for k in sorted(set(ks)):
         point = _at(k, members, curve, margin)
-        if points:  # pass@k never falls; the two views are weighed anew at each k
-            before = points[-1]
-            value, low, high = max(point.value, before.value), max(point.low, before.low), max(point.high, before.high)
-            point = Forecast(k, value, low, high, point.supported)
-        points.append(point)
+        # pass@k never falls; the two views are weighed anew at each k
+        before = points[-1] if points else Forecast(0, 0.0, 0.0, 0.0, True)
+        value = max(point.value, before.value, measured if k >= ks_measured[-1] else 0.0)
+        low, high = max(point.low, before.low), max(point.high, before.high, value)
+        points.append(Forecast(k, value, low, high, point.supported))
     tail = _quantiles([(member, member.tails) for member in members], [margin, 0.5, 1.0 - margin])
     return Forecasts(
         tuple(points),
@@ -88,47 +91,6 @@ def forecast(
         {member.family.name: member.probability for member in members},
         tuple(_notes(n, c, members, curve, points)),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class PowerLaw:
-    """log(-log pass@k) = level + slope * log k."""
-
-    coefficients: Floats  # level, slope
-    covariance: Floats  # [2, 2], over tasks
-
-    def at(self, k: int, deviations: float = 0.0) -> float:
-        """pass@k, raised by so many standard errors."""
-        direction = np.array([1.0, np.log(k)])
-        spread = np.sqrt(direction @ self.covariance @ direction)
-        return float(np.exp(-np.exp(direction @ self.coefficients - deviations * spread)))
-
-    def exponent(self, deviations: float) -> tuple[float, float, float]:
-        b, spread = -self.coefficients[1], deviations * np.sqrt(self.covariance[1, 1])
-        return float(b - spread), float(b), float(b + spread)
-
-
-def fit_power_law(n: NDArray[np.int64], c: NDArray[np.int64], rule: StoppingRule | None = None) -> PowerLaw | None:
-    """The least-squares line through up to 20 points of the measured curve, evenly spaced in log k.
-
-    None where fewer than 4 points lie strictly between 0 and 1. The covariance is that of the mean over tasks, carried
-    through the fit to first order.
-    """
-    most = int(n.min()) if rule is None else min(rule.cap, rule.give_up[0])
-    ks = np.unique(np.round(np.geomspace(1, max(1, most), 20)).astype(int))
-    if rule is None:
-        curves = pass_at_every_k(n, c, most)[:, ks - 1]
-    else:
-        curves = np.stack([pass_at_k_stopped(rule, c, n - c, int(k)) for k in ks], axis=1)
-        curves = curves[~np.isnan(curves).any(axis=1)]
-    mean = curves.mean(axis=0) if len(curves) else np.zeros(len(ks))
-    within = (mean > 0.0) & (mean < 1.0)
-    if within.sum() < 4 or len(curves) < 2:
-        return None
-    ks, mean, curves = ks[within], mean[within], curves[:, within]
-    fit = np.linalg.pinv(np.stack([np.ones(len(ks)), np.log(ks)], axis=1))
-    influence = ((curves - mean) / (mean * np.log(mean))) @ fit.T
-    return PowerLaw(fit @ np.log(-np.log(mean)), np.atleast_2d(np.cov(influence.T)) / len(curves))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,19 +173,15 @@ def _at(k: int, members: list[_Member], curve: PowerLaw | None, margin: float) -
     low, value, high = _quantiles(one_kind, levels)
     lows, highs = [], []
     # Where two kinds of task are needed as well, impossible ones and the tail of the hard kind look the same.
-    if impossible > DECISIVE and _share(members, lambda f: f.impossible and f.components is not TWO_BETAS.components) > 0.5:
-        value = inflated[1]
-    elif curve:
-        # Where the families' own spread is small against the curve's error they decide, unless the counts say that
-        # there is more than one kind of task.
-        deviation = (high - low) / (2 * _deviations(margin))
-        to_curve = deviation**4 / (deviation**4 + CURVE_ERROR**4)
-        one = _share(members, _one_kind)
-        single = one / (one + _share(members, lambda family: family is TWO_BETAS))
-        to_curve = 1.0 - single * (1.0 - to_curve)
+    of_one_kind = _share(members, lambda family: family.impossible and family.components is not TWO_BETAS.components)
+    certainty = max(0.0, (impossible - LIKELY) / (1.0 - LIKELY)) if of_one_kind > impossible / 2 else 0.0
+    if curve:
+        to_curve = _trust_in_curve(members, (high - low) / (2 * _deviations(margin)))
         value = (1.0 - to_curve) * value + to_curve * curve.at(k)
-        lows.append(curve.at(k, -_deviations(margin)))
-        highs.append(curve.at(k, _deviations(margin)))
+        if certainty < 0.5:
+            lows.append(curve.at(k, -_deviations(margin)))
+            highs.append(curve.at(k, _deviations(margin)))
+    value = (1.0 - certainty) * value + certainty * inflated[1]
     if impossible > PLAUSIBLE:
         lows.append(inflated[0])
     for spread in (_quantiles(like, levels), _quantiles(these, levels)):
@@ -231,6 +189,18 @@ def _at(k: int, members: list[_Member], curve: PowerLaw | None, margin: float) -
         highs.append(spread[2])
     low, high = float(min(*lows, value)), float(max(*highs, value))
     return Forecast(k, float(value), low, high, high - low <= TOO_WIDE)
+
+
+def _trust_in_curve(members: list[_Member], deviation: float) -> float:
+    """Weight of the power law against the families of one kind of task, whose value has this standard deviation.
+
+    The families decide where their own spread is small against the curve's error, unless the counts say that there is
+    more than one kind of task.
+    """
+    from_spread = deviation**4 / (deviation**4 + CURVE_ERROR**4)
+    one = _share(members, _one_kind)
+    single = one / (one + _share(members, lambda family: family is TWO_BETAS))
+    return 1.0 - single * (1.0 - from_spread)
 
 
 def _one_kind(family: Family) -> bool:
@@ -261,7 +231,7 @@ def _notes(
     unsolved, impossible = int(np.sum(c == 0)), _share(members, lambda family: family.impossible)
     if unsolved == len(n):
         yield "no sample is correct: nothing tells hard tasks from impossible ones"
-    elif unsolved and 1 - DECISIVE < impossible <= DECISIVE:
+    elif unsolved and 0.1 < impossible < 0.9:
         yield f"the counts cannot tell whether some of the {unsolved} unsolved tasks are impossible (odds {impossible:.2f})"
     if curve is None:
         yield "fewer than 4 points of the measured curve lie between 0 and 1: no power law is fitted"

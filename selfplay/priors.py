@@ -38,6 +38,7 @@ class Grid:
         self.log_p = -np.logaddexp(0.0, -logits)
         self.log_q = -np.logaddexp(0.0, logits)
         self.log_cell = np.log(spacing) + self.log_p + self.log_q  # width in p
+        self.log_cell[[0, -1]] -= np.log(2.0)  # half a cell at either end
 
     def component(self, log_tail: Floats, log_top: Floats, log_shape: Floats) -> Floats:
         """Probabilities [draws, grid + 2] of one component; the last two are those of p = 0 and p = 1."""
@@ -236,7 +237,7 @@ def log_gamma(x: ArrayLike) -> Floats:
         x = np.where(small, x + 1.0, x)
     inverse = 1.0 / x
     square = inverse * inverse
-    series = inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square / 1680)))
+    series = inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square * (1 / 1680 - square / 1188))))
     return (x - 0.5) * np.log(x) - x + 0.5 * np.log(2 * np.pi) + series - np.log(moved)
 
 
