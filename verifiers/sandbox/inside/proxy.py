@@ -56,20 +56,29 @@ class Peer:
         texts = wire.encode(list(args), self.share), wire.encode(kwargs, self.share)
         kind, *parts = self.ask(["call", target, *texts])
         self.num_answers += 1
-        if kind == "value":
-            result, after = wire.decode(parts[0], self.borrow), wire.decode(parts[1], self.borrow)
-            if after is not None:
-                _write_back(args, after)
-            return result
-        if kind == "object":
-            return RemoteObject(self, int(parts[0]))
-        raise _exception(*parts[:2])
+        if kind == "object" and _names_class(target) and type(parts[0]) is int:
+            return RemoteObject(self, parts[0])
+        result, after = self.open(kind, parts)
+        if type(after) is list:
+            _write_back(args, after)
+        return result
+
+    def open(self, kind: str, parts: list) -> list:
+        """The values of an answer; raises what it says was raised. Anything else is an end of the other side."""
+        if kind == "raised" and len(parts) == 2:
+            raise _exception(*map(str, parts))
+        if kind != "value":
+            self.fail()
+        try:
+            return [wire.decode(text, self.borrow) for text in parts]
+        except (ValueError, TypeError, LookupError, ImportError, RecursionError):
+            self.fail()
 
     def ask(self, message: list) -> list:
         self.send(message)
         while True:
             reply = self.receive()
-            if reply[0] != "call":
+            if reply[0] != "call" or len(reply) != 4:
                 return reply
             self.serve(reply)
 
@@ -80,7 +89,7 @@ class Peer:
             args, kwargs = wire.decode(args_text, self.borrow), wire.decode(kwargs_text, self.borrow)
             function = self.find(target)
             result = function(*args, **kwargs)
-            if isinstance(function, type) and isinstance(target, str) and target[:1].isupper():
+            if isinstance(function, type) and _names_class(target):
                 return self.send(["object", self.share(result)])
             after = wire.encode(args, self.share) if result is None and args else "null"
             self.send(["value", wire.encode(result, self.share), after])
@@ -92,8 +101,11 @@ class Peer:
             self.send(["raised", type(error).__name__, _text(error)])
 
     def find(self, target):
+        """What a call means. The tests' side has no scope: there only what was lent can be called, and nothing inside it."""
         if isinstance(target, int):
             return self.lent[target]
+        if self.scope is None:
+            raise LookupError(target)
         if isinstance(target, list):
             return getattr(self.lent[target[0]], target[1])
         from .runner import find
@@ -153,9 +165,12 @@ class RemoteObject:
         self._peer.num_answers += 1
         if kind == "method":
             return lambda *args, **kwargs: self._peer.call([self._handle, name], args, kwargs)
-        if kind == "value":
-            return wire.decode(parts[0])
-        raise _exception(*parts[:2])
+        return self._peer.open(kind, parts)[0]
+
+
+def _names_class(target) -> bool:
+    """Whether the tests named a class by its convention; what any other call returns is data."""
+    return isinstance(target, str) and target[:1].isupper()
 
 
 def _text(error: BaseException) -> str:
@@ -261,7 +276,8 @@ def _judge(error: BaseException) -> tuple:
 def bind_names(peer: Peer, code: types.CodeType, entry_point: str, scope: dict) -> set[str]:
     """Give the tests those names of the program that they use and neither define nor find built in."""
     wanted = {name for name in _names_in(code) if not hasattr(builtins, name)} | ({entry_point} - {""})
-    _, kinds, *_ = peer.ask(["names", sorted(wanted)])
+    reply = peer.ask(["names", sorted(wanted)])
+    kinds = reply[1] if len(reply) == 2 and type(reply[1]) is dict else peer.fail()
     for name, kind in kinds.items():
         if name not in wanted:
             continue
@@ -271,9 +287,9 @@ def bind_names(peer: Peer, code: types.CodeType, entry_point: str, scope: dict) 
         elif kind == "callable":
             scope[name] = _caller(peer, name)
         else:
-            reply = peer.ask(["constant", name])
-            if reply[0] == "value":
-                scope[name] = wire.decode(reply[1])
+            kind, *parts = peer.ask(["constant", name])
+            if kind == "value":
+                scope[name] = peer.open(kind, parts)[0]
     return set(kinds) & wanted
 
 
