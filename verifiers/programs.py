@@ -240,3 +240,8 @@ def _lines(output: bytes) -> list[bytes]:
 
 def _shown(parts: list[str]) -> str:
     return parts[0][:_SHOWN] if parts else ""
+
+
+def configure(unsafe: bool = False, tier: str | None = None) -> None:
+    """Say how this process holds programs: `unsafe` runs them where no sandbox holds, `tier` insists on one."""
+    pool.configure(unsafe, tier)
