@@ -42,14 +42,13 @@ _SCRIPTS = {
     "latin": re.compile(r"[A-Za-z\u00c0-\u024f]"),
 }
 _FREQUENT = {  # words that no text of the language does without, and that the others do not have
-    "english": "the and of is are that with this from have has she they was then which there",
-    "french": "les des une est dans pour que qui sur avec elle donc nous sont chaque cette",
-    "german": "der das und ist ein eine nicht mit von sie wir auf dann also jeder wie",
-    "spanish": "los las una por para con del como cada entonces tiene pero son más cuántos",
-    "italian": "gli della che sono una nel più con quindi ogni dei alla questo ha",
-    "portuguese": "uma não para com dos das são cada então mais tem por ele ela isso",
+    "english": frozenset("the and of is are that with this from have has she they was then which there".split()),
+    "french": frozenset("les des une est dans pour que qui sur avec elle donc nous sont chaque cette".split()),
+    "german": frozenset("der das und ist ein eine nicht mit von sie wir auf dann also jeder wie".split()),
+    "spanish": frozenset("los las una por para con del como cada entonces tiene pero son más cuántos".split()),
+    "italian": frozenset("gli della che sono una nel più con quindi ogni dei alla questo ha".split()),
+    "portuguese": frozenset("uma não para com dos das são cada então mais tem por ele ela isso".split()),
 }
-_LANGUAGE_OF = {language: frozenset(words.split()) for language, words in _FREQUENT.items()}
 
 
 def unfinished(trace: Trace) -> bool:
@@ -101,7 +100,7 @@ def answer_from_nowhere(trace: Trace) -> bool:
         return False  # no steps to stand in, or the last step ends in the answer
     known = f"{before}\n{_prompt(trace)}"
     digits = trace.verdict.answer.strip().lstrip("+-$")
-    if re.search(rf"(?<![\d.,]){re.escape(digits)}(?![\d])", known):
+    if _stands(digits, known):
         return False
     answer = _value(digits)
     numbers = [_value(number) for number in _NUMBER.findall(known)]
@@ -128,7 +127,10 @@ def language(trace: Trace) -> bool:
     if len(text) < 100:
         return False
     expected = _language(prompt)
-    return bool(expected) and _language(text) not in ("", expected)
+    if not expected:
+        return False
+    words = set(text.lower().split())
+    return len(words & _FREQUENT[expected]) < MIN_SIGNAL and _leading(words) not in ("", expected)
 
 
 RULES: dict[str, Callable[[Trace], bool]] = {
@@ -171,6 +173,16 @@ def _value(number: str) -> float:
     return float(number.replace(",", "").replace("$", "").lstrip("+-"))
 
 
+def _stands(digits: str, text: str) -> bool:
+    """Whether a number stands in a text on its own, as it is written."""
+    at = text.find(digits)
+    while at >= 0:
+        if not (at and text[at - 1] in "0123456789.,") and not text[at + len(digits) : at + len(digits) + 1].isdigit():
+            return True
+        at = text.find(digits, at + 1)
+    return False
+
+
 def _near(a: float, b: float) -> bool:
     return abs(a - b) <= 1e-9 * abs(a)
 
@@ -194,10 +206,11 @@ def _script(text: str) -> str:
 
 @lru_cache(1 << 12)
 def _language(text: str) -> str:
+    return _leading(set(text.lower().split())) if _SCRIPTS["latin"].search(text) else ""
+
+
+def _leading(words: set[str]) -> str:
     """The language whose frequent words clearly lead; empty where none does."""
-    if not _SCRIPTS["latin"].search(text):
-        return ""
-    words = set(text.lower().split())
-    counts = Counter({name: len(words & known) for name, known in _LANGUAGE_OF.items()})
+    counts = Counter({name: len(words & known) for name, known in _FREQUENT.items()})
     (first, most), (_, second) = counts.most_common(2)
     return first if most >= MIN_SIGNAL and most >= 3 * second else ""

@@ -42,7 +42,7 @@ _MAY_END = re.compile(r".*[\d)%](?:\s*\$|\s+[^\W\d_]{3,}){0,2}\s*$", re.S).match
 _MAY_START = re.compile(r"\s*[\d(.$+-]").match
 _NOT_EXACT = re.compile(r"[≡≈~]|mod\b").search
 _FLOAT_DECIMALS = 9
-_WINDOW = 60  # characters on each side of "=" that are read first
+_LEFT, _RIGHT = 48, 32  # characters on each side of "=" that are read first
 # Words around an equation that change what its numbers mean.
 _CHANGING = frozenset(
     "plus minus times over divided by multiplied of half twice double triple per squared cubed root sqrt log sin cos tan dozen hundred"
@@ -118,7 +118,7 @@ def _annotation_right(expression: str, result: str) -> bool | None:
 
 
 def _tokens(text: str) -> list[Token]:
-    return [(match.lastgroup, match[0]) for match in _TOKEN.finditer(text)]
+    return [(match.lastgroup, match.group()) for match in _TOKEN.finditer(text)]
 
 
 def _equations_of_line(line: str) -> Iterator[Equation]:
@@ -143,7 +143,7 @@ _ARITHMETIC = {"number", "operator", "open", "close", "percent"}
 
 def _end_of(side: str) -> list[Token]:
     """The arithmetic at the end of the text before "=", or nothing where it hangs on what precedes it."""
-    window = side[-_WINDOW:].partition(" ")[2] if len(side) > _WINDOW else ""
+    window = side[-_LEFT:].partition(" ")[2] if len(side) > _LEFT else ""
     tokens = _without_trailing_unit(_without_dollars(_tokens(window or side)))
     if tokens is None:
         return []
@@ -164,9 +164,9 @@ def _end_of(side: str) -> list[Token]:
 
 def _start_of(side: str) -> list[Token]:
     """The arithmetic at the start of the text behind "=", or nothing where it goes on in another form."""
-    window = side[:_WINDOW].rpartition(" ")[0] if len(side) > _WINDOW else ""
+    window = side[:_RIGHT].rpartition(" ")[0] if len(side) > _RIGHT else ""
     tokens = _without_dollars(_tokens(window or side))
-    if window and all(kind in _ARITHMETIC | {"space", "word"} for kind, _ in tokens):
+    if window and all(kind in _ARITHMETIC | {"space"} for kind, _ in tokens):
         tokens = _without_dollars(_tokens(side))
     end = depth = 0
     while end < len(tokens) and tokens[end][0] in _ARITHMETIC | {"space"} and (tokens[end][0] != "close" or depth):
