@@ -9,7 +9,7 @@ Two questions have two answers:
 """
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -22,6 +22,7 @@ from selfplay.stopping import StoppingRule, pass_at_k_stopped, stopping_points
 Floats = NDArray[np.float64]
 
 NUM_RESAMPLES = 4000
+MAX_DISTINCT = 512  # distinct figures that are resampled apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def within_tasks(
     mean, num = float(values.mean()) if values.size else float("nan"), int(values.size)
     if not num:
         return Interval(mean, 0.0, 1.0, 0, "no task defines it")
-    variance = float(_variances(n, c, k, rule).sum()) / num**2
+    variance = _variance(n, c, k, rule) / num**2
     trials = mean * (1.0 - mean) / variance if 0.0 < mean < 1.0 and variance > 0.0 else float(n.sum() / k)
     low, high = wilson(mean, trials, confidence)
     return Interval(mean, low, high, num, "binomial within tasks, spread of solve rates fitted")
@@ -100,6 +101,11 @@ def _defined(per_task: ArrayLike) -> Floats:
 def _bootstrap(values: Floats, confidence: float, seed: int) -> tuple[float, float]:
     num, normal = len(values), NormalDist()
     distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) > MAX_DISTINCT:  # time grows with them; neighbours are resampled as one
+        which = np.round((values - distinct[0]) / np.ptp(values) * (MAX_DISTINCT - 1)).astype(int)
+        counts = np.bincount(which)
+        distinct = (np.bincount(which, values) / np.maximum(counts, 1))[counts > 0]
+        counts = counts[counts > 0]
     drawn = np.random.default_rng(seed).multinomial(num, counts / num, NUM_RESAMPLES)
     means = np.sort(drawn @ distinct / num)
     away = distinct - values.mean()
@@ -115,32 +121,24 @@ def _bootstrap(values: Floats, confidence: float, seed: int) -> tuple[float, flo
     return ends[0], ends[1]
 
 
-def _student(level: float, freedom: float) -> float:
+def _student(level: float, freedom: int) -> float:
     """Quantile of Student's t by the Cornish-Fisher expansion (good to 1% from 3 degrees of freedom)."""
     z = NormalDist().inv_cdf(level)
-    if freedom == inf:
-        return z
     first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
     return z + first / freedom + second / freedom**2
 
 
-def _variances(n: NDArray[np.int64], c: NDArray[np.int64], k: int, rule: StoppingRule | None) -> Floats:
-    """Expected variance of each task's estimate, given its counts."""
+def _variance(n: NDArray[np.int64], c: NDArray[np.int64], k: int, rule: StoppingRule | None) -> float:
+    """Expected variance of the tasks' estimates, given their counts, summed."""
     counts = Counts(n, c)
-    spread = likeliest_mixture(counts)
-    variances = np.zeros(len(n))
-    pairs = np.stack([n, c], axis=1)
-    for size in np.unique(n) if rule is None else [None]:
-        at_rate = _variance_at_rates(counts.grid, k, rule, size)
-        for pair in np.unique(pairs if size is None else pairs[n == size], axis=0):
-            right, wrong = pair[1], pair[0] - pair[1]
-            inner = np.exp(right * counts.grid.log_p + wrong * counts.grid.log_q)
-            chance = spread * np.concatenate([inner, [right == 0, wrong == 0]])
-            variances[(pairs == pair).all(axis=1)] = chance[:-2] @ at_rate / chance.sum()
-    return variances
+    rates = counts.likelihood * likeliest_mixture(counts)  # [pairs, grid + 2]: what the counts leave open
+    rates *= (counts.num_tasks / rates.sum(axis=1))[:, None]
+    sizes = counts.pairs[0] if rule is None else np.zeros(len(rates))  # under a rule n is its doing, not given
+    groups = [(size, rates[sizes == size].sum(axis=0)) for size in np.unique(sizes)]
+    return float(sum(group[:-2] @ _variance_at_rates(counts.grid, k, rule, int(size)) for size, group in groups))
 
 
-def _variance_at_rates(grid: Grid, k: int, rule: StoppingRule | None, size: int | None) -> Floats:
+def _variance_at_rates(grid: Grid, k: int, rule: StoppingRule | None, size: int) -> Floats:
     """Variance of the estimate for each solve rate of the grid."""
     if rule is None:
         correct, wrong = np.arange(size + 1), size - np.arange(size + 1)

@@ -64,13 +64,13 @@ class Counts:
 
     def __init__(self, num_samples: ArrayLike, num_correct: ArrayLike):
         n, c = checked_counts(num_samples, num_correct)
-        pairs, self.num_tasks = np.unique(np.stack([n, c]), axis=1, return_counts=True)
-        samples, correct = pairs
+        self.pairs, self.num_tasks = np.unique(np.stack([n, c]), axis=1, return_counts=True)
+        samples, correct = self.pairs
         wrong = samples - correct
         self.grid = Grid(int(n.max(initial=1)))
         log_likelihood = np.outer(correct, self.grid.log_p) + np.outer(wrong, self.grid.log_q)
         scale = log_likelihood.max(axis=1, initial=-np.inf)
-        at_zero, at_one = np.where(correct == 0, np.exp(-scale), 0.0), np.where(wrong == 0, np.exp(-scale), 0.0)
+        at_zero, at_one = (np.exp(np.where(against == 0, -scale, -np.inf)) for against in (correct, wrong))
         inner = np.exp(log_likelihood - scale[:, None])
         self.likelihood = np.concatenate([inner, at_zero[:, None], at_one[:, None]], axis=1)  # [pairs, grid + 2], scaled
         self._log_scale = float(scale @ self.num_tasks)

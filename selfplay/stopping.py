@@ -106,7 +106,7 @@ def pass_at_k_stopped(rule: StoppingRule, successes: ArrayLike, failures: ArrayL
     at = np.where(inside, s, 0), np.where(inside, f, 0)
     total = np.where(inside, everything[at], -np.inf)
     with np.errstate(invalid="ignore"):
-        estimate = -np.expm1(after_failures[at] - total)
+        estimate = 0.0 - np.expm1(after_failures[at] - total)
     return np.where(np.isfinite(total) & _stops(rule)[at], estimate, np.nan)
 
 

@@ -5,11 +5,13 @@ from math import lgamma
 import numpy as np
 import pytest
 
+from selfplay.allocation import AllocationRule
 from selfplay.forecast import forecast
-from selfplay.passk import pass_at_every_k
+from selfplay.passk import mean_pass_at_k, pass_at_every_k
 from selfplay.priors import BETA, GENERAL, KUMARASWAMY, TWO_BETAS, Counts, Grid, likeliest_mixture, log_beta, log_gamma
 from selfplay.powerlaw import fit_power_law, measure
 from selfplay.stopping import StoppingRule
+from tests.benchmarks.allocation import play
 from tests.benchmarks.forecast import FAMILIES, K, SAMPLES, TRUTH, beta_pass, kumaraswamy_pass
 
 
@@ -152,6 +154,16 @@ def test_a_stopping_rule_does_not_mislead_the_forecast():
         point = forecast(n, c, [1000], **how).points[0]
         assert point.low <= beta_pass(0.40, 1.34, 1000) <= point.high
         assert abs(point.value - beta_pass(0.40, 1.34, 1000)) < 0.02
+
+
+def test_a_budget_that_favours_some_tasks_does_not_mislead_the_forecast():
+    rates = np.random.default_rng(1).beta(0.40, 1.34, 1000)
+    rule = AllocationRule("budget", accepted_per_task=4, cap=256, token_budget=7_500_000)
+    played = play(rule, rates, np.full(1000, 500.0), 256, seed=1)
+    for point in forecast(played.drawn, played.correct, [1, 16], plain_curve=False).points:
+        assert point.low <= np.mean(1 - (1 - rates) ** point.k) <= point.high
+        assert abs(point.value - np.mean(1 - (1 - rates) ** point.k)) < 0.03
+    assert mean_pass_at_k(played.drawn, played.correct, 16).value > np.mean(1 - (1 - rates) ** 16) + 0.1
 
 
 def test_the_likeliest_mixture_reproduces_what_was_measured():

@@ -172,3 +172,11 @@ def test_intervals_of_nothing_to_resample_are_still_wide():
     same = paired_difference(np.ones(20), np.ones(20))
     assert same.low < -0.1 and same.high > 0.1
     assert over_tasks([np.nan]).num_tasks == 0
+
+
+def test_many_different_figures_are_resampled_as_well_as_few():
+    values = np.random.default_rng(5).beta(0.4, 1.34, 3000)
+    interval = over_tasks(values)
+    error = values.std() / np.sqrt(len(values))
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * error, rel=0.06)
+    assert interval.value == pytest.approx(values.mean())

@@ -24,6 +24,7 @@ class Played:
     samples: int
     tokens: int
     correct: np.ndarray  # by task
+    drawn: np.ndarray  # by task
     calls: int
     seconds: float  # in the allocator
 
@@ -65,7 +66,7 @@ def play(rule: AllocationRule, rates: np.ndarray, lengths: np.ndarray, in_flight
         seconds += time.perf_counter() - began
         if not flying:
             assert allocator.done
-            return Played(samples, tokens, correct, calls, seconds)
+            return Played(samples, tokens, correct, drawn, calls, seconds)
         pick = order.randrange(len(flying))
         flying[pick], flying[-1] = flying[-1], flying[pick]
         task, index = flying.pop()
