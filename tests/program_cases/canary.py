@@ -11,11 +11,22 @@ import threading
 from pathlib import Path
 
 SECRET = "canary-secret-5b3f"
-_TCP, _UDP = 45871, 45872
+_FIXED = (45871, 45872, "selfplay_canary")  # ports and abstract name that the shared labelled cases reach for
 
 
 class Canary:
     """A context: while it is open, `folder` holds the bait and everything sent to the listeners lands in net.log."""
+
+    def __init__(self, fixed: bool = False):
+        self._names = _FIXED if fixed else (0, 0, f"selfplay_canary_{os.getpid()}")
+
+    def fill(self, program: str) -> str:
+        """A program with its placeholders replaced by what it is to reach for."""
+        tcp, udp, abstract = self._names
+        places = {"@CANARY@": self.folder, "@VICTIM@": self.victim.pid, "@TCP@": tcp, "@UDP@": udp, "@ABSTRACT@": abstract}
+        for name, value in places.items():
+            program = program.replace(name, str(value))
+        return program
 
     def __enter__(self) -> "Canary":
         self.folder = Path(tempfile.mkdtemp(prefix="canary-"))
@@ -41,13 +52,14 @@ class Canary:
         shutil.rmtree(self.folder)
 
     def _sockets(self) -> list[socket.socket]:
-        tcp = socket.create_server(("127.0.0.1", _TCP))
+        tcp = socket.create_server(("127.0.0.1", self._names[0]))
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.bind(("127.0.0.1", _UDP))
+        udp.bind(("127.0.0.1", self._names[1]))
+        self._names = (tcp.getsockname()[1], udp.getsockname()[1], self._names[2])
         unix, abstract = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
         unix.bind(str(self.folder / "sock"))
         (self.folder / "sock").chmod(0o777)
-        abstract.bind("\0selfplay_canary")
+        abstract.bind("\0" + self._names[2])
         unix.listen()
         abstract.listen()
         return [tcp, udp, unix, abstract]
