@@ -345,7 +345,7 @@ def test_real_server_names_its_models_when_asked_for_another(serve_sampler, run)
 
 
 def test_base_model_behind_a_chat_endpoint_is_a_user_error_that_names_the_cure(vllm_server, run):
-    sampler = OpenAISampler(Sampling(engine="openai", base_url=vllm_server), "small")
+    sampler = OpenAISampler(Sampling(engine="openai", base_url=vllm_server, max_tokens=60), "small")
     with pytest.raises(UserError, match='endpoint = "completions"'):
         run(draw(sampler, make_request("1+2=", (0,))))
     run(sampler.close())

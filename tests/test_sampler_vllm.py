@@ -12,6 +12,7 @@ import pytest
 
 from selfplay.recipe import Sampling
 from selfplay.records import Request, Sample, SampleFailure
+from tasks import UserError
 from tests.conftest import VLLM_OPTIONS
 
 pytest.importorskip("vllm", reason="vllm is not installed; .ci/run installs its CPU build")
@@ -210,6 +211,13 @@ def test_actor_holds_an_engine_and_tells_when_it_dies(run, small_models):
     finally:
         actors.disconnect()
     assert sorted(sample.index for sample in samples) == list(range(8))
+
+
+def test_engine_option_that_vllm_does_not_know_is_a_user_error(small_models):
+    from selfplay.samplers.vllm import VllmSampler
+
+    with pytest.raises(UserError, match="engine_options.*gpu_memory"):
+        VllmSampler(Sampling(engine="vllm", engine_options={"gpu_memory": 0.9}), small_models[0])
 
 
 KILLED = """

@@ -56,13 +56,14 @@ class VllmSampler:
         if current_platform.is_cpu():
             # a seeded request whose prompt is computed in pieces ends vLLM's CPU engine ("does not use offset")
             options["enable_chunked_prefill"] = False
-        others = multiprocessing.active_children()
+        others = set(multiprocessing.active_children())
         try:
             arguments = AsyncEngineArgs(model=model, **{**options, **settings.engine_options})
         except TypeError as error:
             raise UserError(f"engine_options in [sampling] takes the arguments of vllm's AsyncEngineArgs: {error}") from error
         self._engine = AsyncLLM.from_engine_args(arguments)
-        self._watch = _kill_with_this_process(set(multiprocessing.active_children()).difference(others))
+        self._processes = set(multiprocessing.active_children()) - others
+        self._watch = _kill_with_this_process(self._processes)
         self._tokenizer = self._engine.get_tokenizer()
         self._numbers = itertools.count()
         self._loading = asyncio.Lock()  # held while weights change
@@ -139,7 +140,9 @@ class VllmSampler:
             self.model = model
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._engine.shutdown)  # waits some seconds for the engine's processes to end
+        await asyncio.to_thread(self._engine.shutdown)  # asks the engine's processes to end, and kills them after 5 s
+        for process in self._processes:
+            await asyncio.to_thread(process.join)
         self._watch.kill()
         self._watch.wait()
         del self._engine  # now, and not at the interpreter's end, where its __del__ finds half of Python gone
