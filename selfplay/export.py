@@ -1,0 +1,129 @@
+"""Export: the traces of a run in the form that a trainer reads, with a dataset card.
+
+Rows are streamed: what is held is the traces of one task. The shards are checked against their manifest first.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selfplay.card import card
+from selfplay.checking import check_round
+from selfplay.files_on_disk import finished_rounds
+from selfplay.formats import FORMATS, Row, Selected
+from selfplay.shards import read_in_order
+from tasks import UserError
+from verifiers import Outcome
+
+ROWS_AT_ONCE = 1000
+
+
+@dataclass
+class Summary:
+    """What an export holds."""
+
+    format: str
+    num_rows: int = 0
+    files: list[str] = field(default_factory=list)
+    num_tasks: int = 0  # of the run
+    num_traces: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    selections: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)  # exported or not: traces of each source
+    licenses: Counter[str] = field(default_factory=Counter)
+    verifiers: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+    pass_rates: float = 0.0  # summed over tasks that have a decided trace
+    num_decided_tasks: int = 0
+
+    def count(self, group: list[Selected]) -> None:
+        self.num_tasks += 1
+        self.num_traces += len(group)
+        decided = [trace for trace, _ in group if trace.verdict.outcome is not Outcome.UNDECIDED]
+        self.pass_rates += sum(trace.verdict.outcome is Outcome.CORRECT for trace in decided) / len(decided) if decided else 0.0
+        self.num_decided_tasks += bool(decided)
+        task = group[0][0].task
+        self.sources[task.source] += len(group)
+        self.licenses[str(task.metadata.get("license") or "unknown")] += len(group)
+        for trace, selection in group:
+            self.outcomes[str(trace.verdict.outcome)] += 1
+            self.reasons[str(trace.verdict.reason)] += 1
+            self.verifiers[trace.verdict.verifier] += 1
+            self.models[trace.sample.model] += 1
+            self.selections[selection] += 1
+
+
+def export(run: Path, format: str, out: Path | str, plain: bool = False, reverified: bool = False) -> Summary:
+    """Write all finished rounds of a run in `format` to the folder `out` (a path or an fsspec URL), with a README.
+
+    `plain` writes the prompts of dpo and kto as text, for models without a chat template; `reverified` takes the shards
+    that `selfplay reverify` made. UserError where there is nothing to export or a shard is damaged.
+    """
+    if format not in FORMATS:
+        raise UserError(f'unknown format "{format}"; one of {", ".join(FORMATS)}')
+    folders = [folder / "reverified" if reverified else folder for folder in finished_rounds(run)]
+    problems = [problem for folder in folders for problem in check_round(folder)]
+    if problems or not folders:
+        what = "\n".join(problems) or f"{run} has no finished round"
+        raise UserError(f"nothing exported: {what}" + ("\nMake damaged shards again with `selfplay shards rebuild`" if problems else ""))
+    summary = Summary(format)
+    rows = FORMATS[format](_groups(folders, summary), plain)
+    files, root = fsspec.core.url_to_fs(str(out))
+    files.makedirs(root, exist_ok=True)
+    name = "train.parquet" if format == "verl" else "train.jsonl"
+    write = _write_parquet if format == "verl" else _write_lines
+    with files.open(f"{root}/{name}", "wb") as file:
+        summary.num_rows = write(file, rows)
+    if not summary.num_rows:
+        files.rm(f"{root}/{name}")
+        needs = "a right and a wrong trace of one task" if format == "dpo" else "an accepted trace"
+        raise UserError(f"nothing to export as {format}: no task of {run} has {needs}")
+    summary.files.append(name)
+    with files.open(f"{root}/README.md", "wb") as file:
+        file.write(card(summary, run.name, name).encode())
+    return summary
+
+
+def _groups(folders: Iterable[Path], summary: Summary) -> Iterator[list[Selected]]:
+    """The traces of one task and round at a time, counted."""
+    for folder in folders:
+        for _, traces in groupby(read_in_order(folder / "shards"), key=lambda row: row[0].task.id):
+            group = list(traces)
+            summary.count(group)
+            yield group
+
+
+def _write_lines(file: Any, rows: Iterable[Row]) -> int:
+    number = 0
+    for number, row in enumerate(rows, 1):
+        file.write((json.dumps(row) + "\n").encode())
+    return number
+
+
+def _write_parquet(file: Any, rows: Iterator[Row]) -> int:
+    number, held = 0, []
+    writer = None
+    message = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    reward = pa.struct([("style", pa.string()), ("ground_truth", pa.string())])
+    extra = [("index", pa.int64()), ("split", pa.string()), ("task_id", pa.string()), ("pass_rate", pa.float64()), ("num_samples", pa.int64())]
+    schema = pa.schema(
+        [("data_source", pa.string()), ("prompt", message), ("ability", pa.string()), ("reward_model", reward), ("extra_info", pa.struct(extra))]
+    )
+    writer = pq.ParquetWriter(file, schema, compression="zstd")
+    for number, row in enumerate(rows, 1):
+        held.append(row)
+        if len(held) == ROWS_AT_ONCE:
+            writer.write_table(pa.Table.from_pylist(held, schema))
+            held = []
+    writer.write_table(pa.Table.from_pylist(held, schema))
+    writer.close()
+    return number

@@ -1,0 +1,147 @@
+"""Exports, each read by the library that it is made for."""
+
+import json
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+
+from selfplay.export import export
+from selfplay.formats import FORMATS, pairs, step_labels
+from tasks import UserError
+from tests.trace_making import made_run, recipe_of, trace_of
+
+CHAT_TEMPLATE = "{% for m in messages %}{{ '<' if m.role == 'user' else '>' }}{{ m.content }}{{ eos_token if m.role == 'assistant' }}{% endfor %}"
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """A run of two rounds of 30 sums, five traces each, of which one a task is accepted and two are wrong."""
+    return made_run(tmp_path_factory.mktemp("export") / "made", recipe_of(), num_rounds=2)
+
+
+@pytest.fixture(scope="module")
+def exported(played, tmp_path_factory):
+    """The folder of each format's export, plain where there is a choice."""
+    folder = tmp_path_factory.mktemp("exported")
+    for name in FORMATS:
+        export(played, name, folder / name, plain=True)
+    for name in ("dpo", "kto"):
+        export(played, name, folder / f"{name}_messages")
+    return folder
+
+
+def loaded(folder):
+    return datasets.load_dataset(str(folder), split="train", cache_dir=str(folder / ".cache"))
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "num_rows"),
+    [
+        ("sft", {"prompt", "completion"}, 60),
+        ("chat", {"messages", "task_id", "source"}, 60),
+        ("dpo", {"prompt", "chosen", "rejected"}, 60),
+        ("kto", {"prompt", "completion", "label"}, 180),
+        ("prm", {"prompt", "completions", "labels"}, 240),  # three right, and the wrong one whose step is wrong
+        ("verl", {"data_source", "prompt", "ability", "reward_model", "extra_info"}, 57),  # three tasks stand in both rounds
+        ("openai", {"messages"}, 60),
+    ],
+)
+def test_the_hubs_loader_reads_every_format_with_its_columns(exported, name, columns, num_rows):
+    rows = loaded(exported / name)
+    assert set(rows.column_names) == columns
+    assert len(rows) == num_rows
+
+
+def test_a_pair_is_right_against_wrong_of_one_task(exported):
+    for row in loaded(exported / "dpo"):
+        total = sum(map(int, row["prompt"].rstrip("=").split("+")))
+        assert row["chosen"].endswith(f"####{total}") and not row["rejected"].endswith(f"####{total}")
+
+
+def test_pairs_are_alike_in_length_and_no_wrong_trace_is_used_twice():
+    right = [trace_of("####12" + " " * n, index=n) for n in (0, 40)]
+    wrong = [trace_of("####13" + " " * n, index=n) for n in (38, 5, 300)]
+    found = pairs(right, wrong)
+    assert [(len(a.sample.text), len(b.sample.text)) for a, b in found] == [(6, 11), (46, 44)]
+
+
+def test_step_labels_are_false_from_the_first_wrong_equation_on():
+    steps, labels = step_labels(trace_of("2 + 3 = 5\n5 * 2 = 11\nso 11 + 1 = 12\n#### 12", prompt="How many?"))
+    assert labels == [True, False, False, False] and len(steps) == 4
+
+
+def test_verl_rows_hold_the_ground_truth_that_the_verifier_checks(exported):
+    for row in pq.read_table(exported / "verl" / "train.parquet").to_pylist():
+        digits = row["prompt"][0]["content"].rstrip("=").split("+")
+        assert row["reward_model"] == {"style": "rule", "ground_truth": str(sum(map(int, digits)))}
+        assert row["extra_info"]["pass_rate"] == pytest.approx(3 / 5)
+
+
+def test_openai_lines_hold_nothing_but_messages_that_end_with_the_assistant(exported):
+    for line in (exported / "openai" / "train.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        assert set(row) == {"messages"} and [m["role"] for m in row["messages"]] == ["user", "assistant"]
+        assert all(set(message) == {"role", "content"} for message in row["messages"])
+
+
+def test_the_card_tells_counts_licenses_pass_rate_and_errors(exported):
+    card = (exported / "sft" / "README.md").read_text()
+    assert "60 rows" in card and "none: generated" in card and "math@" in card
+    assert "mean pass rate of a task is 0.600" in card
+    assert "60 of 180 (33.33%) of the correct traces reach a right answer over an equation that does not hold" in card
+
+
+def test_an_export_to_a_url_is_the_same_as_to_a_folder(played, exported):
+    import fsspec
+
+    export(played, "sft", "memory://exported/sft")
+    assert fsspec.filesystem("memory").cat("/exported/sft/train.jsonl") == (exported / "sft" / "train.jsonl").read_bytes()
+
+
+def test_a_damaged_shard_is_not_exported(played, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(played, tmp_path / "copy")
+    shard = next((copy / "round_001" / "shards").glob("accepted-*"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(UserError, match=f"{shard.name}: truncated"):
+        export(copy, "sft", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_format_names_those_there_are(played, tmp_path):
+    with pytest.raises(UserError, match='unknown format "csv"; one of sft, chat'):
+        export(played, "csv", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    from selfplay.models import create_model
+
+    return str(create_model(tmp_path_factory.mktemp("model") / "tiny", characters="0123456789+=<>", hidden_size=16, num_layers=1, num_heads=2))
+
+
+@pytest.mark.parametrize(
+    ("trainer", "name"),
+    [("SFT", "sft"), ("SFT", "chat"), ("SFT", "openai"), ("DPO", "dpo"), ("DPO", "dpo_messages"), ("KTO", "kto"), ("KTO", "kto_messages")],
+)
+def test_trl_takes_a_step_on_the_export(exported, model, trainer, name, tmp_path):
+    import trl
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    if name in ("chat", "openai") or name.endswith("_messages"):
+        tokenizer.chat_template = CHAT_TEMPLATE
+    settings = dict(
+        output_dir=str(tmp_path), max_steps=1, per_device_train_batch_size=4, report_to="none", use_cpu=True, disable_tqdm=True,
+        save_strategy="no", logging_steps=1, dataloader_pin_memory=False, bf16=False, gradient_checkpointing=False,
+    )  # fmt: skip
+    train = getattr(trl, f"{trainer}Trainer")(
+        model=AutoModelForCausalLM.from_pretrained(model),
+        args=getattr(trl, f"{trainer}Config")(**settings),
+        train_dataset=loaded(exported / name),
+        processing_class=tokenizer,
+    )
+    result = train.train()
+    assert result.global_step == 1 and result.training_loss > 0
