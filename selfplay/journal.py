@@ -11,6 +11,7 @@ on the next opening, and those samples are owed again.
 import fcntl
 import json
 import os
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,28 +40,31 @@ class Journal:
             self._file.close()
             raise UserError(f"another process is writing {self.path}; wait for it or stop it, then run again") from None
         self.torn_bytes = self._drop_torn_tail()  # bytes that a kill had left behind
-        self._uncommitted = 0
+        self._num_written = 0
+        self._num_committed = 0
+        self._committing = threading.Lock()
 
     def append(self, sample: Sample, verdict: Verdict) -> None:
         """Write one row; it is acknowledged by the next `commit`."""
         body = json.dumps({"sample": sample.to_dict(), "verdict": verdict.to_dict()}, separators=(",", ":"))[1:].encode()
         with _disk_errors(self.path):
             self._file.write(b'{"crc32":"%08x",' % zlib.crc32(body) + body + b"\n")
-        self._uncommitted += 1
+        self._num_written += 1
 
     @property
     def num_uncommitted(self) -> int:
-        return self._uncommitted
+        return self._num_written - self._num_committed
 
     def commit(self) -> int:
-        """Force all rows to the disk; the number of rows that this acknowledged."""
-        acknowledged = self._uncommitted
-        if acknowledged:
-            with _disk_errors(self.path):
-                self._file.flush()
-                os.fdatasync(self._file.fileno())
-            self._uncommitted = 0
-        return acknowledged
+        """Force all rows to the disk; the number of rows that this acknowledged. Rows may be appended meanwhile."""
+        with self._committing:
+            written, before = self._num_written, self._num_committed
+            if written > before:
+                with _disk_errors(self.path):
+                    self._file.flush()
+                    os.fdatasync(self._file.fileno())
+                self._num_committed = written
+            return written - before
 
     def close(self) -> None:
         try:

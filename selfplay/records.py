@@ -1,7 +1,7 @@
 """The records that travel: a request for samples, a sample, a trace."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from tasks import Task
@@ -36,7 +36,7 @@ class Sample:
     model: str  # name or path of the model that was sampled
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> "Sample":

@@ -1,6 +1,6 @@
 """A verdict: what a verifier says of one completion."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -51,7 +51,7 @@ class Verdict:
         return cls(_OUTCOMES.get(reason, Outcome.WRONG), reason, answer, seconds, verifier)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "Verdict":
