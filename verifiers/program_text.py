@@ -4,7 +4,7 @@ import ast
 import re
 
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$")
-_PYTHON = {"python", "py", "python3", "py3", "cpython", "python2.7", "pycon"} - {"pycon", "python2.7"}
+_PYTHON = {"python", "py", "python3", "py3"}
 _CODE_LINE = re.compile(r"^(def |class |import |from \w+ import |@|for .*:|while .*:|if .*:|print\(|\w+ *= *\S)", re.M)
 
 
@@ -57,4 +57,4 @@ def _is_code(text: str) -> bool:
         body = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _CODE_LINE.search(text) is not None and _CODE_LINE.match(text.lstrip()) is not None
-    return any(not (isinstance(line, ast.Expr) and isinstance(line.value, (ast.Name, ast.Constant))) for line in body)
+    return any(not isinstance(line, ast.Expr) or isinstance(line.value, ast.Call) for line in body)  # prose may parse
