@@ -32,7 +32,8 @@ def test_the_last_commitment_counts(first, last):
 @given(NUMBERS, NUMBERS)
 def test_boxes_side_by_side_are_a_list_and_no_choice(first, second):
     if first != second:
-        assert extract(f"\\boxed{{{first}}} or \\boxed{{{second}}}") == f"{first}, {second}"
+        assert extract(f"\\boxed{{{first}}} or \\boxed{{{second}}}") == f"{first} or {second}"
+        assert extract(f"\\boxed{{{first}}} \\boxed{{{second}}}") == f"{first}, {second}"
 
 
 @given(CHATTER, NUMBERS)

@@ -9,19 +9,29 @@ from functools import lru_cache
 from verifiers.characters import plain
 from verifiers.expressions import FUNCTIONS, Expressions
 from verifiers.latex import TooDeep, Unreadable, limits, tokens
-from verifiers.tree import Node, num, sym
+from verifiers.tree import INFINITY, Node, num, rational, sym, times
 from verifiers.units import SYMBOL_UNITS, singular, unit_of
 
 _MAX_ITEMS = 300
 _COMMA_NUMBER = re.compile(r"\d,\d{3}(?!\d)")
 _NESTED_GROUPS = re.compile(r",\s|\\frac|\\sqrt|\\text")  # signs that a bracket may hold grouped numbers, not only a list
 _OPTION = re.compile(r"^\(([A-J])\)\s+(\S.*)$|^([A-J])[.:)]\s+(\S.*)$|^\\text(?:bf|it|rm)?\s*\{\s*\(([A-J])\)\s*([^{}]*)\}\s*\\?\s*(.*)$", re.S)
-_CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*(?:\\text\s*\{)?\s*([AaPp])\.?\s?[Mm]\.?\s*\}?$")
+_REPEATED = re.compile(r"(?<![\d.])(\d+\.\d{0,12}?)(\d{1,6}?)\2{2,}\s*(?:\.\.\.|\\l?dots\b)")  # 0.1666...
+_ORDINAL = re.compile(r"(?<![\w.])(\d+)(?:st|nd|rd|th)\b")
+_RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
+_CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
+_TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}")
 _WRAPPERS = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|mathrm|mathbf|mathit|textsf|operatorname)\b\s*|[$]|\\[,;:! ]|\\(?:left|right|displaystyle)\b|\\[()\[\]]")
-_ARTICLES = frozenset(["a", "an", "the"])
+_LEADING_SIGNS = re.compile(r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\therefore\b|USD(?=\s*\d))\s*")
+_ARTICLES = frozenset(["a", "an", "the", "on"])
 _LEADING = frozenset("the year answer is exactly only just value equals approximately total number".split())
 _EVERYTHING = frozenset(["all real number", "all real", "real number", "set of all real number", "set of real number", "any real number", "all number"])
 _NOTHING = frozenset(["no solution", "none", "empty set", "no such number", "no value"])
+_MAGNITUDES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_ALTERING = frozenset(  # words behind a number that make it another number, or none
+    "base at least most more less fewer than greater smaller off squared cubed factorial half halves third quarter point plus minus not "
+    "without to between over under above below up down root power mod modulo if when except maybe perhaps ish fold".split()
+)
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 _TENS = {word: 10 * place for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
 _NUMBER_WORDS = {**{word: value for value, word in enumerate(_ONES)}, **_TENS}
@@ -34,6 +44,8 @@ def readings(text: str) -> tuple[Node, ...]:
     A text that is no mathematics has one reading, its normalised words: nothing in it is taken for a value.
     """
     cleaned = _trimmed(plain(text))
+    cleaned = _ORDINAL.sub(r"\1", cleaned) if "st" in cleaned or "nd" in cleaned or "rd" in cleaned or "th" in cleaned else cleaned
+    cleaned = _REPEATED.sub(r"\1\\overline{\2}", cleaned)
     special = _special(cleaned)
     if special is not None:
         return (special,)
@@ -74,6 +86,8 @@ def words(text: str) -> Node:
         return Node("region", ("R",))
     if joined in _NOTHING:
         return Node("empty", ())
+    if joined == "infinity":
+        return INFINITY
     value = _spelled_number(found)
     return num(value) if value is not None else Node("text", (joined,))
 
@@ -98,6 +112,7 @@ def _trimmed(text: str) -> str:
             text = text[:-1]
         if text.endswith("\\") and not text.endswith("\\\\"):
             text = text[:-1]
+        text = _LEADING_SIGNS.sub("", text)
         for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
             if len(text) >= len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing) and not text.endswith("\\$"):
                 inner = text[len(opening) : -len(closing)]
@@ -110,7 +125,11 @@ def _trimmed(text: str) -> str:
 
 def _special(text: str) -> Node | None:
     """Answers with a grammar of their own: an option with its content, a time of day, a number in letters and digits."""
-    clock = _CLOCK.match(text)
+    simple = " ".join(_TEXT_GROUP.sub(r" \1 ", text).split()) if len(text) < 60 else ""
+    ratio = _RATIO.match(simple)
+    if ratio:
+        return Node("ratio", (num(int(ratio[1])), num(int(ratio[2]))))
+    clock = _CLOCK.match(simple)
     if clock and 1 <= int(clock[1]) <= 12 and int(clock[2] or 0) < 60:
         hour = int(clock[1]) % 12 + (12 if clock[3] in "Pp" else 0)
         return Node("clock", (hour * 60 + int(clock[2] or 0),))
@@ -128,6 +147,8 @@ def _special(text: str) -> Node | None:
 class _Answers(Expressions):
     """The grammar of whole answers."""
 
+    only_or = True  # no comma and no "and" parts the items
+
     def whole(self) -> Node:
         if self.kind == "end":
             raise Unreadable("nothing")
@@ -144,6 +165,8 @@ class _Answers(Expressions):
                 break
         if self.kind != "end":
             raise Unreadable(f"{self.value!r} behind a value")
+        if self.only_or and len(groups) == 1 and len(groups[0]) > 1:
+            return Node("either", tuple(groups[0]))
         groups = [group for group in groups if group]
         if len(groups) > 1 and any(len(group) > 1 for group in groups):
             return Node("list", tuple(_list(group) for group in groups))
@@ -151,18 +174,11 @@ class _Answers(Expressions):
 
     def _comma(self) -> bool:
         """Moves past what parts the items of a list: a comma, "and", "or"."""
-        found = False
-        while self.take(",", "&") or self._word_is("and", "or") or (self.kind == "command" and self.take("and", "or")):
-            found = True
-            if self.tokens[self.at - 1].kind == "word":
-                continue
-        return found
-
-    def _word_is(self, *options: str) -> bool:
-        if self.kind == "word" and self.value in options:
-            self.at += 1
-            return True
-        return False
+        start = self.at
+        while self.take(",", "&") or self.connector():
+            if self.tokens[self.at - 1].value != "or":
+                self.only_or = False
+        return self.at > start
 
     def _item(self) -> Node:
         start = self.at
@@ -247,7 +263,11 @@ def _with_unit(value: Node, parts: list[str]) -> Node:
         raise Unreadable("words behind something that is no amount")
     if parts[0].lower() in ("percent", "percentage", "pct", "percents") or parts[:2] == ["per", "cent"]:
         return Node("percent", (value,))
-    if parts[0] == "base" or len(parts) > 8:
+    if parts[0].lower() in _MAGNITUDES:
+        value = times(num(_MAGNITUDES[parts[0].lower()]), value)
+        return _with_unit(value, parts[1:]) if len(parts) > 1 else value
+    letters = [part for part in parts if len(part) == 1 and part.isalpha() and part not in SYMBOL_UNITS and part != "a"]
+    if len(parts) > 8 or letters or any(part.lower() in _ALTERING for part in parts):
         raise Unreadable("words that are no unit")
     if value.kind in ("quantity", "degree"):
         if value.kind == "degree" and parts[0] in ("C", "F", "Celsius", "Fahrenheit", "celsius", "fahrenheit"):
@@ -276,8 +296,22 @@ def _rounded(value: Node) -> Node:
 
 
 def symbol_as_unit(value: Node) -> Node | None:
-    """5m, where the other side says metres: a number times a letter that abbreviates a unit, as a quantity."""
-    if value.kind == "mul" and len(value.args) == 2 and value.args[1].kind == "sym" and value.args[1].args[0] in SYMBOL_UNITS:
-        return Node("quantity", (value.args[0], SYMBOL_UNITS[value.args[1].args[0]]))
-    return None
+    """5m and 9.8 m/s^2, where the other side has a unit: a number times letters that abbreviate units, as a quantity."""
+    amount, parts = num(1), []
+    for factor in _factors(value):
+        base, exponent = (factor.args[0], rational(factor.args[1])) if factor.kind == "pow" else (factor, 1)
+        if base.kind == "sym" and base.args[0] in SYMBOL_UNITS and exponent and exponent.denominator == 1:
+            parts += ["/"] * (exponent < 0) + [base.args[0], "^", str(abs(int(exponent)))]
+        else:
+            amount = times(amount, factor)
+    return Node("quantity", (amount, unit_of(parts))) if parts else None
 
+
+def _factors(node: Node) -> list[Node]:
+    if node.kind == "mul":
+        return [part for factor in node.args for part in _factors(factor)]
+    if node.kind == "pow" and node.args[0].kind == "mul" and rational(node.args[1]) == -1:
+        return [Node("pow", (part, node.args[1])) for part in _factors(node.args[0])]
+    if node.kind == "pow" and node.args[0].kind == "pow" and rational(node.args[1]) == -1 and rational(node.args[0].args[1]) is not None:
+        return [Node("pow", (node.args[0].args[0], num(-rational(node.args[0].args[1]))))]
+    return [node]

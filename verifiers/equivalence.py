@@ -21,7 +21,7 @@ from verifiers.verdict import Reason
 
 DEADLINE_SECONDS = 0.15  # of CPU time
 _MAX_ITEMS = 200
-_MAX_RESTATED = 3  # items that may all state one value, such as "1/2 or 0.5"
+_PERCENT_LEFT_OUT = 2  # from here on, 28 against 28% is a sign left out; below, a number is a share
 _SETS = frozenset(["union", "meet", "minus", "region", "builder", "empty"])
 _WITH_UNIT = frozenset(["quantity", "percent", "degree"])
 _MATRIX = frozenset(["matrix"])
@@ -63,7 +63,14 @@ class _Comparison:
         """Two whole answers; a side that states its own rounding, E ~ d, may meet the other's decimal."""
         if left.kind == "approx" or right.kind == "approx":
             return self._approximate(left, right)
-        return self.same(_arranged(left), _arranged(right))
+        return self.same(_arranged(self._one(left)), _arranged(self._one(right)))
+
+    def _one(self, node: Node) -> Node:
+        """1/2 or 0.5: an "or" between equal values is one value; between others it is a list of solutions."""
+        if node.kind != "either":
+            return node
+        first = node.args[0]
+        return first if all(self.same(_arranged(first), _arranged(item)) for item in node.args[1:]) else Node("list", node.args)
 
     def _approximate(self, left: Node, right: Node) -> bool | None:
         exact = [side.args[0] if side.kind == "approx" else side for side in (left, right)]
@@ -103,7 +110,7 @@ class _Comparison:
         if _holds_matrix(left, right):
             return self._matrices(left, right)
         if "bracket" in kinds:
-            return left.kind == right.kind and self._tuples(left, right)
+            return self._tuples(_point(left), _point(right))
         if "ratio" in kinds:
             return self._ratios(left, right)
         if "based" in kinds:
@@ -141,9 +148,18 @@ class _Comparison:
             return self.same(_arranged(named[1]), other)
         if relation.args[0] == ("in",):
             return self.same(_arranged(relation.args[2]), other)
-        if other.kind in EXPRESSIONS:
-            return False
+        if other.kind in EXPRESSIONS or other.kind in _WITH_UNIT:
+            return self._identity(relation, other)
         return self._sets(left, right)
+
+    def _identity(self, relation: Node, other: Node) -> bool | None:
+        """2 + 3 = 5 against 5: a relation that merely rewrites a value stands for that value."""
+        sides = relation.args[1:]
+        if set(relation.args[0]) != {"="} or not all(side.kind in EXPRESSIONS or side.kind in _WITH_UNIT for side in sides):
+            return False
+        if not all(self.same(sides[0], side) for side in sides[1:]):
+            return False
+        return self.same(sides[-1], other)
 
     def _two_relations(self, left: Node, right: Node) -> bool | None:
         a, b = assigned(left), assigned(right)
@@ -189,8 +205,10 @@ class _Comparison:
 
     def _units(self, left: Node, right: Node) -> bool | None:
         """Quantities: of one kind they compare by amount; a unit on one side only is taken as left out on the other."""
-        if left.kind in ("list", "set", "bracket", "matrix", "ratio", "based", "clock", "dots") or right.kind in ("list", "set", "bracket", "matrix", "ratio", "based", "clock", "dots"):
-            return self._collection(left, right) if {left.kind, right.kind} & {"list", "set"} else False
+        if {left.kind, right.kind} & {"list", "set"}:
+            return self._collection(left, right)
+        if not {left.kind, right.kind} <= EXPRESSIONS | _WITH_UNIT or _holds_matrix(left, right):
+            return False
         if "quantity" in (left.kind, right.kind):
             left, right = symbol_as_unit(left) or left, symbol_as_unit(right) or right
         a, b = _measure(left), _measure(right)
@@ -211,7 +229,7 @@ class _Comparison:
         if unit == _PERCENT:
             share = self.scalars.same(Node("mul", (amount, num("1/100"))), bare)
             value = rational(bare)
-            return self.scalars.same(amount, bare) if share is False and value is not None and abs(value) > 1 else share
+            return self.scalars.same(amount, bare) if share is False and value is not None and abs(value) >= _PERCENT_LEFT_OUT else share
         same = self.scalars.same(amount, bare)
         if same is False and unit == DEGREES and contains(bare, frozenset(["const"])) and not contains(amount, frozenset(["const"])):
             return self.scalars.same(_radians(amount), bare)
@@ -235,7 +253,7 @@ class _Comparison:
                 return verdict
         if any(item.kind == "dots" for item in (*a, *b)):
             return len(a) == len(b) and self._all(zip(a, b))
-        if left.kind == "set" or right.kind == "set" or 1 in (len(a), len(b)) and max(len(a), len(b)) <= _MAX_RESTATED:
+        if left.kind == "set" or right.kind == "set":
             a, b = self._distinct(a), self._distinct(b)
         return self._paired(a, b)
 
@@ -268,16 +286,18 @@ class _Comparison:
         return self._all(zip([value for _, value in pairs], plain[1]))
 
     def _tuples(self, left: Node, right: Node) -> bool | None:
-        if left.args[:2] != right.args[:2] or len(left.args) != len(right.args):
+        if left.kind != right.kind or left.args[:2] != right.args[:2] or len(left.args) != len(right.args):
             return False
         return self._all(zip(left.args[2:], right.args[2:]))
 
     def _matrices(self, left: Node, right: Node) -> bool | None:
         """Cell by cell; a column or row against a tuple of its cells."""
         try:
-            cells = [self._cells(side) for side in (left, right)]
+            cells = [self._cells(side) for side in (left, right) if side.kind == "bracket" and side.args[:2] == ("(", ")") or contains(side, _MATRIX)]
         except NotAMatrix:
-            return False if {left.kind, right.kind} & {"matrix"} and not (contains(left, _MATRIX) and contains(right, _MATRIX)) else None
+            return None
+        if len(cells) < 2:
+            return False
         first, second = cells
         if left.kind == "bracket" or right.kind == "bracket":
             if 1 not in (len(first), len(first[0])) or 1 not in (len(second), len(second[0])):
@@ -288,7 +308,7 @@ class _Comparison:
         return self._all((a, b) for row, other in zip(first, second) for a, b in zip(row, other))
 
     def _cells(self, side: Node) -> tuple[tuple[Node, ...], ...]:
-        if side.kind == "bracket" and side.args[:2] == ("(", ")"):
+        if side.kind == "bracket":
             return tuple((item,) for item in side.args[2:])
         return matrix_of(side)
 
@@ -374,6 +394,13 @@ def _radians(degrees: Node) -> Node:
 
 def _holds_matrix(left: Node, right: Node) -> bool:
     return contains(left, _MATRIX) or contains(right, _MATRIX)
+
+
+def _point(node: Node) -> Node:
+    """A(1, 2) as the tuple that it names."""
+    if node.kind == "apply" and node.args[0][:1].isupper() and len(node.args) > 2:
+        return Node("bracket", ("(", ")", *node.args[1:]))
+    return node
 
 
 def _value(node: Node) -> Node:

@@ -8,7 +8,7 @@ import re
 
 from verifiers.latex import Token, TooDeep, Unreadable, limits
 from verifiers.tree import E, I, INFINITY, MINUS_ONE, ONE, PI, Node, call, contains, div, neg, num, plus, root, sym, times
-from verifiers.units import UNITS, currency
+from verifiers.units import UNITS, currency, named
 
 RELATIONS = {"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "le": "<=", "ge": ">=", "ne": "!=", "!=": "!=", "in": "in",
              "notin": "notin", "approx": "~", "equiv": "equiv", "=>": ">="}  # fmt: skip
@@ -19,7 +19,7 @@ FUNCTIONS = {
     "cosh": "cosh", "tanh": "tanh", "coth": "coth", "ln": "ln", "lg": "lg", "log": "log", "exp": "exp", "sqrt": "sqrt", "abs": "abs",
     "floor": "floor", "ceil": "ceil", "ceiling": "ceil", "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm", "binom": "binom",
     "binomial": "binom", "factorial": "factorial", "Gamma": "gamma", "cbrt": "cbrt", "sgn": "sign", "arcsec": "arcsec", "arccsc": "arccsc",
-    "arcsinh": "arcsinh", "arccosh": "arccosh", "arctanh": "arctanh", "det": "det", "Re": "re", "Im": "im", "comb": "binom", "Pr": "Pr",
+    "arcsinh": "arcsinh", "arccosh": "arccosh", "arctanh": "arctanh", "det": "det", "Re": "re", "Im": "im", "comb": "binom", "Pr": "Pr", "cis": "cis",
 }  # fmt: skip
 _INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc", "sinh": "arcsinh",
             "cosh": "arccosh", "tanh": "arctanh"}  # fmt: skip
@@ -76,7 +76,19 @@ class Expressions:
             if operators[-1] in ("<", ">") and self.take("="):
                 operators[-1] += "="
             sides.append(self.region())
+        if self.take("pmod") or self.value == "(" and self.tokens[self.at + 1].value in ("mod", "bmod"):
+            sides[-1] = self._modulus(sides[-1])
         return Node("relation", (tuple(operators), *sides)) if operators else sides[0]
+
+    def _modulus(self, value: Node) -> Node:
+        """a \\pmod{m}, also written a (mod m)."""
+        if self.take("("):
+            self.at += 1
+            modulus = self.sum()
+            self.expect(")")
+        else:
+            modulus = self.argument() if self.value != "(" else self.atom()
+        return call("mod", value, modulus)
 
     def region(self) -> Node:
         left = self.ratio()
@@ -132,7 +144,8 @@ class Expressions:
                 self.at += 1
                 left = call("mod", left, self.signed_factor())
             elif self.starts_factor(left):
-                left = times(left, self.power())
+                right = self.power()
+                left = Node("apply", (left.args[0], *right.args[2:])) if _is_point(left, right) else times(left, right)
             else:
                 return left
 
@@ -153,7 +166,7 @@ class Expressions:
         if token.value == "|":
             return not self.bars and not self.builder
         if token.kind == "sign":
-            return token.value in ("(", "{", "[") and not (token.value == "[" and left.kind == "num")
+            return token.value in ("(", "{", "[") and self.tokens[self.at + 1].value not in ("mod", "bmod") and not (token.value == "[" and left.kind == "num")
         if token.kind == "command":
             return self.is_atom_command(token.value)
         return False
@@ -220,7 +233,7 @@ class Expressions:
             elif self.take("'"):
                 base = sym((base.args[0] if base.kind == "sym" else "?") + "'")
             elif self.take("degree"):
-                base = Node("degree", (base,))
+                base = self._temperature(base)
             elif self.value == "_" and base.kind in ("num", "matrix", "list") or self.value == "_" and base.kind == "mul":
                 raise Unreadable("an index behind a value")
             else:
@@ -232,16 +245,25 @@ class Expressions:
         if self.take("circ", "degree"):
             if braced:
                 self.expect("}")
-            return Node("degree", (base,))
+            return self._temperature(base)
         if self.take("'"):
             self.at = start + 1 + bool(braced)
             return sym((base.args[0] if base.kind == "sym" else "?") + "'")
         if braced:
             self.at = start
         exponent = self.exponent()
+        if base.kind == "sym" and base.args[0] in _UNKNOWN_FUNCTIONS and exponent == MINUS_ONE and self.value == "(":
+            return Node("apply", (base.args[0] + "^-1", *self._bracketed("(", keep=True).args[2:]))
         if base.kind == "region":
             return Node("region", (f"{base.args[0]}^{exponent!r}",))
         return Node("pow", (base, exponent))
+
+    def _temperature(self, base: Node) -> Node:
+        """Degrees of an angle, or of the scale whose letter follows."""
+        if self.kind == "word" and self.value in ("C", "F"):
+            self.at += 1
+            return Node("quantity", (base, named("celsius" if self.tokens[self.at - 1].value == "C" else "fahrenheit")))
+        return Node("degree", (base,))
 
     def exponent(self) -> Node:
         if self.take("-"):
@@ -451,8 +473,8 @@ class Expressions:
             name, arguments = "log", (E, *arguments)
         elif name == "lg":
             name, arguments = "log", (num(10), *arguments)
-        elif name == "exp":
-            value = Node("pow", (E, arguments[0]))
+        elif name in ("exp", "cis"):
+            value = Node("pow", (E, arguments[0] if name == "exp" else times(I, arguments[0])))
             return value if power is None else Node("pow", (value, power))
         if name in ("max", "min", "gcd", "lcm"):
             if len(arguments) == 1 and arguments[0].kind in ("set", "list"):
@@ -547,8 +569,15 @@ class Expressions:
     def items(self) -> list[Node]:
         """Items with commas between, inside of brackets."""
         found = [self.relation()]
-        while self.take(",", ";"):
+        while self.take(",", ";") or self.connector():
+            self.connector()
             found.append(self.relation())
+        return found
+
+    def connector(self) -> bool:
+        """Moves past "and" or "or" between items."""
+        found = self.kind in ("word", "command") and self.value in ("and", "or")
+        self.at += found
         return found
 
     def _absolute(self) -> Node:
@@ -619,6 +648,11 @@ class Expressions:
         if contains(body, frozenset(["list", "bracket"])):
             raise Unreadable("a sum of lists")
         return Node(name, (variable, low, high, body))
+
+
+def _is_point(left: Node, right: Node) -> bool:
+    """Whether a capital letter names the tuple behind it: A(1, 2)."""
+    return left.kind == "sym" and left.args[0][0].isupper() and right.kind == "bracket" and right.args[:2] == ("(", ")") and len(right.args) > 3
 
 
 def _factors(node: Node) -> list[Node]:

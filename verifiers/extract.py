@@ -278,12 +278,13 @@ def _truncated_box(text: str) -> bool:
 
 def _joined(text: str, boxes: list[tuple[int, int, str]]) -> str:
     """What the last box holds; with boxes that stand side by side, all that they hold: a list, never a choice."""
-    held = [boxes[-1][2]]
+    held, only_or = [boxes[-1][2]], True
     for (_, end, content), (start, _, _) in zip(reversed(boxes[:-1]), reversed(boxes)):
         between = text[end:start]
         if not (_JOINT.fullmatch(between) or _LABELLED_JOINT.fullmatch(between)):
             break
         held.insert(0, content)
+        only_or &= bool(re.search(r"\bor\b", between))
     inner = [unboxed(part) for part in held]
     distinct = list(dict.fromkeys(part.strip() for part in inner))
-    return distinct[0] if len(distinct) == 1 else ", ".join(inner)
+    return distinct[0] if len(distinct) == 1 else (" or " if only_or else ", ").join(inner)

@@ -64,9 +64,12 @@ def scale(poly: Poly, factor: Fraction) -> Poly:
 
 def key(poly: Poly) -> str:
     """A text that is the same for equal polynomials."""
-    return "+".join(
-        f"{coefficient}*" + ".".join(f"{name}^{exponent}" for name, exponent in monomial) for monomial, coefficient in sorted(poly.items(), key=repr)
-    )
+    parts = []
+    for monomial in sorted(poly, key=repr):
+        coefficient = poly[monomial]
+        size = f"{coefficient.numerator:x}/{coefficient.denominator:x}"  # hexadecimal has no limit of digits
+        parts.append(f"{size}*" + ".".join(f"{name}^{exponent}" for name, exponent in monomial))
+    return "+".join(parts)
 
 
 class Ring:

@@ -154,11 +154,7 @@ class RealSets:
         variable, conditions = node.args[0], node.args[1:]
         if variable.kind == "relation" and variable.args[0] == ("in",):
             conditions = (variable, *conditions)
-        sets = [self.of(condition) for condition in conditions]
-        common = sets[0]
-        for other in sets[1:]:
-            common = self._meet(common, other)
-        return common
+        return self._several([self.of(condition) for condition in conditions])
 
     def _relation(self, node: Node) -> tuple[Piece, ...]:
         operators, sides = node.args[0], node.args[1:]

@@ -19,7 +19,7 @@ def is_name(node: Node) -> bool:
     if node.kind == "ratio":
         return all(is_name(part) for part in node.args)
     if node.kind == "mul":
-        return all(part.kind == "sym" and part.args[0][:1].isupper() or part.kind == "mul" and is_name(part) for part in node.args)
+        return all(part.kind == "sym" and (part.args[0][:1].isupper() or part.args[0] in ("m", "angle", "triangle")) or part.kind == "mul" and is_name(part) for part in node.args)
     if node.kind == "call":
         return node.args[0] in ("abs", "det", "Pr", "re", "im", "max", "min") and not contains(node, frozenset(["num"])) or node.args[0] == "Pr"
     return False

@@ -58,8 +58,9 @@ class Scalars:
         return found
 
     def _symbolically(self, left: Node, right: Node) -> bool | None:
-        if contains((left, right), _UNKNOWN):
-            return None
+        unknown = contains(left, _UNKNOWN), contains(right, _UNKNOWN)
+        if True in unknown:
+            return None if unknown[0] == unknown[1] else False  # a term of an unknown sequence is no known expression
         self.symbolic = True
         return self.prover(left, right) if self.prover else None
 

@@ -8,7 +8,7 @@ Expressions
     sub(name, index)           a symbol with an index, such as F_{n-1}
     sum / prod / integral (variable, low, high, body)
 Answers
-    list(*items)  set(*items)  bracket(open, close, *items)  builder(variable, *conditions)  matrix(rows)
+    list(*items)  either(*items): parted by "or" alone  set(*items)  bracket(open, close, *items)  builder(variable, *conditions)  matrix(rows)
     relation(operators, *sides)  union(*sets)  meet(*sets)  minus(set, set)  region("R" | "Z" | ...)  empty()
     ratio(*parts)  quantity(value, unit)  percent(value)  based(digits, base)  text(words)  choice(letter, content)
     approx(exact, decimal)  dots()  clock(minutes)  deep(text): nested too deep to read in this process
