@@ -80,7 +80,7 @@ def _ray() -> Finding:
 
 
 def _sandbox() -> list[Finding]:
-    from verifiers.sandbox import examine as layers
+    from verifiers.sandbox.doctor import examine as layers
 
     return [Finding(f"sandbox: {row.layer}", row.works, row.evidence, row.cure, needed=row.needed) for row in layers()]
 

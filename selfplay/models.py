@@ -11,7 +11,7 @@ def create_model(
     characters: str = "0123456789+=",
     hidden_size: int = 64,
     num_layers: int = 3,
-    num_heads: int = 4,
+    num_heads: int = 2,
     max_length: int = 128,
     seed: int = 0,
 ) -> Path:

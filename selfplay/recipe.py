@@ -39,7 +39,7 @@ class Create(Section):
     characters: str = "0123456789+="
     hidden_size: Count = 64
     num_layers: Count = 3
-    num_heads: Count = 4
+    num_heads: Count = 2
     max_length: Count = 128
 
 
