@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tasks import SOURCES, UserError
 
@@ -155,7 +156,7 @@ def doctor(folder: Annotated[Path, typer.Argument(help="where runs would be writ
     findings = examine(folder)
     for finding in findings:
         word = "yes" if finding.works else "NO" if finding.needed else "no"
-        table.add_row(finding.part, word, finding.evidence, "" if finding.works else finding.cure)
+        table.add_row(finding.part, word, Text(finding.evidence), Text("" if finding.works else finding.cure))
     _print(table)
     if any(finding.needed and not finding.works for finding in findings):
         raise typer.Exit(1)
