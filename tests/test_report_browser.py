@@ -86,7 +86,7 @@ def test_every_plot_is_drawn(page: Page):
                        " box: f.querySelector('svg').getBoundingClientRect().toJSON(), marks: f.querySelectorAll('svg path, svg use').length}))")
     titles = " ".join(figure["title"] for figure in figures)
     for wanted in ("pass@1 by round", "pass@4 by round", "against sampled tokens", "against sampling FLOPs", "against k: verified",
-                   "against k: control", "Acceptance by difficulty", "Cost by difficulty", "Reasons of the verdicts", "Tasks by share"):
+                   "against k: control", "Acceptance by difficulty", "Cost by difficulty", "Reasons of the verdicts", "Tasks by share", "Tokens a sample", "Allocation"):
         assert wanted in titles
     assert all(figure["box"]["width"] > 200 and figure["box"]["height"] > 100 and figure["marks"] > 5 for figure in figures)
 

@@ -42,6 +42,14 @@ def cost_charts(arms: list[Arm], counted: Counted) -> list[Chart]:
         ends = [x(arm, arm.stages[-1]) for arm in arms if arm.stages]
         if any(end > 0 for end in ends) and not any(map(isnan, ends)):
             charts += [line_chart(f"pass@{k} against {title}", stage_lines(arms, k, x), label, f"pass@{k}", note=NOTE) for k in shown_ks(arms)]
+    lengths = [
+        Line(arm.name, color, [stage.position - 1 for stage in arm.rounds], [_tokens_a_sample(stage) for stage in arm.rounds], dashed=arm.is_control)
+        for color, arm in enumerate(arms)
+        if any(_tokens_a_sample(stage) for stage in arm.rounds)
+    ]
+    if lengths and max(len(line.x) for line in lengths) > 1:
+        names = [f"round {number}" for number in range(max(len(line.x) for line in lengths))]
+        charts.append(line_chart("Tokens a sample", lengths, "", "completion tokens", x_names=names, share=False))
     return charts
 
 
@@ -145,6 +153,11 @@ def _samples_chart(arm: Arm, color: int, rounds: list[list[Counts]]) -> Chart:
     names = [str(start) if end == start + 1 or len(sizes) <= 8 else f"{start}-{end - 1}" for start, end in lots]
     heights = [[sum(count for size, count in counts.items() if start <= size < end) for start, end in lots] for counts in totals]
     return bar_chart(f"Allocation: {arm.name}", names, _round_bars(arm, color, heights), "samples of a task", "tasks")
+
+
+def _tokens_a_sample(stage: Stage) -> float:
+    sampling = stage.metrics["sampling"]
+    return sampling["completion_tokens"] / max(sampling["num_samples"], 1)
 
 
 def _bin(counts: Counts) -> int:

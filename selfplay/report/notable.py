@@ -10,6 +10,7 @@ from statistics import median
 LENGTH_FACTOR = 3.0  # a solution so many times longer or shorter than the middle one is marked
 FAMILIARITY = 0.5  # a solution is marked when it shares less than this part of what the middle one shares with the others
 LEAST_SHARED = 0.2  # below it the solutions of a task all differ, and none stands out
+COMPARED = 4_000  # characters of a solution's beginning that are compared with the others
 LEAST_SOLUTIONS = 4  # of a task, to compare them with each other
 NUM_HARDEST = 100  # tasks
 
@@ -90,5 +91,5 @@ def _odd_verdicts(traces: list[Notable]) -> Iterable[tuple[int, float, str]]:
 
 
 def _runs_of_words(text: str) -> set[tuple[str, ...]]:
-    words = _WORDS.findall(text)
+    words = _WORDS.findall(text[:COMPARED])
     return set(zip(words, words[1:], words[2:])) or {tuple(words)}

@@ -1,12 +1,133 @@
-"""Figures of any shape as rows of a table."""
+"""The tables of a report, and the figures that stand large at its top."""
 
+from collections.abc import Iterable, Sequence
+from html import escape
 from typing import Any
 
+from selfplay.files_on_disk import RECIPE
+from selfplay.progress import duration, quantity
+from selfplay.report.arms import Arm, Stage, paired_pass_at_1
 from selfplay.report.charts import number
+from selfplay.report.figures import shown_ks
+from selfplay.report.summary import stage_cells
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    head = "".join(f"<th>{escape(str(column))}</th>" for column in columns)
+    body = "".join("<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def folded(title: str, body: str) -> str:
+    return f"<details><summary>{escape(title)}</summary>{body}</details>"
+
+
+def tiles(arms: list[Arm]) -> str:
+    """What a reader wants first: how far pass@1 went in each arm, and what was accepted for how many tokens."""
+    shown = []
+    for arm in arms:
+        ends = [stage.evaluation.curve[1].value for stage in arm.stages if 1 in stage.evaluation.curve]
+        if len(ends) > 1:
+            shown.append((f"{ends[0]:.3f} → {ends[-1]:.3f}", f"held-out pass@1, {arm.name}"))
+    for arm in arms:
+        if arm.rounds and not arm.is_control:
+            accepted = sum(stage.metrics["selection"].get("accepted", 0) for stage in arm.rounds)
+            samples = sum(stage.metrics["sampling"]["num_samples"] for stage in arm.rounds)
+            tokens = arm.sampled_tokens(len(arm.rounds))
+            shown.append((f"{accepted:,}", f"accepted traces of {samples:,} samples, {arm.name}"))
+            if accepted and tokens:
+                shown.append((f"{tokens / accepted:,.1f}", f"sampled tokens an accepted trace, {arm.name}"))
+    tile = "".join(f'<div class="tile"><b>{escape(value)}</b><span>{escape(words)}</span></div>' for value, words in shown)
+    return f'<div class="tiles">{tile}</div>' if tile else ""
+
+
+def alarms(arms: list[Arm]) -> str:
+    return "".join(
+        f'<p class="alarm">{escape(f"{arm.name}, {stage.name}: {alarm}")}</p>' for arm, stage in _rounds(arms) for alarm in stage.metrics.get("alarms", [])
+    )
+
+
+def stages_table(arms: list[Arm]) -> str:
+    ks = shown_ks(arms)
+    rows = [[arm.name, *stage_cells(arm, stage, ks)] for arm in arms for stage in ([arm.base] if arm.base else []) + arm.rounds]
+    return table(["", "", *(f"pass@{k}" for k in ks), "samples", "correct", "accepted", "sampled tokens so far"], rows)
+
+
+def paired_table(arms: list[Arm]) -> str:
+    """Differences in pass@1 from start to end of each arm, and between the ends of the arms."""
+    ends = [(arm, arm.stages) for arm in arms if arm.stages]
+    pairs = [(f"{arm.name}: {stages[0].name} to {stages[-1].name}", stages[0], stages[-1]) for arm, stages in ends if len(stages) > 1]
+    pairs += [
+        (f"{left.name} to {right.name}, at their ends", left_stages[-1], right_stages[-1])
+        for i, (left, left_stages) in enumerate(ends)
+        for right, right_stages in ends[i + 1 :]
+    ]
+    found = [(name, paired_pass_at_1(left.evaluation, right.evaluation)) for name, left, right in pairs]
+    rows = [[name, f"{d.value:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", d.num_tasks] for name, d in found if d]
+    if not rows:
+        return ""
+    return "<h3>Differences in pass@1, paired by task</h3>" + table(["", "difference", "95% interval", "tasks that both have"], rows)
+
+
+def work_table(arms: list[Arm]) -> str:
+    """What each round took. Times are those of the process that finished it; one that resumed did only its part."""
+    rows = []
+    for arm, stage in _rounds(arms):
+        sampling, training = stage.metrics["sampling"], stage.metrics.get("training", {})
+        seconds = sampling.get("seconds", 0.0)
+        rows.append(
+            [
+                arm.name,
+                stage.name,
+                f"{sampling['num_solved']:,} of {sampling['num_tasks']:,}",
+                f"{sampling['num_undecided']:,}",
+                quantity(sampling["prompt_tokens"]),
+                quantity(sampling["completion_tokens"]),
+                duration(seconds),
+                quantity(sampling.get("tokens_per_second", 0.0)),
+                f"{sampling.get('engine_idle_seconds', 0.0) / seconds:.1%}" if seconds else "",
+                duration(sampling["verifier_seconds"]),
+                duration(training["seconds"]) if "seconds" in training else "",
+            ]
+        )
+    columns = ["", "", "tasks solved", "undecided", "prompt tokens", "sampled tokens", "sampling", "tokens/s", "engine idle", "verifiers", "training"]
+    return "<h3>Work of each round</h3>" + table(columns, rows) if rows else ""
+
+
+def selection_table(arms: list[Arm]) -> str:
+    """Traces by what selection said of them, with the tasks that each reason lost where the metrics tell."""
+    rounds = _rounds(arms)
+    names = list(dict.fromkeys(name for _, stage in rounds for name in stage.metrics["selection"]))
+    rows = []
+    for arm, stage in rounds:
+        reasons = stage.metrics.get("selection_cost", {}).get("reasons", {})
+        lost = {name: reasons.get(name, {}).get("num_tasks_lost", 0) for name in names}
+        cells = [f"{stage.metrics['selection'].get(name, 0):,}" + (f" ({lost[name]:,} tasks lost)" if lost[name] else "") for name in names]
+        rows.append([arm.name, stage.name, *cells])
+    return "<h3>Selection</h3>" + table(["", "", *(name.replace("_", " ") for name in names)], rows) if rows else ""
+
+
+def ledger_table(arms: list[Arm]) -> str:
+    """Whatever figures the metrics hold under "ledger", one column a round."""
+    return _figures_table([(f"{arm.name}, {stage.name}", stage.metrics["ledger"]) for arm, stage in _rounds(arms) if stage.metrics.get("ledger")])
+
+
+def all_figures(arms: list[Arm]) -> str:
+    """All of the metrics but the curves and what only one task concerns, one column a round."""
+    columns = []
+    for arm, stage in _rounds(arms):
+        metrics = {key: value for key, value in stage.metrics.items() if key not in ("round", "evaluation", "selection_cost")}
+        evaluation = {key: value for key, value in stage.metrics.get("evaluation", {}).items() if key != "curve"}
+        columns.append((f"{arm.name}, {stage.name}", metrics | {"evaluation": evaluation}))
+    return folded("all figures of the rounds, as in metrics.json", _figures_table(columns)) if columns else ""
+
+
+def recipes(arms: list[Arm]) -> str:
+    return "".join(folded(arm.name, f"<pre>{escape((arm.folder / RECIPE).read_text(encoding='utf-8'))}</pre>") for arm in arms)
 
 
 def leaves(figures: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    """The leaves of nested figures by their dotted name, numbers in words a table can hold; lists are joined."""
+    """The leaves of nested figures by their path, numbers as a table can hold them; lists are joined."""
     found: dict[str, str] = {}
     for key, value in figures.items():
         name = f"{prefix}{key}".replace("_", " ")
@@ -17,6 +138,16 @@ def leaves(figures: dict[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             found[name] = _cell(value)
     return found
+
+
+def _rounds(arms: list[Arm]) -> list[tuple[Arm, Stage]]:
+    return [(arm, stage) for arm in arms for stage in arm.rounds]
+
+
+def _figures_table(columns: list[tuple[str, dict[str, Any]]]) -> str:
+    flat = [leaves(figures) for _, figures in columns]
+    names = list(dict.fromkeys(name for column in flat for name in column))
+    return table(["", *(title for title, _ in columns)], [[name, *(column.get(name, "") for column in flat)] for name in names]) if names else ""
 
 
 def _cell(value: Any) -> str:

@@ -24,12 +24,13 @@ from selfplay.report.notable import Notable, mark_notable
 from selfplay.shards import read_rows
 
 MAX_TRACES = 50_000
+MAX_CHARACTERS = 150_000_000  # of completions; a page of some 60 MB
 HARDEST_SHARE = 0.1  # of the limit, for the hardest solved tasks
 BLOCK_CHARACTERS = 200_000  # of completions in one block, before compression
 SNIPPET = 90  # characters of a prompt in the index
 ANSWER = 24  # characters of an answer in the index
 
-_LIGHT = ["task_id", "outcome", "flops"]
+_LIGHT = ["task_id", "outcome", "flops", "completion"]
 _TEXT = [
     "task_number", "task_id", "source", "prompt", "reference", "metadata", "sample_index", "completion", "finish_reason", "prompt_tokens",
     "completion_tokens", "cumulative_logprob", "seed", "model", "outcome", "reason", "answer", "verify_seconds", "verifier",
@@ -46,6 +47,7 @@ class Counts:
 
     samples: int = 0
     correct: int = 0
+    characters: int = 0  # of the completions
     flops: float = 0.0  # nan where the model's size is not known
 
 
@@ -76,13 +78,16 @@ def count_tasks(arms: list[Arm]) -> Counted:
                 task = counts[row["task_id"]]
                 task.samples += 1
                 task.correct += row["outcome"] == "correct"
+                task.characters += len(row["completion"])
                 task.flops += nan if row["flops"] is None else row["flops"]
     return counted
 
 
-def collect(arms: list[Arm], counted: Counted, max_traces: int = MAX_TRACES) -> Collection:
+def collect(
+    arms: list[Arm], counted: Counted, max_traces: int = MAX_TRACES, max_characters: int = MAX_CHARACTERS
+) -> Collection:
     """The index and the blocks of the arms' traces."""
-    chosen = _chosen_tasks(counted, max_traces)
+    chosen = _chosen_tasks(counted, max_traces, max_characters)
     builder = _Builder([arm.name for arm in arms])
     for place, arm in enumerate(arms):
         for number, stage in enumerate(arm.rounds):
@@ -94,7 +99,7 @@ def collect(arms: list[Arm], counted: Counted, max_traces: int = MAX_TRACES) -> 
 def pack(content: Any) -> str:
     """Base64 of the raw deflate of JSON, as the page unpacks it."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
-    squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    squeeze = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
     return base64.b64encode(squeeze.compress(text) + squeeze.flush()).decode()
 
 
@@ -172,28 +177,31 @@ class _Builder:
         self._block, self._block_size = {}, 0
 
 
-def _chosen_tasks(counted: Counted, max_traces: int) -> set[str] | None:
-    """The tasks whose traces fit into the limit; None for all."""
+def _chosen_tasks(counted: Counted, max_traces: int, max_characters: int) -> set[str] | None:
+    """The tasks whose traces fit into the limits; None for all."""
     sizes: dict[str, Counts] = defaultdict(Counts)
     for tasks in counted.values():
         for task_id, counts in tasks.items():
-            sizes[task_id].samples += counts.samples
-            sizes[task_id].correct += counts.correct
-    if sum(counts.samples for counts in sizes.values()) <= max_traces:
+            total = sizes[task_id]
+            total.samples += counts.samples
+            total.correct += counts.correct
+            total.characters += counts.characters
+    shares = {task_id: max(c.samples / max_traces, c.characters / max_characters) for task_id, c in sizes.items()}
+    if sum(c.samples for c in sizes.values()) <= max_traces and sum(c.characters for c in sizes.values()) <= max_characters:
         return None
     chosen: set[str] = set()
-    room = max_traces
+    room = 1.0
 
     def take(ordered: list[str], until: float) -> None:
         nonlocal room
         for task_id in ordered:
-            if room - sizes[task_id].samples >= until and task_id not in chosen:
+            if room - shares[task_id] >= until and task_id not in chosen:
                 chosen.add(task_id)
-                room -= sizes[task_id].samples
+                room -= shares[task_id]
 
     solved = [task_id for task_id, counts in sizes.items() if counts.correct]
-    take(sorted(solved, key=lambda task_id: sizes[task_id].correct / sizes[task_id].samples), max_traces * (1 - HARDEST_SHARE))
-    take(sorted(sizes, key=lambda task_id: hashlib.sha256(task_id.encode()).digest()), 0)
+    take(sorted(solved, key=lambda task_id: sizes[task_id].correct / sizes[task_id].samples), 1 - HARDEST_SHARE)
+    take(sorted(sizes, key=lambda task_id: hashlib.sha256(task_id.encode()).digest()), 0.0)
     return chosen
 
 
