@@ -153,12 +153,12 @@ def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engi
     )
 
 
-def make_shards(recipe: Recipe, index: int, folder: Path) -> tuple[list[Shard], Account]:
-    """The shards of a round's journal, in the order of its tasks, and what selection did."""
+def make_shards(recipe: Recipe, index: int, folder: Path, out: Path | None = None) -> tuple[list[Shard], Account]:
+    """The shards of a round's journal, in the order of its tasks, and what selection did; `out` is folder/shards."""
     traces = OrderedTraces(lambda: round_tasks(recipe, index), folder / "journal", index)
     account = Account()
     selected = account.record(select(traces, recipe.selection, contamination(recipe), account))
-    return write_shards(selected, folder / "shards", read_provenance(folder)), account
+    return write_shards(selected, out or folder / "shards", read_provenance(folder)), account
 
 
 def contamination(recipe: Recipe) -> Contamination | None:

@@ -1,0 +1,77 @@
+"""The commands about a run's data: shards, export, reverify."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+shards = typer.Typer(no_args_is_help=True, help="Check the shards of a run against its manifests, or make them again from its journal.")
+Run = Annotated[Path, typer.Argument(help="the folder of a run, such as runs/quickstart", exists=True, file_okay=False)]
+
+
+@shards.command()
+def check(run: Run) -> None:
+    """Compare every shard with its manifest: status 1 and one line for each that is missing, truncated or damaged."""
+    from selfplay.checking import check_shards
+
+    problems = check_shards(run)
+    for problem in problems:
+        print(problem)
+    if problems:
+        raise typer.Exit(1)
+    print(f"{run}: all shards are as their manifests say")
+
+
+@shards.command()
+def rebuild(run: Run) -> None:
+    """Make the shards of every finished round again from its journal; status 1 where they differ from the manifest."""
+    from selfplay.rebuilding import rebuild_shards
+
+    differing = rebuild_shards(run)
+    for line in differing:
+        print(line)
+    if differing:
+        raise typer.Exit(1)
+    print(f"{run}: made again, the same bytes")
+
+
+def export(
+    run: Run,
+    format: Annotated[str, typer.Option(help="sft, chat, dpo, kto, prm, verl or openai")],
+    out: Annotated[str, typer.Option(help="folder or fsspec URL (s3://...) for the rows and a README.md")],
+    plain: Annotated[bool, typer.Option("--plain", help="dpo, kto: prompts as text, for a model without a chat template")] = False,
+    reverified: Annotated[bool, typer.Option("--reverified", help="take the verdicts of `selfplay reverify`")] = False,
+) -> None:
+    """Write a run's traces in the form that a trainer reads, with a dataset card."""
+    from selfplay.export import export as write
+
+    summary = write(run, format, out, plain, reverified)
+    print(f"{summary.num_rows} rows, {', '.join(f'{out}/{name}' for name in [*summary.files, 'README.md'])}")
+
+
+def reverify(
+    run: Run,
+    workers: Annotated[int, typer.Option(min=1, help="processes that grade")] = os.cpu_count() or 1,
+) -> None:
+    """Grade all stored traces again with the present verifiers, and make shards of the new verdicts beside the old."""
+    from selfplay.progress import Progress
+    from selfplay.reverify import reverify as grade
+
+    with Progress().step(f"verifying {run} again") as show:
+        reports = grade(run, workers, show)
+    for index, report in enumerate(reports):
+        shared = f"{report.num_shared} verdicts shared"
+        print(f"round {index}: {report.num_traces} traces, {report.num_changed} outcomes changed in {report.num_tasks_changed} tasks, {shared}")
+        for change, count in report.changes.most_common():
+            print(f"  {count:>8}  {change}")
+        for task in report.tasks[:10]:
+            print(f"  task {task['task_id']} ({task['source']}): {task['num_changed']} of {task['num_traces']} changed")
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Hang these commands into the command line."""
+    app.add_typer(shards, name="shards")
+    app.command()(export)
+    app.command()(reverify)

@@ -1,0 +1,61 @@
+"""Work on a stream in several processes: results in order, a bounded number of pieces held, deaths survived."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(
+    work: Callable[[list[Item]], list[Result]], chunks: Iterable[list[Item]], num_workers: int, died: Callable[[Item], Result]
+) -> Iterator[tuple[Item, Result]]:
+    """Each item with its result, in order. `work` gives one result an item; where an item kills its process, `died` does.
+
+    With one worker the work is done in this process.
+    """
+    chunks = iter(chunks)
+    if num_workers == 1:
+        for chunk in chunks:
+            yield from zip(chunk, work(chunk), strict=True)
+        return
+    pool = _pool(num_workers)
+    waiting: deque[tuple[list[Item], Future[list[Result]]]] = deque()
+    try:
+        while True:
+            for chunk in islice(chunks, max(0, 3 * num_workers - len(waiting))):
+                waiting.append((chunk, pool.submit(work, chunk)))
+            if not waiting:
+                return
+            chunk, future = waiting.popleft()
+            try:
+                results = future.result()
+            except BrokenProcessPool:
+                pool.shutdown(wait=False)
+                results = _apart(work, chunk, died)
+                pool = _pool(num_workers)
+                waiting = deque((chunk, pool.submit(work, chunk)) for chunk, _ in waiting)
+            yield from zip(chunk, results, strict=True)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _apart(work: Callable[[list[Item]], list[Result]], chunk: list[Item], died: Callable[[Item], Result]) -> list[Result]:
+    """The results of a chunk in a process that nothing else depends on; of its halves, where it kills that one too."""
+    with _pool(1) as pool:
+        try:
+            return pool.submit(work, chunk).result()
+        except BrokenProcessPool:
+            if len(chunk) == 1:
+                return [died(chunk[0])]
+    half = len(chunk) // 2
+    return _apart(work, chunk[:half], died) + _apart(work, chunk[half:], died)
+
+
+def _pool(num_workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"))

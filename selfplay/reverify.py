@@ -1,0 +1,172 @@
+"""Verify again: grade all stored traces with the present verifiers, without a model.
+
+    RUN/round_000/reverified/verdicts.parquet   the old and the new verdict of every trace
+    RUN/round_000/reverified/shards/            the shards that the new verdicts make
+    RUN/round_000/reverified/report.json        what changed, by reason and by task
+    RUN/round_000/reverified/manifest.json      written last
+
+The round itself stays as it is: its model was trained on what the old verdicts let through.
+"""
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from selfplay.checking import check_round
+from selfplay.files_on_disk import MANIFEST, finished_rounds, read_json, write_json
+from selfplay.ordered_work import in_order
+from selfplay.provenance import read_provenance
+from selfplay.rebuilding import stored_recipe
+from selfplay.recipe import Recipe
+from selfplay.records import Trace
+from selfplay.regrading import grade_groups, undecided
+from selfplay.rounds import contamination
+from selfplay.selection import Account, select
+from selfplay.shards import read_in_order, write_shards
+from tasks import UserError
+from verifiers import Verdict
+
+REVERIFIED = "reverified"
+CHUNK_TASKS = 64
+MOST_CHANGED = 100  # tasks that a report names
+ROWS_AT_ONCE = 20_000
+
+_SCHEMA = pa.schema(
+    [("task_id", pa.string()), ("sample_index", pa.int32())]
+    + [(f"{when}_{name}", pa.string()) for when in ("old", "new") for name in ("outcome", "reason", "answer", "verifier")]
+    + [("new_seconds", pa.float64())]
+)
+
+
+@dataclass
+class Report:
+    """What verifying again changed."""
+
+    num_traces: int = 0
+    num_tasks: int = 0
+    num_shared: int = 0  # verdicts taken from an equal pair of reference and answer (or program)
+    num_changed: int = 0  # outcomes
+    num_tasks_changed: int = 0
+    changes: Counter[str] = field(default_factory=Counter)  # "wrong/mismatch -> correct/match", whatever differs
+    old_verifiers: Counter[str] = field(default_factory=Counter)
+    new_verifiers: Counter[str] = field(default_factory=Counter)
+    tasks: list[dict[str, Any]] = field(default_factory=list)  # those with the most changed outcomes
+    selection: Counter[str] = field(default_factory=Counter)  # of the new shards
+    seconds: float = 0.0
+
+    def count(self, group: list[Trace], verdicts: list[Verdict], num_shared: int) -> None:
+        changed = 0
+        for trace, new in zip(group, verdicts, strict=True):
+            old = trace.verdict
+            self.old_verifiers[old.verifier] += 1
+            self.new_verifiers[new.verifier] += 1
+            changed += old.outcome != new.outcome
+            if (old.outcome, old.reason) != (new.outcome, new.reason):
+                self.changes[f"{old.outcome}/{old.reason} -> {new.outcome}/{new.reason}"] += 1
+        self.num_traces += len(group)
+        self.num_tasks += 1
+        self.num_shared += num_shared
+        self.num_changed += changed
+        self.num_tasks_changed += bool(changed)
+        if changed:
+            self.tasks.append({"task_id": group[0].task.id, "source": group[0].task.source, "num_changed": changed, "num_traces": len(group)})
+            if len(self.tasks) > 10 * MOST_CHANGED:
+                self.cut()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
+
+    def cut(self) -> None:
+        self.tasks = sorted(self.tasks, key=lambda task: -task["num_changed"])[:MOST_CHANGED]
+
+
+def reverify(run: Path, num_workers: int = 1, show: Callable[[str], None] = lambda text: None) -> list[Report]:
+    """Verify the finished rounds of a run again; one report a round. `show` is called as the work goes on.
+
+    UserError where there is no finished round, or where a shard is not what its manifest says.
+    """
+    folders = finished_rounds(run)
+    problems = [problem for folder in folders for problem in check_round(folder)]
+    if problems or not folders:
+        raise UserError("nothing verified: " + ("\n".join(problems) or f"{run} has no finished round"))
+    recipe = stored_recipe(run)
+    return [_round(recipe, folder, num_workers, lambda text, name=folder.name: show(f"{name}: {text}")) for folder in folders]
+
+
+def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str], None]) -> Report:
+    started = time.monotonic()
+    out = folder / REVERIFIED
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    report = Report()
+    _grade(folder / "shards", out / "verdicts.parquet", num_workers, report, show)
+    show("writing shards")
+    account = Account()
+    traces = _Regraded(folder / "shards", out / "verdicts.parquet")
+    selected = select(traces, recipe.selection, contamination(recipe), account)
+    shards = write_shards(account.record(selected), out / "shards", read_provenance(folder))
+    report.cut()
+    report.selection = account.counts
+    report.seconds = time.monotonic() - started
+    write_json(out / "report.json", report.to_dict())
+    write_json(out / MANIFEST, read_json(folder / MANIFEST) | {"shards": [asdict(shard) for shard in shards], "metrics": "report.json"})
+    return report
+
+
+def _grade(shards: Path, verdicts: Path, num_workers: int, report: Report, show: Callable[[str], None]) -> None:
+    """Write the verdicts file: one row a trace, in the order of `read_in_order`."""
+    held: list[tuple] = []
+    with pq.ParquetWriter(verdicts, _SCHEMA, compression="zstd") as writer:
+        for group, (graded, num_shared) in in_order(grade_groups, _chunks(shards), num_workers, undecided):
+            report.count(group, graded, num_shared)
+            held += [_row(trace, verdict) for trace, verdict in zip(group, graded)]
+            if len(held) >= ROWS_AT_ONCE:
+                writer.write_table(_table(held))
+                held = []
+                show(f"{report.num_traces} traces, {report.num_changed} changed")
+        writer.write_table(_table(held))
+
+
+class _Regraded:
+    """The traces of shards with their new verdicts; can be iterated over again and again."""
+
+    def __init__(self, shards: Path, verdicts: Path):
+        self._shards, self._verdicts = shards, verdicts
+
+    def __iter__(self) -> Iterator[Trace]:
+        batches = pq.ParquetFile(self._verdicts).iter_batches(1024)
+        rows = (row for batch in batches for row in batch.to_pylist())
+        for (trace, _), row in zip(read_in_order(self._shards), rows, strict=True):
+            new = {name: row[f"new_{name}"] for name in ("outcome", "reason", "answer", "verifier", "seconds")}
+            yield replace(trace, verdict=Verdict.from_dict(new))
+
+
+def _chunks(shards: Path) -> Iterator[list[list[Trace]]]:
+    """The traces of CHUNK_TASKS tasks at a time."""
+    chunk: list[list[Trace]] = []
+    for _, traces in groupby((trace for trace, _ in read_in_order(shards)), key=lambda trace: trace.task.id):
+        chunk.append(list(traces))
+        if len(chunk) == CHUNK_TASKS:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _row(trace: Trace, new: Verdict) -> tuple:
+    old = trace.verdict
+    names = (trace.sample.task_id, trace.sample.index, old.outcome.value, old.reason.value, old.answer, old.verifier)
+    return (*names, new.outcome.value, new.reason.value, new.answer, new.verifier, new.seconds)
+
+
+def _table(rows: list[tuple]) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else [() for _ in _SCHEMA]
+    return pa.Table.from_arrays([pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
