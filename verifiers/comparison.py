@@ -85,6 +85,8 @@ def expected_from_json(value: Any) -> Any:
 
 def expected_from_value(value: Any) -> Any:
     """The expected value that equals a Python value, type by type."""
+    if value is None or type(value) in (bool, int, float, str):
+        return value
     return wire.decode_forms(wire.encode(value))
 
 
@@ -102,6 +104,13 @@ def equal(expected: Any, got: Any, tolerance: float = 0.0, python: bool = False)
     if isinstance(expected, _NUMBERS):
         return isinstance(got, _NUMBERS) and _equal_numbers(expected, got, tolerance, python)
     return type(expected) is type(got) and expected == got
+
+
+def python_equal(expected: Any, got: Any, margin: float = 0.0) -> bool:
+    """What `assert f(x) == expected` means, or `assert abs(f(x) - expected) <= margin`."""
+    if not margin:
+        return equal(expected, got, python=True)
+    return type(got) in (bool, int, float) and abs(got - expected) <= margin
 
 
 def _equal_form(expected: Form, got: Any, tolerance: float, python: bool) -> bool:

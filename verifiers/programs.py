@@ -14,7 +14,7 @@ from typing import Any
 
 from tasks import AssertTests, FunctionTests, Limits, StdioTests
 from verifiers.assertions import simple_calls
-from verifiers.comparison import equal, expected_from_json, expected_from_value, value_from_json
+from verifiers.comparison import equal, expected_from_json, expected_from_value, python_equal, value_from_json
 from verifiers.program_text import extract_program
 from verifiers.sandbox import pool
 from verifiers.sandbox.controller import Ended, ForkServer
@@ -84,19 +84,20 @@ def _judge(server: ForkServer, reference, check: _Check) -> Finding:
     if isinstance(reference, FunctionTests):
         calls = [(reference.entry_point, value_from_json(case["args"]), {}) for case in reference.cases]
         expected = [expected_from_json(case["expected"]) for case in reference.cases]
-        return _judge_calls(server, check, calls, expected, reference.tolerance, python=False)
+        tolerances = [reference.tolerance] * len(expected)
+        return _judge_calls(server, check, calls, expected, tolerances, equal)
     simple = simple_calls(reference.code, reference.entry_point)
     if simple:
         try:
             expected = [expected_from_value(call.expected) for call in simple]
             calls = [(call.name, call.args, call.kwargs) for call in simple]
-            return _judge_calls(server, check, calls, expected, 0.0, python=True)
+            return _judge_calls(server, check, calls, expected, [call.margin for call in simple], python_equal)
         except wire.NotPlain:
             pass  # a literal such as `...`: the test code has to run itself
     return _judge_tests(server, reference, check)
 
 
-def _judge_calls(server, check: _Check, calls: list, expected: list, tolerance: float, python: bool) -> Finding:
+def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances: list[float], same) -> Finding:
     """All calls in one process; every case needs its own well-formed answer that is the expected value."""
     texts = [[name, wire.encode(args), wire.encode(kwargs)] for name, args, kwargs in calls]
     job = json.dumps({"program": check.program, "calls": texts}).encode()
@@ -115,7 +116,7 @@ def _judge_calls(server, check: _Check, calls: list, expected: list, tolerance: 
         if kind == "large":
             return Reason.OUTPUT_LIMIT, where + _shown(parts)
         got = _value(parts) if kind == "value" else _MALFORMED
-        if got is _MALFORMED or not equal(wanted, got, tolerance, python):
+        if got is _MALFORMED or not same(wanted, got, tolerances[number]):
             return Reason.MISMATCH, where + "returned " + _shown(parts)
     if len(answers) != len(expected):
         return Reason.MISMATCH, "more answers than cases"

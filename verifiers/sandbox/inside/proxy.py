@@ -39,6 +39,7 @@ class Peer:
         self.scope = scope  # the program's names, on its side
         self.lent: list = []  # what the other side may call, by handle
         self.num_answers = 0
+        self.calls: list = []  # [target, arguments] of every call made from here
         self.gone = False
 
     def share(self, thing) -> int:
@@ -54,6 +55,7 @@ class Peer:
     def call(self, target, args: tuple, kwargs: dict):
         """Call on the other side; raises what it raised there, as a built-in exception where it is one."""
         texts = wire.encode(list(args), self.share), wire.encode(kwargs, self.share)
+        self.calls.append([target, texts[0]])
         kind, *parts = self.ask(["call", target, *texts])
         self.num_answers += 1
         if kind == "object" and _names_class(target) and type(parts[0]) is int:
@@ -261,6 +263,9 @@ def run_tests(job: dict, answer) -> None:
     except BaseException as error:  # what test code raises decides, or tells that the tests are unfit
         outcome = _judge(error)
     answer(*(("gone",) if peer.gone else outcome))
+    if job.get("record"):
+        for target, arguments in peer.calls:
+            answer("call", str(target), arguments)
 
 
 def _judge(error: BaseException) -> tuple:

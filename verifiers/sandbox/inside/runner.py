@@ -36,7 +36,7 @@ def run(kind: str) -> None:
     try:
         exec(compile(job["program"], "<program>", "exec", dont_inherit=True), scope)
         if kind == "calls":
-            make_calls(scope, job["calls"])
+            make_calls(scope, job["calls"], job.get("go_on", False))
         elif kind == "serve":
             from . import proxy
 
@@ -63,11 +63,17 @@ def make_module(name: str) -> dict:
     return module.__dict__
 
 
-def make_calls(scope: dict, calls: list) -> None:
-    """Call functions on fresh arguments, one answer line each; the first that raises ends it."""
+def make_calls(scope: dict, calls: list, go_on: bool) -> None:
+    """Call functions on fresh arguments, one answer line each; the first that raises ends it, unless it is to go on."""
     for name, arguments, keywords in calls:
         function = find(scope, name)
-        result = function(*wire.decode(arguments), **wire.decode(keywords))
+        try:
+            result = function(*wire.decode(arguments), **wire.decode(keywords))
+        except BaseException as error:  # a program's own
+            if not go_on:
+                raise
+            report(error)
+            continue
         try:
             answer("value", wire.encode(result))
         except wire.TooLarge as error:
