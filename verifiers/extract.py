@@ -9,6 +9,7 @@ here.
 import re
 
 _MAX_COMPLETION = 200_000  # characters; a longer completion is read from its end, where answers stand
+_MAX_TAIL = 60  # characters of a value that a sentence ends with
 _MAX_WORDS = 100  # characters of an answer in words, such as "all real numbers"
 _STOP_TOKEN = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|end_of_text|eom_id)\|>|</s>|<｜end▁of▁sentence｜>")
 _THINK_OPEN = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.I)
@@ -20,9 +21,9 @@ _LABELLED_JOINT = re.compile(r"\s+[a-z]{2,12}\s+and\s+")  # "\boxed{1} papers an
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _A_LINE = re.compile(r"^[ \t]*(?:A|Answer)[ \t]*:[ \t]*(\S[^\n]*)$", re.M)
 _PHRASE = re.compile(
-    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|答案|答|最终答案|ответ)\**\s*"
+    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|\bresult|\bsolution(?=\s*:)|最终答案|答案|答えは|答|정답은|답은|الجواب هو|الإجابة هي|उत्तर|ответ)[\"\**]*\s*"
     r"(?:(?:\\?\*)*\s*(?::|：|=|\bis\b\s*:?|\bwould\s+be\b|\bwill\s+be\b|\bmust\s+be\b|\best\b|\bes\b|\bist\b|是|为)\**"
-    r"|(?=\s*(?:\$|\\\[|\\\()))\s*",
+    r"|(?=\s*(?:\$|\\\[|\\\())|(?<=[는은は])|(?<=هو)|(?<=هي)|(?=\n+[ \t]*-?\d))\s*",
     re.I,
 )
 _POLITE = re.compile(r"\s*I hope (?:it|this) (?:is correct|helps)[.!]?\s*$", re.I)
@@ -41,11 +42,13 @@ _HEDGE = re.compile(
     r"\b(?:or|maybe|perhaps|not sure|don't know|do not know|unsure|guess|either|one of|(?:it|this|answer|he|she|they) (?:could|might|may))\b",
     re.I,
 )
-_COPULA = re.compile(r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|[=≈为是]|:", re.I)
+_COPULA = re.compile(r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:", re.I)
 _VALUE = r"[-+−–]?\s*[$€£¥]?\s*(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?"
 _LONE_VALUE = re.compile(rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°)?)", re.ASCII)
+_FOREIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef]{2}")
+_OPERATORS = re.compile(r"[<>≤≥≠√^]|\\(?:le|ge|ne|sqrt|frac|lt|gt)")  # of a value that is more than a number
 _BARE_FRACTION = re.compile(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)")
-_LETTER = re.compile(r"(?:option|choice|it's|is|it is|answer)\s*:?\s*\(?([A-J])\)?\s*$")
+_LETTER = re.compile(r"(?:option|choice|it's|is|it is|answer)\s*:?\s*\**\(?([A-J])\)?\**(?:\s+is\s+(?:correct|right|the\s+answer))?\s*$")
 _CODE = re.compile(r"\w\(|[\[\]{}_]|['\"]\s*[*)]|\*\*\d")
 
 
@@ -71,7 +74,7 @@ def unboxed(text: str) -> str:
 def looks_like_prose(text: str) -> bool:
     """Whether a text is sentences rather than one value: several words outside of mathematics."""
     outside = re.sub(r"\\(?:text|mathrm|mbox|textbf)\s*\{[^{}]*\}|\\[A-Za-z]+|_\{[^{}]*\}", " ", _MATH_SPAN.sub(" 1 ", text[:4000]))
-    if re.search(r"[\u3040-\u30ff\u3400-\u9fff\u0900-\u097f\u0600-\u065f\u066e-\u06ef]{2}", outside):
+    if _FOREIGN.search(outside):
         return True
     return len(re.findall(r"[^\W\d_]{2,}", outside)) >= 3
 
@@ -182,7 +185,7 @@ def _value_of_sentence(sentence: str) -> str | None:
         tail = sentence[matches[-1].end() :]
         stated = _COPULA.search(tail)
         values = _LONE_VALUE.findall(tail[stated.end() :]) if stated else []
-        return values[0].strip() if len(values) == 1 else _held(matches[-1])
+        return values[0].strip() if len(values) == 1 else _held_together(sentence, matches)
     letter = _LETTER.search(sentence)
     if letter:
         return letter[1]
@@ -194,11 +197,34 @@ def _value_of_sentence(sentence: str) -> str | None:
     if fractions:
         return fractions[-1] if len(set(fractions)) == 1 else None
     for stated in reversed(list(_COPULA.finditer(plain))):
-        values = {value.strip() for value in _LONE_VALUE.findall(plain[stated.end() :])}
+        tail = plain[stated.end() :].strip()
+        words = re.findall(r"[^\W\d_]{2,}", tail)
+        if tail and not _FOREIGN.search(tail) and len(tail) <= _MAX_TAIL and len(words) <= 2 and (words or re.search(r"[\d\\]", tail)):
+            return _named(plain[: stated.start()], stated[0], tail)
+        if _OPERATORS.search(tail):
+            return None
+        values = {value.strip() for value in _LONE_VALUE.findall(tail)}
         if values:
             return values.pop() if len(values) == 1 else None
     values = _LONE_VALUE.findall(plain)
     return values[0].strip() if len(values) == 1 and _CONCLUDING.search(plain) else None
+
+
+def _named(before: str, stated: str, tail: str) -> str:
+    """A value behind an equals sign with the single letter that it belongs to: x = 7."""
+    letter = re.search(r"(?<![\w\\])([A-Za-z])\s*$", before) if stated == "=" else None
+    return f"{letter[1]} = {tail}" if letter else tail
+
+
+def _held_together(sentence: str, spans: list[re.Match[str]]) -> str:
+    """The last formula, with those before it where only commas or "and" stand between: $1$ and $2$."""
+    held = [_held(spans[-1])]
+    for earlier, later in zip(reversed(spans[:-1]), reversed(spans)):
+        between = sentence[earlier.end() : later.start()]
+        if not re.fullmatch(r"\s*(?:,|and|or|,\s*and|,\s*or)\s*", between):
+            break
+        held.insert(0, _held(earlier))
+    return ", ".join(held)
 
 
 def _held(span: re.Match[str]) -> str:
@@ -221,7 +247,7 @@ def _split_sentences(text: str) -> list[str]:
 
 def _tidy(text: str) -> str:
     """A value without the marks around it."""
-    text = text.strip().strip("*").strip()
+    text = text.replace("**", "").strip().strip("*").strip()
     return re.sub(r"(?<=[^.\s])[.。]\s*$", "", text).rstrip("*").strip()
 
 

@@ -6,7 +6,7 @@
 Pairs come from the shared labelled cases where these are at hand, else from the project's own table, or from `--cases` (JSON
 lines with gold, prediction, equal, form). Both graders run one after the other on the same machine, one process each, so
 their speeds compare as a ratio. Math-Verify is no dependency: it runs under the interpreter that `--rival` names, in the
-configuration that did best on these cases (LaTeX, expressions and letters extracted; sets and relations compared).
+configuration that did best on these cases (bare answers boxed; LaTeX, expressions and letters; sets against relations).
 """
 
 import argparse
@@ -48,12 +48,13 @@ def rival_grader():
     configuration = (LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig(), StringExtractionConfig())
 
     def read(text: str, bare: bool):
-        plain = bare and "$" not in text and "\\boxed" not in text
-        return parse(text, extraction_config=configuration) or plain and parse(f"${text}$", extraction_config=configuration)
+        if bare and "\\boxed" not in text:
+            text = "$\\boxed{" + text.strip().strip("$") + "}$"
+        return parse(text, extraction_config=configuration)
 
     def grade(row: dict) -> str:
         gold, answer = read(row["gold"], True), read(row["prediction"], row["form"] == "bare")
-        return "correct" if gold and answer and decide(gold, answer, strict=False, allow_set_relation_comp=True) else "wrong"
+        return "correct" if decide(gold, answer, allow_set_relation_comp=True) else "wrong"
 
     return grade
 
