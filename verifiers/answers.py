@@ -7,10 +7,11 @@ import re
 from functools import lru_cache
 
 from verifiers.characters import plain
-from verifiers.expressions import FUNCTIONS, Expressions
+from verifiers.expressions import Expressions
 from verifiers.latex import TooDeep, Unreadable, limits, tokens
 from verifiers.tree import INFINITY, Node, num, rational, sym, times
 from verifiers.units import SYMBOL_UNITS, singular, unit_of
+from verifiers.vocabulary import FUNCTIONS
 
 _MAX_ITEMS = 300
 _COMMA_NUMBER = re.compile(r"\d,\d{3}(?!\d)")

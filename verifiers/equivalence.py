@@ -11,7 +11,7 @@ import time
 from verifiers import guard
 from verifiers.answers import readings, symbol_as_unit, words
 from verifiers.matrices import NotAMatrix, matrix_of
-from verifiers.numeric import OutOfTime
+from verifiers.evaluation import OutOfTime
 from verifiers.real_sets import NotASet, RealSets
 from verifiers.relations import Relations, assigned, same_functions
 from verifiers.scalars import EXPRESSIONS, Prover, Scalars

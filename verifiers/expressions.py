@@ -4,69 +4,33 @@ From loose to tight: relation, union, ratio, sum, product (written or implied), 
 stands around an expression: lists, units, words.
 """
 
-import re
-
-from verifiers.latex import Token, TooDeep, Unreadable, limits
-from verifiers.tree import E, I, INFINITY, MINUS_ONE, ONE, PI, Node, call, contains, div, neg, num, plus, root, sym, times
-from verifiers.units import UNITS, currency, named
-
-RELATIONS = {"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "le": "<=", "ge": ">=", "ne": "!=", "!=": "!=", "in": "in",
-             "notin": "notin", "approx": "~", "equiv": "equiv", "=>": ">="}  # fmt: skip
-_SET_OPERATIONS = {"cup": "union", "cap": "meet", "setminus": "minus"}
-FUNCTIONS = {
-    "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "cosec": "csc", "arcsin": "arcsin",
-    "arccos": "arccos", "arctan": "arctan", "arccot": "arccot", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "sinh": "sinh",
-    "cosh": "cosh", "tanh": "tanh", "coth": "coth", "ln": "ln", "lg": "lg", "log": "log", "exp": "exp", "sqrt": "sqrt", "abs": "abs",
-    "floor": "floor", "ceil": "ceil", "ceiling": "ceil", "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm", "binom": "binom",
-    "binomial": "binom", "factorial": "factorial", "Gamma": "gamma", "cbrt": "cbrt", "sgn": "sign", "arcsec": "arcsec", "arccsc": "arccsc",
-    "arcsinh": "arcsinh", "arccosh": "arccosh", "arctanh": "arctanh", "det": "det", "Re": "re", "Im": "im", "comb": "binom", "Pr": "Pr", "cis": "cis",
-}  # fmt: skip
-_INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc", "sinh": "arcsinh",
-            "cosh": "arccosh", "tanh": "arctanh"}  # fmt: skip
-GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega Gamma Delta Theta "
-    "Lambda Xi Pi Sigma Phi Psi Omega ell hbar aleph nabla partial triangle angle".split()
+from verifiers.atoms import Atoms
+from verifiers.latex import Unreadable
+from verifiers.tree import (
+    MINUS_ONE,
+    Node,
+    call,
+    contains,
+    div,
+    neg,
+    num,
+    plus,
+    sym,
+    times,
 )
-CONSTANTS = {"pi": PI, "infty": INFINITY, "infinity": INFINITY, "inf": INFINITY, "oo": INFINITY}
-_BASE_WORDS = {word: value for value, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)} | {"sixteen": 16}
-_UNKNOWN_FUNCTIONS = frozenset("f g h F G H P Q".split())
-MATRICES = frozenset("pmatrix bmatrix vmatrix Bmatrix Vmatrix matrix smallmatrix array".split())
-_OPENING = {"(": ")", "[": "]", "lset": "rset", "langle": "rangle", "lfloor": "rfloor", "lceil": "rceil", "{": "}"}
-_CLOSING = frozenset([")", "]", "rset", "rangle", "rfloor", "rceil", "}"])
+from verifiers.units import named
+from verifiers.vocabulary import (
+    FUNCTIONS,
+    GREEK,
+    RELATIONS,
+    SET_OPERATIONS,
+    UNKNOWN_FUNCTIONS,
+    is_unit,
+)
 
 
-class Expressions:
-    """A position in a list of tokens, and the rules that move it."""
-
-    def __init__(self, found: list[Token]):
-        self.tokens = found
-        self.at = 0
-        self.depth = 0
-        self.bars = 0  # open |...|
-        self.builder = 0  # open { ... | ... }: there a bar or a colon separates
-
-    @property
-    def value(self) -> str:
-        return self.tokens[self.at].value
-
-    @property
-    def kind(self) -> str:
-        return self.tokens[self.at].kind
-
-    def take(self, *values: str) -> bool:
-        token = self.tokens[self.at]
-        if token.value in values and token.kind in ("sign", "command"):
-            self.at += 1
-            return True
-        return False
-
-    def expect(self, *values: str) -> str:
-        value = self.value
-        if not self.take(*values):
-            raise Unreadable(f"{value or 'the end'!r} where {' or '.join(values)} should stand")
-        return value
-
-    # -- relations and sets
+class Expressions(Atoms):
+    """The grammar of expressions, from relations down to powers."""
 
     def relation(self) -> Node:
         sides, operators = [self.region()], []
@@ -92,8 +56,8 @@ class Expressions:
 
     def region(self) -> Node:
         left = self.ratio()
-        while self.kind == "command" and self.value in _SET_OPERATIONS:
-            kind = _SET_OPERATIONS[self.value]
+        while self.kind == "command" and self.value in SET_OPERATIONS:
+            kind = SET_OPERATIONS[self.value]
             self.at += 1
             left = Node(kind, (left, self.ratio()))
         return left
@@ -176,14 +140,6 @@ class Expressions:
         return token.kind == "word" and (token.in_text or len(token.value) > 1 and is_unit(token.value))
 
     @staticmethod
-    def is_math_word(token: Token) -> bool:
-        """Whether a run of letters is mathematics: a function, a constant, a letter, letters side by side."""
-        word = token.value
-        if word in ("and", "or", "mod", "if", "for", "is", "in", "to", "not", "no", "yes", "per", "only", "with", "an", "the", "pm", "am"):
-            return False
-        return len(word) <= 2 or word in FUNCTIONS or word in CONSTANTS or word in GREEK or (len(word) == 3 and word.isascii() and not is_unit(word) and not _pronounceable(word))
-
-    @staticmethod
     def is_atom_command(name: str) -> bool:
         return (
             name in ("frac", "sqrt", "binom", "lset", "langle", "lfloor", "lceil", "begin", "sum", "prod", "int", "mathbb", "emptyset", "overline", "ldots", "lim", "infty", "pi", "imath")
@@ -252,7 +208,7 @@ class Expressions:
         if braced:
             self.at = start
         exponent = self.exponent()
-        if base.kind == "sym" and base.args[0] in _UNKNOWN_FUNCTIONS and exponent == MINUS_ONE and self.value == "(":
+        if base.kind == "sym" and base.args[0] in UNKNOWN_FUNCTIONS and exponent == MINUS_ONE and self.value == "(":
             return Node("apply", (base.args[0] + "^-1", *self._bracketed("(", keep=True).args[2:]))
         if base.kind == "region":
             return Node("region", (f"{base.args[0]}^{exponent!r}",))
@@ -275,388 +231,10 @@ class Expressions:
             exponent = self._raised(exponent)
         return exponent
 
-    def argument(self) -> Node:
-        """An argument of \\frac or \\binom: a group, or one digit, letter or command."""
-        token = self.tokens[self.at]
-        if token.kind == "number" and len(token.value) > 1 and token.value.isdigit():
-            rest = token.value[1:]
-            self.tokens[self.at] = Token("number", rest, num(int(rest[:4000])).args[0])
-            return num(int(token.value[0]))
-        if token.kind == "word" and len(token.value) > 1 and not token.in_text and token.value not in FUNCTIONS and token.value not in CONSTANTS:
-            self.tokens[self.at] = Token("word", token.value[1:])
-            return sym(token.value[0]) if token.value[0] not in "ie" else (I if token.value[0] == "i" else E)
-        return self.atom()
-
-    # -- atoms
-
-    def atom(self) -> Node:
-        self.depth += 1
-        if self.depth > limits.depth:
-            raise TooDeep(f"nested deeper than {limits.depth}")
-        token = self.tokens[self.at]
-        if token.kind == "number":
-            self.at += 1
-            node = self._based(token) if self.value == "_" else num(token.number)
-        elif token.kind == "word":
-            node = self._word(token)
-        elif token.value in _OPENING and token.kind in ("sign", "command"):
-            node = self._bracketed(token.value)
-        elif token.value == "|" and token.kind == "sign":
-            node = self._absolute()
-        elif token.kind == "command":
-            node = self._command(token.value)
-        else:
-            raise Unreadable(f"{token.value or 'the end'!r} where a value should stand")
-        self.depth -= 1
-        return node
-
-    def _based(self, token: Token) -> Node:
-        self.at += 1
-        group = self.take("{")
-        while self.kind == "word" and self.value == "base":
-            self.at += 1
-        base = self.tokens[self.at]
-        value = _BASE_WORDS.get(base.value.lower()) if base.kind == "word" else base.number
-        if value is None or value.denominator != 1 or not 2 <= value <= 36:
-            raise Unreadable("an index of a number that is no base")
-        self.at += 1
-        if group:
-            self.expect("}")
-        return Node("based", (re.sub(r"[^0-9.]", "", token.value), int(value)))
-
-    def _word(self, token: Token) -> Node:
-        word = token.value
-        self.at += 1
-        if word in FUNCTIONS and (not token.in_text or self.value in ("(", "_")):
-            return self._function(word)
-        if word in CONSTANTS:
-            return CONSTANTS[word]
-        if len(word) == 1:
-            return self._letter(word)
-        if word in GREEK:
-            return self._symbol(word)
-        if token.in_text or not self.is_math_word(token):
-            raise Unreadable(f"the word {word!r}")
-        if word.isupper():
-            return self._symbol(word)
-        letters = [self._letter(letter) for letter in word[:-1]]
-        last = self._letter(word[-1])
-        if self.value == "^" and self.kind == "sign":
-            self.at += 1
-            last = self._raised(last)
-        return Node("mul", (*letters, last))
-
-    def _letter(self, letter: str) -> Node:
-        if letter == "i":
-            return I
-        if letter == "e" and self.value != "_":
-            return E
-        return self._symbol(letter)
-
-    def _symbol(self, name: str) -> Node:
-        if self.take("_"):
-            return self._indexed(name)
-        primes = ""
-        while self.take("'"):
-            primes += "'"
-        if (name in _UNKNOWN_FUNCTIONS or primes) and self.value == "(":
-            inner = self._bracketed("(", keep=True)
-            return Node("apply", (name + primes, *inner.args[2:]))
-        return sym(name + primes)
-
-    def _indexed(self, name: str) -> Node:
-        index = self.atom() if self.value != "{" else self._group_or_words()
-        if index.kind == "num":
-            name = f"{name}_{index.args[0]}"
-        elif index.kind == "sym":
-            name = f"{name}_{index.args[0]}"
-        else:
-            return Node("sub", (name, index))
-        if name[0] in _UNKNOWN_FUNCTIONS and self.value == "(":
-            inner = self._bracketed("(", keep=True)
-            return Node("apply", (name, *inner.args[2:]))
-        return sym(name)
-
-    def _group_or_words(self) -> Node:
-        """A group that may hold words: x_{\\text{max}}, S_{MBCN}."""
-        end = self.at + 1
-        while self.tokens[end].kind in ("word", "number"):
-            end += 1
-        if self.tokens[end].value == "}" and any(token.kind == "word" and len(token.value) > 1 for token in self.tokens[self.at + 1 : end]):
-            name = "".join(token.value for token in self.tokens[self.at + 1 : end])
-            self.at = end + 1
-            return sym(name)
-        return self._bracketed("{")
-
-    def _command(self, name: str) -> Node:
-        self.at += 1
-        if name == "frac":
-            top = self.argument()
-            return div(top, self.argument())
-        if name == "sqrt":
-            return self._root()
-        if name == "binom":
-            top = self.argument()
-            return call("binom", top, self.argument())
-        if name in FUNCTIONS and name != "Gamma" or name == "Gamma" and self.value == "(":
-            return self._function(name)
-        if name in CONSTANTS:
-            return CONSTANTS[name]
-        if name in GREEK:
-            return self._symbol(name)
-        if name in ("imath", "jmath"):
-            return I
-        if name == "mathbb":
-            return self._blackboard()
-        if name == "emptyset":
-            return Node("empty", ())
-        if name == "ldots":
-            return Node("dots", ())
-        if name == "begin":
-            return self._environment()
-        if name in ("sum", "prod"):
-            return self._series(name)
-        if name == "int":
-            return self._integral()
-        if name == "overline":
-            held = self.atom()
-            return sym("overline " + repr(held))
-        if name in ("usd", "eur", "gbp", "jpy"):
-            return Node("quantity", (self.mixed_number(), currency(name)))
-        raise Unreadable(f"the command \\{name}")
-
-    def _blackboard(self) -> Node:
-        braced = self.take("{")
-        letter = self.value
-        if self.kind != "word" or letter[:1] not in "RZNQC":
-            raise Unreadable("a set of numbers of unknown name")
-        if len(letter) > 1:
-            self.tokens[self.at] = Token("word", letter[1:])
-        else:
-            self.at += 1
-        if braced:
-            self.expect("}")
-        return Node("region", (letter[0],))
-
-    def _root(self) -> Node:
-        degree = num(2)
-        if self.take("["):
-            degree = self.sum()
-            self.expect("]")
-        if self.take("^"):
-            raise Unreadable("a power of a root sign")
-        if self.value in ("{", "("):
-            return root(self.atom(), degree)
-        if self.kind == "word" and len(self.value) > 1 and self.value not in FUNCTIONS and self.value not in CONSTANTS:
-            return root(self.argument(), degree)
-        return root(self.atom(), degree)
-
-    def _function(self, written: str) -> Node:
-        name = FUNCTIONS[written]
-        if name in ("sqrt", "cbrt"):
-            return root(self.atom(), num(2 if name == "sqrt" else 3))
-        base = power = None
-        if self.take("_"):
-            base = self.atom() if self.kind != "number" else self._first_digits()
-        if self.take("^"):
-            power = self.exponent()
-        if self.take("_"):
-            base = self.atom()
-        if power == MINUS_ONE and name in _INVERSE:
-            name, power = _INVERSE[name], None
-        arguments = self._arguments()
-        if name == "log":
-            arguments = (base if base is not None else num(10), *arguments)
-        elif base is not None:
-            raise Unreadable(f"an index of {written}")
-        if name == "ln":
-            name, arguments = "log", (E, *arguments)
-        elif name == "lg":
-            name, arguments = "log", (num(10), *arguments)
-        elif name in ("exp", "cis"):
-            value = Node("pow", (E, arguments[0] if name == "exp" else times(I, arguments[0])))
-            return value if power is None else Node("pow", (value, power))
-        if name in ("max", "min", "gcd", "lcm"):
-            if len(arguments) == 1 and arguments[0].kind in ("set", "list"):
-                arguments = arguments[0].args
-        elif len(arguments) != (2 if name in ("log", "binom") else 1):
-            raise Unreadable(f"{len(arguments)} arguments of {written}")
-        value = call(name, *arguments)
-        return value if power is None else Node("pow", (value, power))
-
-    def _first_digits(self) -> Node:
-        """The base of \\log_28: one digit, unless the number stands alone."""
-        token = self.tokens[self.at]
-        following = self.tokens[self.at + 1]
-        if len(token.value) > 1 and (following.kind == "end" or following.value in (")", "}", "+", "-", ",")):
-            return self.argument()
-        self.at += 1
-        return num(token.number)
-
-    def _arguments(self) -> tuple[Node, ...]:
-        """What a function applies to: a bracket, or the factors up to the next sign or function."""
-        if self.value in ("(", "[") and self.kind == "sign":
-            held = self._bracketed(self.value, keep=True)
-            return held.args[2:]
-        if self.value == "{" and self.kind == "sign":
-            held = self.atom()
-            return (held,)
-        if self.take("-"):
-            return (neg(self._arguments()[0]),)
-        argument = self.mixed_number()
-        while self.starts_factor(argument) and not self._starts_function():
-            argument = times(argument, self.power())
-        if self.value == "/" and self.kind == "sign" and argument.kind in ("sym", "const", "num", "mul") and self.tokens[self.at + 1].kind == "number":
-            self.at += 1
-            argument = div(argument, self.power())
-        return (argument,)
-
-    def _starts_function(self) -> bool:
-        return self.value in FUNCTIONS or self.value in ("(", "[") and self.kind == "sign"
-
-    # -- brackets
-
-    def _bracketed(self, opening: str, keep: bool = False) -> Node:
-        """What stands in brackets; with `keep`, always a bracket node, its contents from the third argument on."""
-        self.at += 1
-        saved, self.bars = self.bars, 0
-        builder, self.builder = self.builder, opening == "lset"
-        if self.kind in ("sign", "command") and self.value in _CLOSING:
-            items: list[Node] = []
-        else:
-            items = self.items()
-        if opening == "lset" and (self.take("|") or self.take(":")):
-            conditions = self.items()
-            self.bars, self.builder = saved, builder
-            self.expect("rset")
-            return Node("builder", (items[0] if len(items) == 1 else Node("list", tuple(items)), *conditions))
-        self.bars, self.builder = saved, builder
-        closing = self.value
-        if self.kind not in ("sign", "command") or closing not in _CLOSING:
-            raise Unreadable(f"{closing or 'the end'!r} where a bracket should close")
-        if closing != _OPENING[opening] and {opening, closing} - {"(", ")", "[", "]"}:
-            raise Unreadable(f"{opening} closed by {closing}")
-        self.at += 1
-        if opening == "langle":
-            opening, closing = "(", ")"
-        return self._closed(opening, closing, items, keep)
-
-    def _closed(self, opening: str, closing: str, items: list[Node], keep: bool) -> Node:
-        if opening == "lset":
-            return Node("set", tuple(items)) if items else Node("empty", ())
-        if opening in ("lfloor", "lceil"):
-            if len(items) != 1:
-                raise Unreadable("a list between floor signs")
-            return call("floor" if opening == "lfloor" else "ceil", items[0])
-        if opening == "{":
-            if len(items) == 1:
-                return items[0]
-            if not items:
-                raise Unreadable("an empty group")
-            return Node("list", tuple(items))
-        if not items and not keep:
-            raise Unreadable("an empty bracket")
-        if keep or len(items) > 1 or opening == "[" or closing == "]":
-            if not keep and len(items) == 1 and (opening, closing) == ("[", "]"):
-                return items[0]
-            return Node("bracket", (opening, closing, *items))
-        held = items[0]
-        return self._based_group(held) if self.value == "_" and held.kind == "num" else held
-
-    def _based_group(self, held: Node) -> Node:
-        return self._based(Token("number", str(held.args[0])))
-
-    def items(self) -> list[Node]:
-        """Items with commas between, inside of brackets."""
-        found = [self.relation()]
-        while self.take(",", ";") or self.connector():
-            self.connector()
-            found.append(self.relation())
-        return found
-
-    def connector(self) -> bool:
-        """Moves past "and" or "or" between items."""
-        found = self.kind in ("word", "command") and self.value in ("and", "or")
-        self.at += found
-        return found
-
-    def _absolute(self) -> Node:
-        self.at += 1
-        self.bars += 1
-        held = self.sum()
-        self.bars -= 1
-        self.expect("|")
-        return call("abs", held)
-
-    def _environment(self) -> Node:
-        self.expect("{")
-        name = self.value
-        self.at += 1
-        if not self.take("}") or name not in MATRICES:
-            raise Unreadable(f"the environment {name!r}")
-        if name == "array" and self.take("{"):
-            while not self.take("}"):
-                if self.kind == "end":
-                    raise Unreadable("an array without an end")
-                self.at += 1
-        rows: list[tuple[Node, ...]] = []
-        cells: list[Node] = []
-        while not self.take("end"):
-            if self.take("newline"):
-                rows, cells = rows + [tuple(cells)] if cells else rows, []
-            elif self.take("&"):
-                continue
-            else:
-                cells.append(self.sum())
-        rows += [tuple(cells)] if cells else []
-        self.expect("{")
-        if self.value != name:
-            raise Unreadable(f"{name} closed by {self.value}")
-        self.at += 1
-        self.expect("}")
-        if not rows or len({len(row) for row in rows}) != 1:
-            raise Unreadable("rows of unequal length")
-        return call("det", Node("matrix", tuple(rows))) if name == "vmatrix" else Node("matrix", tuple(rows))
-
-    def _integral(self) -> Node:
-        """\\int_a^b body dx: the body ends in the letter d and the letter of integration."""
-        self.expect("_")
-        low = neg(self.atom()) if self.take("-") else self.atom()
-        self.expect("^")
-        high = self.exponent()
-        factors = _factors(self.sum())
-        if len(factors) < 2 or factors[-2] != sym("d") or factors[-1].kind != "sym":
-            raise Unreadable("an integral without dx")
-        body = ONE
-        for factor in factors[:-2]:
-            body = times(body, factor)
-        return Node("integral", (factors[-1], low, high, body))
-
-    def _series(self, name: str) -> Node:
-        """\\sum_{k=1}^{n} body: the body is a product."""
-        self.expect("_")
-        self.expect("{")
-        variable = self.atom()
-        self.expect("=")
-        low = self.sum()
-        self.expect("}")
-        self.expect("^")
-        high = self.exponent()
-        if variable.kind not in ("sym", "const"):
-            raise Unreadable("a sum over something that is no letter")
-        body = self.product()
-        if contains(body, frozenset(["list", "bracket"])):
-            raise Unreadable("a sum of lists")
-        return Node(name, (variable, low, high, body))
-
 
 def _is_point(left: Node, right: Node) -> bool:
     """Whether a capital letter names the tuple behind it: A(1, 2)."""
     return left.kind == "sym" and left.args[0][0].isupper() and right.kind == "bracket" and right.args[:2] == ("(", ")") and len(right.args) > 3
-
-
-def _factors(node: Node) -> list[Node]:
-    return [part for factor in node.args for part in _factors(factor)] if node.kind == "mul" else [node]
 
 
 def _is_proper(part: Node) -> bool:
@@ -670,13 +248,3 @@ def _is_proper(part: Node) -> bool:
 def _is_amount(node: Node) -> bool:
     """Whether a value is a number, so that a unit may follow."""
     return not contains(node, frozenset(["sym", "apply", "sub"]))
-
-
-def _pronounceable(word: str) -> bool:
-    """Whether three letters look like a word (odd, two) and not like letters side by side (xyz, abc)."""
-    return any(vowel in word for vowel in "aeiou") and word not in ("abc", "bca", "cab", "acb", "abd", "abx", "aby")
-
-
-def is_unit(word: str) -> bool:
-    return word in UNITS or word.lower() in UNITS and len(word) > 2
-

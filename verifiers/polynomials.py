@@ -18,6 +18,7 @@ from math import floor
 Exponent = int | Fraction
 Monomial = tuple[tuple[str, Exponent], ...]
 Poly = dict[Monomial, Fraction]
+Ratio = tuple[Poly, Poly]  # numerator and denominator
 
 MAX_TERMS = 1_500
 MAX_BITS = 40_000  # larger powers of a prime stay symbolic

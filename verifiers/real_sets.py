@@ -1,11 +1,22 @@
 """Sets of real numbers: intervals, unions, inequalities and set-builders brought to one form, disjoint ordered pieces."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from verifiers.normal_form import Forms
 from verifiers.polynomials import ONE, TooBig, Undefined
-from verifiers.normal_form import Forms, substituted
 from verifiers.scalars import Scalars, infinite
-from verifiers.tree import INFINITY, ONE as ONE_NODE, ZERO, Node, contains, div, neg, num, rational
+from verifiers.tree import (
+    INFINITY,
+    ZERO,
+    Node,
+    contains,
+    div,
+    neg,
+    num,
+    rational,
+    substituted,
+)
+from verifiers.tree import ONE as ONE_NODE
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 _LETTERS = frozenset(["sym", "apply", "sub"])

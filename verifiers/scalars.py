@@ -5,8 +5,8 @@ from typing import Any
 
 from verifiers import numeric
 from verifiers.normal_form import Forms
-from verifiers.polynomials import TooBig, Undefined, rational_value, ONE
-from verifiers.tree import INFINITY, Node, contains, neg, rational
+from verifiers.polynomials import ONE, TooBig, Undefined, rational_value
+from verifiers.tree import INFINITY, Node, contains, letters, neg, rational
 
 _UNKNOWN = frozenset(["sub", "apply"])
 EXPRESSIONS = frozenset("num sym const add mul pow pm call apply sub sum prod integral percent degree based".split())
@@ -53,7 +53,7 @@ class Scalars:
             return False
         except (TooBig, ZeroDivisionError, OverflowError, ValueError):
             found = None
-        if found is None and (numeric.letters(left) or numeric.letters(right)):
+        if found is None and (letters(left) or letters(right)):
             return self._symbolically(left, right)
         return found
 

@@ -104,3 +104,61 @@ def rational(node: Node) -> Fraction | None:
         left, right = rational(node.args[0]), rational(node.args[1])
         return None if left is None or right is None else left + right
     return None
+
+
+def substituted(node: Node, variable: Node, value: Node) -> Node:
+    """The tree with a letter replaced; indices such as F_k follow their letter."""
+    if node == variable:
+        return value
+    if node.kind == "sym" and variable.kind == "sym" and node.args[0].endswith("_" + variable.args[0]):
+        return Node("sub", (node.args[0][: -len(variable.args[0]) - 1], value))
+    if node.kind in ("num", "sym", "const", "text"):
+        return node
+    return Node(node.kind, tuple(substituted(part, variable, value) if isinstance(part, Node) else part for part in node.args))
+
+
+def letters(node: Node) -> set[str]:
+    """The free letters of an expression."""
+    if node.kind == "sym":
+        return {node.args[0]}
+    found: set[str] = set()
+    for part in node.args:
+        if isinstance(part, Node):
+            found |= letters(part)
+    if node.kind in ("sum", "prod"):
+        found -= letters(node.args[0])
+    return found
+
+
+def function_names(node: Node) -> set[str]:
+    found = {node.args[0]} if node.kind == "call" else set()
+    for part in node.args:
+        if isinstance(part, Node):
+            found |= function_names(part)
+    return found
+
+
+def literal_bits(node: Node) -> int:
+    if node.kind == "num":
+        return node.args[0].numerator.bit_length() + node.args[0].denominator.bit_length()
+    return sum(literal_bits(part) for part in node.args if isinstance(part, Node))
+
+
+def symbol_in_exponent(pair: tuple[Node, Node]) -> bool:
+    stack: list[Any] = list(pair)
+    while stack:
+        node = stack.pop()
+        if node.kind == "pow" and letters(node.args[1]):
+            return True
+        stack.extend(part for part in node.args if isinstance(part, Node))
+    return False
+
+
+def mentions_i(pair: tuple[Node, Node]) -> bool:
+    stack: list[Any] = list(pair)
+    while stack:
+        node = stack.pop()
+        if node == Node("const", ("i",)):
+            return True
+        stack.extend(part for part in node.args if isinstance(part, Node))
+    return False

@@ -1,0 +1,37 @@
+"""The words and signs that expressions are made of."""
+
+from verifiers.tree import INFINITY, PI
+from verifiers.units import UNITS
+
+RELATIONS = {"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "le": "<=", "ge": ">=", "ne": "!=", "!=": "!=", "in": "in",
+             "notin": "notin", "approx": "~", "equiv": "equiv", "=>": ">="}  # fmt: skip
+SET_OPERATIONS = {"cup": "union", "cap": "meet", "setminus": "minus"}
+FUNCTIONS = {
+    "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "cosec": "csc", "arcsin": "arcsin",
+    "arccos": "arccos", "arctan": "arctan", "arccot": "arccot", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "sinh": "sinh",
+    "cosh": "cosh", "tanh": "tanh", "coth": "coth", "ln": "ln", "lg": "lg", "log": "log", "exp": "exp", "sqrt": "sqrt", "abs": "abs",
+    "floor": "floor", "ceil": "ceil", "ceiling": "ceil", "max": "max", "min": "min", "gcd": "gcd", "lcm": "lcm", "binom": "binom",
+    "binomial": "binom", "factorial": "factorial", "Gamma": "gamma", "cbrt": "cbrt", "sgn": "sign", "arcsec": "arcsec", "arccsc": "arccsc",
+    "arcsinh": "arcsinh", "arccosh": "arccosh", "arctanh": "arctanh", "det": "det", "Re": "re", "Im": "im", "comb": "binom", "Pr": "Pr", "cis": "cis",
+}  # fmt: skip
+INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc", "sinh": "arcsinh",
+            "cosh": "arccosh", "tanh": "arctanh"}  # fmt: skip
+GREEK = frozenset(
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega Gamma Delta Theta "
+    "Lambda Xi Pi Sigma Phi Psi Omega ell hbar aleph nabla partial triangle angle".split()
+)
+CONSTANTS = {"pi": PI, "infty": INFINITY, "infinity": INFINITY, "inf": INFINITY, "oo": INFINITY}
+BASE_WORDS = {word: value for value, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)} | {"sixteen": 16}
+UNKNOWN_FUNCTIONS = frozenset("f g h F G H P Q".split())
+MATRICES = frozenset("pmatrix bmatrix vmatrix Bmatrix Vmatrix matrix smallmatrix array".split())
+OPENING = {"(": ")", "[": "]", "lset": "rset", "langle": "rangle", "lfloor": "rfloor", "lceil": "rceil", "{": "}"}
+CLOSING = frozenset([")", "]", "rset", "rangle", "rfloor", "rceil", "}"])
+
+
+def is_unit(word: str) -> bool:
+    return word in UNITS or word.lower() in UNITS and len(word) > 2
+
+
+def pronounceable(word: str) -> bool:
+    """Whether three letters look like a word (odd, two) and not like letters side by side (xyz, abc)."""
+    return any(vowel in word for vowel in "aeiou") and word not in ("abc", "bca", "cab", "acb", "abd", "abx", "aby")
