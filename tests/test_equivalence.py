@@ -27,7 +27,14 @@ def equal(left: str, right: str) -> bool:
 def expressions(draw, depth: int = 3) -> str:
     """A random expression over letters, integers, roots, powers and functions that has a value almost everywhere."""
     if depth == 0 or draw(st.integers(0, 3)) == 0:
-        return draw(st.one_of(LETTERS, st.integers(1, 30).map(str), st.just(r"\pi"), st.integers(2, 30).map(lambda n: rf"\sqrt{{{n}}}")))
+        return draw(
+            st.one_of(
+                LETTERS,
+                st.integers(1, 30).map(str),
+                st.just(r"\pi"),
+                st.integers(2, 30).map(lambda n: rf"\sqrt{{{n}}}"),
+            )
+        )
     left, right = draw(expressions(depth=depth - 1)), draw(expressions(depth=depth - 1))
     form = draw(st.sampled_from(["sum", "difference", "product", "quotient", "power", "sin", "exp"]))
     return {
@@ -81,7 +88,12 @@ def test_perturbed_expressions_are_never_equal(expression, number, perturb):
 @given(INTEGERS, POSITIVE)
 def test_a_fraction_equals_every_way_to_write_it(top, bottom):
     value = Fraction(top, bottom)
-    for text in (f"{top}/{bottom}", rf"\dfrac{{{2 * top}}}{{{2 * bottom}}}", rf"\tfrac {{{-top}}} {{{-bottom}}}", f"({top}) \\div {bottom}"):
+    for text in (
+        f"{top}/{bottom}",
+        rf"\dfrac{{{2 * top}}}{{{2 * bottom}}}",
+        rf"\tfrac {{{-top}}} {{{-bottom}}}",
+        f"({top}) \\div {bottom}",
+    ):
         assert equal(rf"\frac{{{top}}}{{{bottom}}}", text)
     whole, rest = divmod(abs(value), 1)
     if whole and rest:
@@ -119,7 +131,9 @@ def test_ends_of_intervals_count(low, high, first, second):
     for one in "([":
         for other in ")]":
             left = f"{one}{low}, {high}{other}"
-            relation = f"{low} {'<' if one == '(' else chr(92) + 'le'} x {'<' if other == ')' else chr(92) + 'le'} {high}"
+            relation = (
+                f"{low} {'<' if one == '(' else chr(92) + 'le'} x {'<' if other == ')' else chr(92) + 'le'} {high}"
+            )
             assert equal(left, relation)
             right = f"{'(' if first in '()' else '['}{low}, {high}{')' if second in '()' else ']'}"
             assert equal(left, right) == (left == right)
@@ -150,7 +164,14 @@ def test_any_two_texts_compare_without_an_exception_and_alike_when_swapped(left,
 
 
 @settings(max_examples=300)
-@given(st.lists(st.sampled_from(r"\frac { } ( ) [ ] ^ _ 1 2 x y + - \cdot / , = < \sqrt \pi \cup \infty \text{cm} \pm ! | % \{ \} 10 0".split()), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from(
+            r"\frac { } ( ) [ ] ^ _ 1 2 x y + - \cdot / , = < \sqrt \pi \cup \infty \text{cm} \pm ! | % \{ \} 10 0".split()
+        ),
+        max_size=12,
+    )
+)
 def test_any_row_of_signs_compares_without_an_exception_and_alike_when_swapped(signs):
     text = " ".join(signs)
     equal(text, "1")

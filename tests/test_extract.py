@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifiers.extract import extract, unboxed
+from verifiers.boxes import unboxed
+from verifiers.extract import extract
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")

@@ -137,7 +137,13 @@ def test_hostile_answers_are_refused_in_time():
 
 
 def test_verdicts_in_threads_are_those_of_the_main_thread():
-    questions = [("1/2", "0.5"), (r"\tan^2 x+1", r"\sec^2 x"), (r"\sqrt{2+\sqrt3}", r"\frac{\sqrt6+\sqrt2}{2}"), ("(0,1)", "0<x<1"), ("52_8", "52_9")]
+    questions = [
+        ("1/2", "0.5"),
+        (r"\tan^2 x+1", r"\sec^2 x"),
+        (r"\sqrt{2+\sqrt3}", r"\frac{\sqrt6+\sqrt2}{2}"),
+        ("(0,1)", "0<x<1"),
+        ("52_8", "52_9"),
+    ]
     alone = [verify_answer(MathReference(a), b).reason for a, b in questions]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda pair: verify_answer(MathReference(pair[0]), pair[1]).reason, questions * 40))
@@ -167,9 +173,17 @@ def test_verdicts_in_a_ray_actor_are_those_of_this_process():
             def children(self):
                 return workers_of(os.getpid())
 
-        pairs = [("1/2", "0.5"), (r"\cos 20^\circ", r"\sin 70^\circ"), (r"\sqrt{2}", "1.41421356"), ("1", r"5^{5^{5^{5^5}}}"), ("0", r"\frac{1}{0}")]
+        pairs = [
+            ("1/2", "0.5"),
+            (r"\cos 20^\circ", r"\sin 70^\circ"),
+            (r"\sqrt{2}", "1.41421356"),
+            ("1", r"5^{5^{5^{5^5}}}"),
+            ("0", r"\frac{1}{0}"),
+        ]
         checker = Checker.remote()
-        assert ray.get(checker.judge.remote(pairs)) == [str(verify_answer(MathReference(a), b).reason) for a, b in pairs]
+        assert ray.get(checker.judge.remote(pairs)) == [
+            str(verify_answer(MathReference(a), b).reason) for a, b in pairs
+        ]
     finally:
         ray.shutdown()
 

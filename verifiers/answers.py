@@ -9,33 +9,32 @@ from functools import lru_cache
 from verifiers.characters import plain
 from verifiers.expressions import Expressions
 from verifiers.latex import TooDeep, Unreadable, limits, tokens
-from verifiers.tree import INFINITY, Node, num, rational, sym, times
-from verifiers.units import SYMBOL_UNITS, singular, unit_of
+from verifiers.tree import Node, num, sym, times
+from verifiers.units import SYMBOL_UNITS, unit_of
 from verifiers.vocabulary import FUNCTIONS
+from verifiers.words import words
 
 _MAX_ITEMS = 300
 _COMMA_NUMBER = re.compile(r"\d,\d{3}(?!\d)")
-_NESTED_GROUPS = re.compile(r",\s|\\frac|\\sqrt|\\text")  # signs that a bracket may hold grouped numbers, not only a list
-_OPTION = re.compile(r"^\(([A-J])\)\s+(\S.*)$|^([A-J])[.:)]\s+(\S.*)$|^\\text(?:bf|it|rm)?\s*\{\s*\(([A-J])\)\s*([^{}]*)\}\s*\\?\s*(.*)$", re.S)
+_NESTED_GROUPS = re.compile(
+    r",\s|\\frac|\\sqrt|\\text"
+)  # signs that a bracket may hold grouped numbers, not only a list
+_OPTION = re.compile(
+    r"^\(([A-J])\)\s+(\S.*)$|^([A-J])[.:)]\s+(\S.*)$|^\\text(?:bf|it|rm)?\s*\{\s*\(([A-J])\)\s*([^{}]*)\}\s*\\?\s*(.*)$",
+    re.S,
+)
 _REPEATED = re.compile(r"(?<![\d.])(\d+\.\d{0,12}?)(\d{1,6}?)\2{2,}\s*(?:\.\.\.|\\l?dots\b)")  # 0.1666...
 _ORDINAL = re.compile(r"(?<![\w.])(\d+)(?:st|nd|rd|th)\b")
 _RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
 _CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
 _TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}")
-_WRAPPERS = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|mathrm|mathbf|mathit|textsf|operatorname)\b\s*|[$]|\\[,;:! ]|\\(?:left|right|displaystyle)\b|\\[()\[\]]")
 _LEADING_SIGNS = re.compile(r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\therefore\b|USD(?=\s*\d))\s*")
-_ARTICLES = frozenset(["a", "an", "the", "on"])
 _LEADING = frozenset("the year answer is exactly only just value equals approximately total number".split())
-_EVERYTHING = frozenset(["all real number", "all real", "real number", "set of all real number", "set of real number", "any real number", "all number"])
-_NOTHING = frozenset(["no solution", "none", "empty set", "no such number", "no value"])
 _MAGNITUDES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _ALTERING = frozenset(  # words behind a number that make it another number, or none
     "base at least most more less fewer than greater smaller off squared cubed factorial half halves third quarter point plus minus not "
     "without to between over under above below up down root power mod modulo if when except maybe perhaps ish fold".split()
 )
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = {word: 10 * place for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_NUMBER_WORDS = {**{word: value for value, word in enumerate(_ONES)}, **_TENS}
 
 
 @lru_cache(maxsize=4096)
@@ -45,7 +44,11 @@ def readings(text: str) -> tuple[Node, ...]:
     A text that is no mathematics has one reading, its normalised words: nothing in it is taken for a value.
     """
     cleaned = _trimmed(plain(text))
-    cleaned = _ORDINAL.sub(r"\1", cleaned) if "st" in cleaned or "nd" in cleaned or "rd" in cleaned or "th" in cleaned else cleaned
+    cleaned = (
+        _ORDINAL.sub(r"\1", cleaned)
+        if "st" in cleaned or "nd" in cleaned or "rd" in cleaned or "th" in cleaned
+        else cleaned
+    )
     cleaned = _REPEATED.sub(r"\1\\overline{\2}", cleaned)
     special = _special(cleaned)
     if special is not None:
@@ -54,7 +57,13 @@ def readings(text: str) -> tuple[Node, ...]:
     if len(cleaned) > 4 * limits.depth and _depth(cleaned) > 4 * limits.depth:
         return (Node("deep", (cleaned,)),)
     grouped = _COMMA_NUMBER.search(cleaned)
-    for commas in ("outside", "never", "always") if grouped and _NESTED_GROUPS.search(cleaned) else ("outside", "never") if grouped else ("never",):
+    for commas in (
+        ("outside", "never", "always")
+        if grouped and _NESTED_GROUPS.search(cleaned)
+        else ("outside", "never")
+        if grouped
+        else ("never",)
+    ):
         try:
             node = _Answers(tokens(cleaned, commas)).whole()
         except TooDeep:
@@ -75,34 +84,6 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def words(text: str) -> Node:
-    """The text as normalised words; the words for all real numbers and for nothing are read as those sets."""
-    bare = re.sub(r"[{}~\\]", " ", _WRAPPERS.sub(" ", text))
-    if re.search(r"[\d=+^_<>*/]", bare):
-        return Node("text", (" ".join(bare.split()),))
-    found = [word if len(word) == 1 else singular(word.lower()) for word in re.findall(r"[^\s.,;:!?\"'()]+|[.,;:!?\"'()](?=\S)", bare)]
-    found = [word for word in found if word not in _ARTICLES and not re.fullmatch(r"[.,;:!?\"'()]", word)]
-    joined = " ".join(found)
-    if joined in _EVERYTHING:
-        return Node("region", ("R",))
-    if joined in _NOTHING:
-        return Node("empty", ())
-    if joined == "infinity":
-        return INFINITY
-    value = _spelled_number(found)
-    return num(value) if value is not None else Node("text", (joined,))
-
-
-def _spelled_number(found: list[str]) -> int | None:
-    found = [part for word in found for part in word.split("-") if part]
-    values = [_NUMBER_WORDS.get(word if word in _NUMBER_WORDS else word + "s") for word in found]
-    if len(values) == 1 and values[0] is not None:
-        return values[0]
-    if len(values) == 2 and None not in values and values[0] in _TENS.values() and 0 < values[1] < 10:
-        return values[0] + values[1]
-    return None
-
-
 def _trimmed(text: str) -> str:
     """The text without what surrounds a formula: dollars, \\[ \\], stops at its end."""
     text = text.strip()
@@ -115,7 +96,12 @@ def _trimmed(text: str) -> str:
             text = text[:-1]
         text = _LEADING_SIGNS.sub("", text)
         for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
-            if len(text) >= len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing) and not text.endswith("\\$"):
+            if (
+                len(text) >= len(opening) + len(closing)
+                and text.startswith(opening)
+                and text.endswith(closing)
+                and not text.endswith("\\$")
+            ):
                 inner = text[len(opening) : -len(closing)]
                 if opening not in inner:
                     text = inner.strip()
@@ -189,7 +175,11 @@ class _Answers(Expressions):
             self.at = start
         token = self.tokens[self.at]
         applied = token.value in FUNCTIONS and self.tokens[self.at + 1].value in ("(", "_")
-        if token.kind == "word" and not applied and (token.in_text and len(token.value) > 1 or not self.is_math_word(token)):
+        if (
+            token.kind == "word"
+            and not applied
+            and (token.in_text and len(token.value) > 1 or not self.is_math_word(token))
+        ):
             return self._text_item()
         value = self.relation()
         unit = self._unit(value)
@@ -294,25 +284,3 @@ def _rounded(value: Node) -> Node:
         exact = sides[0] if len(sides) == 2 else Node("relation", (operators[:-1], *sides[:-1]))
         return Node("approx", (exact, sides[-1]))
     return value
-
-
-def symbol_as_unit(value: Node) -> Node | None:
-    """5m and 9.8 m/s^2, where the other side has a unit: a number times letters that abbreviate units, as a quantity."""
-    amount, parts = num(1), []
-    for factor in _factors(value):
-        base, exponent = (factor.args[0], rational(factor.args[1])) if factor.kind == "pow" else (factor, 1)
-        if base.kind == "sym" and base.args[0] in SYMBOL_UNITS and exponent and exponent.denominator == 1:
-            parts += ["/"] * (exponent < 0) + [base.args[0], "^", str(abs(int(exponent)))]
-        else:
-            amount = times(amount, factor)
-    return Node("quantity", (amount, unit_of(parts))) if parts else None
-
-
-def _factors(node: Node) -> list[Node]:
-    if node.kind == "mul":
-        return [part for factor in node.args for part in _factors(factor)]
-    if node.kind == "pow" and node.args[0].kind == "mul" and rational(node.args[1]) == -1:
-        return [Node("pow", (part, node.args[1])) for part in _factors(node.args[0])]
-    if node.kind == "pow" and node.args[0].kind == "pow" and rational(node.args[1]) == -1 and rational(node.args[0].args[1]) is not None:
-        return [Node("pow", (node.args[0].args[0], num(-rational(node.args[0].args[1]))))]
-    return [node]

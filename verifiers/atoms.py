@@ -26,9 +26,34 @@ class Atoms(Brackets):
     def is_math_word(token: Token) -> bool:
         """Whether a run of letters is mathematics: a function, a constant, a letter, letters side by side."""
         word = token.value
-        if word in ("and", "or", "mod", "if", "for", "is", "in", "to", "not", "no", "yes", "per", "only", "with", "an", "the", "pm", "am"):
+        if word in (
+            "and",
+            "or",
+            "mod",
+            "if",
+            "for",
+            "is",
+            "in",
+            "to",
+            "not",
+            "no",
+            "yes",
+            "per",
+            "only",
+            "with",
+            "an",
+            "the",
+            "pm",
+            "am",
+        ):
             return False
-        return len(word) <= 2 or word in FUNCTIONS or word in CONSTANTS or word in GREEK or (len(word) == 3 and word.isascii() and not is_unit(word) and not pronounceable(word))
+        return (
+            len(word) <= 2
+            or word in FUNCTIONS
+            or word in CONSTANTS
+            or word in GREEK
+            or (len(word) == 3 and word.isascii() and not is_unit(word) and not pronounceable(word))
+        )
 
     def argument(self) -> Node:
         """An argument of \\frac or \\binom: a group, or one digit, letter or command."""
@@ -37,7 +62,13 @@ class Atoms(Brackets):
             rest = token.value[1:]
             self.tokens[self.at] = Token("number", rest, num(int(rest[:4000])).args[0])
             return num(int(token.value[0]))
-        if token.kind == "word" and len(token.value) > 1 and not token.in_text and token.value not in FUNCTIONS and token.value not in CONSTANTS:
+        if (
+            token.kind == "word"
+            and len(token.value) > 1
+            and not token.in_text
+            and token.value not in FUNCTIONS
+            and token.value not in CONSTANTS
+        ):
             self.tokens[self.at] = Token("word", token.value[1:])
             return sym(token.value[0]) if token.value[0] not in "ie" else (I if token.value[0] == "i" else E)
         return self.atom()
@@ -135,7 +166,9 @@ class Atoms(Brackets):
         end = self.at + 1
         while self.tokens[end].kind in ("word", "number"):
             end += 1
-        if self.tokens[end].value == "}" and any(token.kind == "word" and len(token.value) > 1 for token in self.tokens[self.at + 1 : end]):
+        if self.tokens[end].value == "}" and any(
+            token.kind == "word" and len(token.value) > 1 for token in self.tokens[self.at + 1 : end]
+        ):
             name = "".join(token.value for token in self.tokens[self.at + 1 : end])
             self.at = end + 1
             return sym(name)
@@ -259,7 +292,12 @@ class Atoms(Brackets):
         argument = self.mixed_number()
         while self.starts_factor(argument) and not self._starts_function():
             argument = times(argument, self.power())
-        if self.value == "/" and self.kind == "sign" and argument.kind in ("sym", "const", "num", "mul") and self.tokens[self.at + 1].kind == "number":
+        if (
+            self.value == "/"
+            and self.kind == "sign"
+            and argument.kind in ("sym", "const", "num", "mul")
+            and self.tokens[self.at + 1].kind == "number"
+        ):
             self.at += 1
             argument = div(argument, self.power())
         return (argument,)

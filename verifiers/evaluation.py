@@ -11,7 +11,24 @@ from verifiers.tree import Node, num, rational, substituted
 MAX_PRECISION = 12_000  # bits
 _MAX_EXPONENT = 1 << 2_100  # binary magnitude of any value
 _MAX_GAMMA_PRECISION = 700  # bits; the gamma function is slow beyond
-TRANSCENDENTAL = frozenset(["factorial", "factorial2", "gamma", "binom", "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth"])
+TRANSCENDENTAL = frozenset(
+    [
+        "factorial",
+        "factorial2",
+        "gamma",
+        "binom",
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "sinh",
+        "cosh",
+        "tanh",
+        "coth",
+    ]
+)
 
 
 class OutOfTime(Exception):
@@ -43,7 +60,11 @@ class Evaluation:
         if kind == "num":
             return self._fraction(node.args[0])
         if kind == "sym":
-            return self._fraction(self.point[node.args[0]]) if node.args[0] in self.point else self._opaque(node.args[0], ())
+            return (
+                self._fraction(self.point[node.args[0]])
+                if node.args[0] in self.point
+                else self._opaque(node.args[0], ())
+            )
         if kind == "const":
             if node.args[0] == "inf":
                 raise Undefined("infinity inside of an expression")
@@ -142,7 +163,10 @@ class Evaluation:
     def _series(self, node: Node) -> Any:
         variable, low, high, body = node.args
         bounds = [self.of(low), self.of(high)]
-        if any(isinstance(bound, self.context.mpc) or bound != self.context.floor(bound) for bound in bounds) or bounds[1] - bounds[0] > 300:
+        if (
+            any(isinstance(bound, self.context.mpc) or bound != self.context.floor(bound) for bound in bounds)
+            or bounds[1] - bounds[0] > 300
+        ):
             raise TooBig("a sum over a range that is not short")
         total = self.context.mpf(0 if node.kind == "sum" else 1)
         for step in range(int(bounds[0]), int(bounds[1]) + 1):

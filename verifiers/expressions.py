@@ -6,27 +6,9 @@ stands around an expression: lists, units, words.
 
 from verifiers.atoms import Atoms
 from verifiers.latex import Unreadable
-from verifiers.tree import (
-    MINUS_ONE,
-    Node,
-    call,
-    contains,
-    div,
-    neg,
-    num,
-    plus,
-    sym,
-    times,
-)
+from verifiers.tree import MINUS_ONE, Node, call, contains, div, neg, num, plus, sym, times
 from verifiers.units import named
-from verifiers.vocabulary import (
-    FUNCTIONS,
-    GREEK,
-    RELATIONS,
-    SET_OPERATIONS,
-    UNKNOWN_FUNCTIONS,
-    is_unit,
-)
+from verifiers.vocabulary import FUNCTIONS, GREEK, RELATIONS, SET_OPERATIONS, UNKNOWN_FUNCTIONS, is_unit
 
 
 class Expressions(Atoms):
@@ -130,7 +112,11 @@ class Expressions(Atoms):
         if token.value == "|":
             return not self.bars and not self.builder
         if token.kind == "sign":
-            return token.value in ("(", "{", "[") and self.tokens[self.at + 1].value not in ("mod", "bmod") and not (token.value == "[" and left.kind == "num")
+            return (
+                token.value in ("(", "{", "[")
+                and self.tokens[self.at + 1].value not in ("mod", "bmod")
+                and not (token.value == "[" and left.kind == "num")
+            )
         if token.kind == "command":
             return self.is_atom_command(token.value)
         return False
@@ -142,7 +128,28 @@ class Expressions(Atoms):
     @staticmethod
     def is_atom_command(name: str) -> bool:
         return (
-            name in ("frac", "sqrt", "binom", "lset", "langle", "lfloor", "lceil", "begin", "sum", "prod", "int", "mathbb", "emptyset", "overline", "ldots", "lim", "infty", "pi", "imath")
+            name
+            in (
+                "frac",
+                "sqrt",
+                "binom",
+                "lset",
+                "langle",
+                "lfloor",
+                "lceil",
+                "begin",
+                "sum",
+                "prod",
+                "int",
+                "mathbb",
+                "emptyset",
+                "overline",
+                "ldots",
+                "lim",
+                "infty",
+                "pi",
+                "imath",
+            )
             or name in FUNCTIONS
             or name in GREEK
         )
@@ -160,8 +167,15 @@ class Expressions(Atoms):
                     return self._followed(Node("add", (num(whole.number), part)))
                 self.at = start
             elif following.kind == "number" and following.spaced and following.value.isdigit():
-                slash, bottom = self.tokens[self.at + 2 : self.at + 4] if self.at + 3 < len(self.tokens) else (following, following)
-                if slash.value == "/" and bottom.kind == "number" and bottom.value.isdigit() and 0 < following.number < bottom.number:
+                slash, bottom = (
+                    self.tokens[self.at + 2 : self.at + 4] if self.at + 3 < len(self.tokens) else (following, following)
+                )
+                if (
+                    slash.value == "/"
+                    and bottom.kind == "number"
+                    and bottom.value.isdigit()
+                    and 0 < following.number < bottom.number
+                ):
                     self.at += 4
                     return Node("add", (num(whole.number), num(following.number / bottom.number)))
         return self.power()
@@ -190,7 +204,9 @@ class Expressions(Atoms):
                 base = sym((base.args[0] if base.kind == "sym" else "?") + "'")
             elif self.take("degree"):
                 base = self._temperature(base)
-            elif self.value == "_" and base.kind in ("num", "matrix", "list") or self.value == "_" and base.kind == "mul":
+            elif (
+                self.value == "_" and base.kind in ("num", "matrix", "list") or self.value == "_" and base.kind == "mul"
+            ):
                 raise Unreadable("an index behind a value")
             else:
                 return base
@@ -234,7 +250,13 @@ class Expressions(Atoms):
 
 def _is_point(left: Node, right: Node) -> bool:
     """Whether a capital letter names the tuple behind it: A(1, 2)."""
-    return left.kind == "sym" and left.args[0][0].isupper() and right.kind == "bracket" and right.args[:2] == ("(", ")") and len(right.args) > 3
+    return (
+        left.kind == "sym"
+        and left.args[0][0].isupper()
+        and right.kind == "bracket"
+        and right.args[:2] == ("(", ")")
+        and len(right.args) > 3
+    )
 
 
 def _is_proper(part: Node) -> bool:

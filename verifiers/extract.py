@@ -8,16 +8,17 @@ here.
 
 import re
 
+from verifiers.boxes import BOX, boxes, joined, truncated_box, unboxed
+
 _MAX_COMPLETION = 200_000  # characters; a longer completion is read from its end, where answers stand
 _MAX_TAIL = 60  # characters of a value that a sentence ends with
 _MAX_WORDS = 100  # characters of an answer in words, such as "all real numbers"
-_STOP_TOKEN = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id|end|end_of_text|eom_id)\|>|</s>|<｜end▁of▁sentence｜>")
+_STOP_TOKEN = re.compile(
+    r"<\|(?:im_end|im_start|endoftext|eot_id|end|end_of_text|eom_id)\|>|</s>|<｜end▁of▁sentence｜>"
+)
 _THINK_OPEN = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.I)
 _THINK_CLOSE = re.compile(r"</(think|thinking|thought|reasoning|scratchpad)>", re.I)
 _ANSWER_TAG = re.compile(r"<answer>(.{0,4000}?)</answer>", re.I | re.S)
-_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])\s*")
-_JOINT = re.compile(r"(?:[\s,;$&]|\\[()\[\],;:!]|\\q?quad|\\(?:text|mbox|textrm)\s*\{\s*(?:and|or|,)?\s*\}|and\b|or\b|\\\\)*")
-_LABELLED_JOINT = re.compile(r"\s+[a-z]{2,12}\s+and\s+")  # "\boxed{1} papers and \boxed{2} bins"
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _A_LINE = re.compile(r"^[ \t]*(?:A|Answer)[ \t]*:[ \t]*(\S[^\n]*)$", re.M)
 _PHRASE = re.compile(
@@ -42,13 +43,17 @@ _HEDGE = re.compile(
     r"\b(?:or|maybe|perhaps|not sure|don't know|do not know|unsure|guess|either|one of|(?:it|this|answer|he|she|they) (?:could|might|may))\b",
     re.I,
 )
-_COPULA = re.compile(r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:", re.I)
+_COPULA = re.compile(
+    r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:", re.I
+)
 _VALUE = r"[-+−–]?\s*[$€£¥]?\s*(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?"
 _LONE_VALUE = re.compile(rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°)?)", re.ASCII)
 _FOREIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef]{2}")
 _OPERATORS = re.compile(r"[<>≤≥≠√^]|\\(?:le|ge|ne|sqrt|frac|lt|gt)")  # of a value that is more than a number
 _BARE_FRACTION = re.compile(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)")
-_LETTER = re.compile(r"(?:option|choice|it's|is|it is|answer)\s*:?\s*\**\(?([A-J])\)?\**(?:\s+is\s+(?:correct|right|the\s+answer))?\s*$")
+_LETTER = re.compile(
+    r"(?:option|choice|it's|is|it is|answer)\s*:?\s*\**\(?([A-J])\)?\**(?:\s+is\s+(?:correct|right|the\s+answer))?\s*$"
+)
 _CODE = re.compile(r"\w\(|[\[\]{}_]|['\"]\s*[*)]|\*\*\d")
 
 
@@ -60,20 +65,14 @@ def extract(completion: str) -> str | None:
     committed = _last_commitment(text)
     if committed is not None:
         return committed.strip() or None
-    return None if _truncated_box(text) else _whole_or_closing(text)
-
-
-def unboxed(text: str) -> str:
-    """An answer without the box around it: what `\\boxed{...}` holds, or the text itself."""
-    if "box" not in text:
-        return text
-    boxes = _boxes(text)
-    return _joined(text, boxes) if boxes else text
+    return None if truncated_box(text) else _whole_or_closing(text)
 
 
 def looks_like_prose(text: str) -> bool:
     """Whether a text is sentences rather than one value: several words outside of mathematics."""
-    outside = re.sub(r"\\(?:text|mathrm|mbox|textbf)\s*\{[^{}]*\}|\\[A-Za-z]+|_\{[^{}]*\}", " ", _MATH_SPAN.sub(" 1 ", text[:4000]))
+    outside = re.sub(
+        r"\\(?:text|mathrm|mbox|textbf)\s*\{[^{}]*\}|\\[A-Za-z]+|_\{[^{}]*\}", " ", _MATH_SPAN.sub(" 1 ", text[:4000])
+    )
     if _FOREIGN.search(outside):
         return True
     return len(re.findall(r"[^\W\d_]{2,}", outside)) >= 3
@@ -116,9 +115,9 @@ def _visible(completion: str) -> str | None:
 def _last_commitment(text: str) -> str | None:
     """The commitment that stands last, each with where it begins."""
     found: list[tuple[int, str]] = []
-    boxes = _boxes(text)
-    if boxes:
-        found.append((boxes[-1][0], _joined(text, boxes)))
+    boxed = boxes(text)
+    if boxed:
+        found.append((boxed[-1][0], joined(text, boxed)))
     tags = list(_ANSWER_TAG.finditer(text))
     if tags:
         found.append((tags[-1].start(), unboxed(tags[-1][1])))
@@ -126,7 +125,7 @@ def _last_commitment(text: str) -> str | None:
     if hashes:
         found.append((hashes[-1].start(), _tidy(hashes[-1][1])))
     lines = list(_A_LINE.finditer(text))
-    if lines and not boxes:
+    if lines and not boxed:
         found.append((lines[-1].start(), _tidy(lines[-1][1])))
     for phrase in reversed(list(_PHRASE.finditer(text))):
         value = _after_phrase(text[phrase.end() :])
@@ -140,7 +139,7 @@ def _last_commitment(text: str) -> str | None:
 def _after_phrase(rest: str) -> str | None:
     """What follows "the answer is": a span of mathematics, or the text up to the end of the sentence."""
     rest = rest.lstrip(" \t*:")
-    if _BOX.search(rest[:12]):
+    if BOX.search(rest[:12]):
         return None  # a box speaks for itself
     span = _MATH_SPAN.match(rest.lstrip())
     if span:
@@ -199,7 +198,13 @@ def _value_of_sentence(sentence: str) -> str | None:
     for stated in reversed(list(_COPULA.finditer(plain))):
         tail = plain[stated.end() :].strip()
         words = re.findall(r"[^\W\d_]{2,}", tail)
-        if tail and not _FOREIGN.search(tail) and len(tail) <= _MAX_TAIL and len(words) <= 2 and (words or re.search(r"[\d\\]", tail)):
+        if (
+            tail
+            and not _FOREIGN.search(tail)
+            and len(tail) <= _MAX_TAIL
+            and len(words) <= 2
+            and (words or re.search(r"[\d\\]", tail))
+        ):
             return _named(plain[: stated.start()], stated[0], tail)
         if _OPERATORS.search(tail):
             return None
@@ -249,68 +254,3 @@ def _tidy(text: str) -> str:
     """A value without the marks around it."""
     text = text.replace("**", "").strip().strip("*").strip()
     return re.sub(r"(?<=[^.\s])[.。]\s*$", "", text).rstrip("*").strip()
-
-
-def _boxes(text: str) -> list[tuple[int, int, str]]:
-    """Every outermost box: where it begins, where it ends, what it holds."""
-    boxes, position = [], 0
-    while match := _BOX.search(text, position):
-        start = match.end()
-        if text[start : start + 1] == "{":
-            end = _closing_brace(text, start)
-            if end is None:
-                end = _forced_end(text, start)
-                if end is None:
-                    position = start
-                    continue
-                boxes.append((match.start(), end, text[start + 1 : end]))
-            else:
-                boxes.append((match.start(), end + 1, text[start + 1 : end]))
-            position = boxes[-1][1]
-        else:
-            bare = re.match(r"\\?[A-Za-z]+|[-−]?[\d.,]*\d|\S", text[start:])
-            if bare:
-                boxes.append((match.start(), start + bare.end(), bare[0]))
-            position = start + (bare.end() if bare else 1)
-    return boxes
-
-
-def _closing_brace(text: str, start: int) -> int | None:
-    """Where the brace that opens at `start` closes."""
-    depth = 0
-    for brace in re.finditer(r"\\.|[{}]", text[start:], re.S):
-        if brace[0] == "{":
-            depth += 1
-        elif brace[0] == "}":
-            depth -= 1
-            if depth == 0:
-                return start + brace.start()
-    return None
-
-
-def _forced_end(text: str, start: int) -> int | None:
-    """The end of a box whose brace never closes: the end of its formula. A box that merely runs to the end of the text
-    was cut off, and may have held more."""
-    end = re.search(r"(?<!\\)\$|\\\]|\\\)|\n", text[start:])
-    return start + end.start() if end and text[start : start + end.start()].count("{") == 1 + text[
-        start : start + end.start()
-    ].count("}") else None
-
-
-def _truncated_box(text: str) -> bool:
-    """Whether the text ends inside of a box."""
-    return bool(_BOX.search(text)) and not _boxes(text)
-
-
-def _joined(text: str, boxes: list[tuple[int, int, str]]) -> str:
-    """What the last box holds; with boxes that stand side by side, all that they hold: a list, never a choice."""
-    held, only_or = [boxes[-1][2]], True
-    for (_, end, content), (start, _, _) in zip(reversed(boxes[:-1]), reversed(boxes)):
-        between = text[end:start]
-        if not (_JOINT.fullmatch(between) or _LABELLED_JOINT.fullmatch(between)):
-            break
-        held.insert(0, content)
-        only_or &= bool(re.search(r"\bor\b", between))
-    inner = [unboxed(part) for part in held]
-    distinct = list(dict.fromkeys(part.strip() for part in inner))
-    return distinct[0] if len(distinct) == 1 else (" or " if only_or else ", ").join(inner)

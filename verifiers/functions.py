@@ -45,7 +45,11 @@ class Functions(Ring):
             return self._settled(self.multiply(value[0], base[1]), self.multiply(value[1], base[0]))
         if name == "mod" and arguments[0].kind == "pow":
             base, exponent, modulus = (rational(part) for part in (*arguments[0].args, arguments[1]))
-            if None not in (base, exponent, modulus) and base.denominator == exponent.denominator == modulus.denominator == 1 <= exponent and modulus > 0:
+            if (
+                None not in (base, exponent, modulus)
+                and base.denominator == exponent.denominator == modulus.denominator == 1 <= exponent
+                and modulus > 0
+            ):
                 return constant(pow(int(base), int(exponent), int(modulus))), ONE
         values = [self.of(argument) for argument in arguments]
         numbers = [rational_value(top) if bottom == ONE else None for top, bottom in values]
@@ -65,7 +69,11 @@ class Functions(Ring):
             return self._symbolic_factorial(values[0], 1 if name == "gamma" else 0)
         if name in _TURNS:
             return self._inverse(name, values[0], numbers[0])
-        arranged = sorted(self._key(value) for value in values) if name in ("max", "min", "gcd", "lcm") else [self._key(value) for value in values]
+        arranged = (
+            sorted(self._key(value) for value in values)
+            if name in ("max", "min", "gcd", "lcm")
+            else [self._key(value) for value in values]
+        )
         return generator(f"F:{name}({','.join(arranged)})"), ONE
 
     def _falling(self, top: Node, count: int) -> Ratio:
@@ -96,7 +104,9 @@ class Functions(Ring):
             if all(name[:2] in ("x:", "p:", "E:") or name in ("pi", "e") for name, _ in monomial):
                 signed = tuple(("|" + name if name[:2] == "x:" else name, power) for name, power in monomial)
                 return self.reduced(signed, (), abs(coefficient)), ONE
-        over, under = (self._fractional(self.multiply(part, part), Fraction(1, 2)) for part in (top, bottom))  # |u| is the root of u^2
+        over, under = (
+            self._fractional(self.multiply(part, part), Fraction(1, 2)) for part in (top, bottom)
+        )  # |u| is the root of u^2
         return self._settled(self.multiply(over[0], under[1]), self.multiply(over[1], under[0]))
 
     def _trigonometric(self, name: str, argument: Node) -> Ratio:
@@ -114,7 +124,11 @@ class Functions(Ring):
         if circular:
             top = self.multiply(top, generator("i"))
         forward = self._symbolic_power(Node("const", ("e",)), top, bottom)[0]
-        backward = self._symbolic_power(Node("const", ("e",)), scale(top, Fraction(-1)), bottom)[0] if bottom == ONE else self._settled(ONE, forward)[0]
+        backward = (
+            self._symbolic_power(Node("const", ("e",)), scale(top, Fraction(-1)), bottom)[0]
+            if bottom == ONE
+            else self._settled(ONE, forward)[0]
+        )
         if name in ("cos", "cosh"):
             return scale(add(forward, backward), Fraction(1, 2)), ONE
         odd = scale(add(forward, scale(backward, Fraction(-1))), Fraction(1, 2))
@@ -184,7 +198,9 @@ class Functions(Ring):
             bounds.append(value if value is not None and value.denominator == 1 else None)
         if None in bounds:
             plain = substituted(body, variable, Node("sym", ("#",)))
-            return generator(f"F:{node.kind}({self._key(self.of(low))},{self._key(self.of(high))},{self._key(self.of(plain))})"), ONE
+            return generator(
+                f"F:{node.kind}({self._key(self.of(low))},{self._key(self.of(high))},{self._key(self.of(plain))})"
+            ), ONE
         if bounds[1] - bounds[0] > _MAX_SERIES:
             raise TooBig(f"a {node.kind} over {bounds[1] - bounds[0]} terms")
         total: Ratio = ({}, ONE) if node.kind == "sum" else (ONE, ONE)
@@ -195,7 +211,9 @@ class Functions(Ring):
             elif b == total[1]:
                 total = (add(total[0], a), b)
             else:
-                total = self._settled(add(self.multiply(total[0], b), self.multiply(a, total[1])), self.multiply(total[1], b))
+                total = self._settled(
+                    add(self.multiply(total[0], b), self.multiply(a, total[1])), self.multiply(total[1], b)
+                )
         return total
 
 

@@ -8,7 +8,8 @@ import time
 from functools import lru_cache
 
 from tasks import MathReference
-from verifiers.extract import extract, final_text, unboxed
+from verifiers.boxes import unboxed
+from verifiers.extract import extract, final_text
 from verifiers.verdict import Reason, Verdict
 
 VERSION = "math@1"

@@ -29,7 +29,13 @@ def matrix_of(node: Node) -> tuple[tuple[Node, ...], ...]:
         base, exponent = matrix_of(node.args[0]), rational(node.args[1])
         if node.args[1] == Node("sym", ("T",)):
             return tuple(zip(*base))
-        if exponent is None or exponent.denominator != 1 or not 1 <= exponent <= 4 or len(base) != len(base[0]) or len(base) > 4:
+        if (
+            exponent is None
+            or exponent.denominator != 1
+            or not 1 <= exponent <= 4
+            or len(base) != len(base[0])
+            or len(base) > 4
+        ):
             raise NotAMatrix("a power of a matrix")
         return _product([base] * int(exponent))
     raise NotAMatrix(node.kind)
@@ -49,12 +55,18 @@ def _product(factors: list) -> tuple[tuple[Node, ...], ...]:
             total = Node("mul", (total, factor))
         elif isinstance(total, Node) or isinstance(factor, Node):
             scalar, cells = (total, factor) if isinstance(total, Node) else (factor, total)
-            total = tuple(tuple(neg(cell) if rational(scalar) == -1 else Node("mul", (scalar, cell)) for cell in row) for row in cells)
+            total = tuple(
+                tuple(neg(cell) if rational(scalar) == -1 else Node("mul", (scalar, cell)) for cell in row)
+                for row in cells
+            )
         else:
             if len(total[0]) != len(factor):
                 raise NotAMatrix("a product of matrices whose shapes do not fit")
             columns = list(zip(*factor))
-            total = tuple(tuple(Node("add", tuple(Node("mul", pair) for pair in zip(row, column))) for column in columns) for row in total)
+            total = tuple(
+                tuple(Node("add", tuple(Node("mul", pair) for pair in zip(row, column))) for column in columns)
+                for row in total
+            )
     if isinstance(total, Node):
         raise NotAMatrix("a product of scalars")
     return total

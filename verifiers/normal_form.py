@@ -49,7 +49,13 @@ class Forms(Functions):
             for name, exponent in monomial:
                 if name in ("pi", "e") or name[:2] == "L:":
                     constants.add(name)
-                elif name[:2] not in ("x:", "p:") and name[:8] != "F:apply:" and name[:6] != "F:sub:" and name != "i" and name[:1] != "|":
+                elif (
+                    name[:2] not in ("x:", "p:")
+                    and name[:8] != "F:apply:"
+                    and name[:6] != "F:sub:"
+                    and name != "i"
+                    and name[:1] != "|"
+                ):
                     return False
                 elif name == "i" and not isinstance(exponent, int):
                     return False
@@ -145,7 +151,12 @@ class Forms(Functions):
             raise Undefined("division by zero")
         size = abs(exponent)
         value = rational_value(top)
-        if value is not None and bottom == ONE and value not in (0, 1, -1) and size * max(value.numerator.bit_length(), value.denominator.bit_length()) > 30_000:
+        if (
+            value is not None
+            and bottom == ONE
+            and value not in (0, 1, -1)
+            and size * max(value.numerator.bit_length(), value.denominator.bit_length()) > 30_000
+        ):
             return self._huge_power(value, size), ONE
         return self._settled(self.power(top, size), self.power(bottom, size))
 
@@ -175,7 +186,9 @@ class Forms(Functions):
             return ONE, ONE
         if len(poly) == 1:
             [(monomial, coefficient)] = poly.items()
-            return self.multiply(self._coefficient_root(coefficient, exponent), self._monomial_root(monomial, exponent)), ONE
+            return self.multiply(
+                self._coefficient_root(coefficient, exponent), self._monomial_root(monomial, exponent)
+            ), ONE
         content, rest = self._content(poly)
         whole, part = divmod(exponent, 1)
         value = self.reduced(((self.root_generator(rest), part),), (), Fraction(1))
@@ -247,7 +260,9 @@ class Forms(Functions):
             for name, count in powers.items():
                 exponent = coefficient * count
                 if not monomial:
-                    part = self.unity(exponent) if name == "minus" else self.reduced(((name, exponent),), (), Fraction(1))
+                    part = (
+                        self.unity(exponent) if name == "minus" else self.reduced(((name, exponent),), (), Fraction(1))
+                    )
                 else:
                     inner = ".".join(f"{letter}^{power}" for letter, power in monomial)
                     part = self._exponential_generator(name, inner, exponent)

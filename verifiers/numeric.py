@@ -17,15 +17,7 @@ from mpmath.ctx_mp import MPContext
 from verifiers.evaluation import MAX_PRECISION, TRANSCENDENTAL, Evaluation
 from verifiers.polynomials import TooBig, Undefined
 from verifiers.separation import separation_bits
-from verifiers.tree import (
-    Node,
-    contains,
-    function_names,
-    letters,
-    literal_bits,
-    mentions_i,
-    symbol_in_exponent,
-)
+from verifiers.tree import Node, contains, function_names, letters, literal_bits, mentions_i, symbol_in_exponent
 
 _STEPWISE = frozenset(["floor", "ceil", "abs", "max", "min", "mod", "sign", "gcd", "lcm"])
 _GAMMA = frozenset(["factorial", "factorial2", "gamma", "binom"])
@@ -50,7 +42,9 @@ def equal(left: Node, right: Node, deadline: float) -> bool | None:
     if not free:
         return _equal_constants(left, right, deadline)
     provable = not names & _STEPWISE and not contains((left, right), frozenset(["sum", "prod", "apply", "sub"]))
-    return _equal_functions(left, right, free, bool(names & TRANSCENDENTAL) or symbol_in_exponent((left, right)), provable, deadline)
+    return _equal_functions(
+        left, right, free, bool(names & TRANSCENDENTAL) or symbol_in_exponent((left, right)), provable, deadline
+    )
 
 
 def real_value(node: Node, deadline: float, precision: int = 200) -> Any:
@@ -80,7 +74,9 @@ def _equal_constants(left: Node, right: Node, deadline: float) -> bool | None:
     return None
 
 
-def _equal_functions(left: Node, right: Node, free: list[str], exponential: bool, provable: bool, deadline: float) -> bool | None:
+def _equal_functions(
+    left: Node, right: Node, free: list[str], exponential: bool, provable: bool, deadline: float
+) -> bool | None:
     digits = literal_bits(left) + literal_bits(right)
     choose = random.Random(repr(sorted((repr(left), repr(right)))))
     gamma = bool((function_names(left) | function_names(right)) & _GAMMA)
@@ -91,7 +87,9 @@ def _equal_functions(left: Node, right: Node, free: list[str], exponential: bool
         try:
             near, seen = _difference(left, right, point, 160, deadline, real=True)
             if near and agreed < 2 and provable:
-                near, seen = _difference(left, right, point, min(200 + 3 * digits + 2 * seen, 300 if gamma else 4_000), deadline, real=True)
+                near, seen = _difference(
+                    left, right, point, min(200 + 3 * digits + 2 * seen, 300 if gamma else 4_000), deadline, real=True
+                )
         except (Undefined, _NotReal, ZeroDivisionError):
             continue
         if not near:
@@ -110,7 +108,9 @@ class _NotReal(Exception):
     """A value outside of the reals, where functions of a real variable are compared."""
 
 
-def _difference(left: Node, right: Node, point: dict[str, Fraction], precision: int, deadline: float, real: bool = False) -> tuple[bool, int]:
+def _difference(
+    left: Node, right: Node, point: dict[str, Fraction], precision: int, deadline: float, real: bool = False
+) -> tuple[bool, int]:
     """Whether the two sides agree to within rounding, and the largest binary magnitude seen on the way.
 
     Where they differ, the difference has stood still under twice the precision."""

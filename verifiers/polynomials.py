@@ -115,7 +115,9 @@ class Ring:
             raise TooBig(f"a sum to the power {exponent}")
         if len(poly) == 1:
             [(monomial, coefficient)] = poly.items()
-            return self.reduced(tuple((name, power * exponent) for name, power in monomial), (), bounded_power(coefficient, exponent))
+            return self.reduced(
+                tuple((name, power * exponent) for name, power in monomial), (), bounded_power(coefficient, exponent)
+            )
         result = ONE
         while exponent:
             if exponent & 1:

@@ -86,7 +86,9 @@ def _call(name: str, values: list[Any]) -> Any:
 
     if name == "log":
         return sympy.log(values[1]) / sympy.log(values[0])
-    if name in ("factorial", "factorial2", "gamma", "binom") and any(value.is_number and abs(value) > 1_000 for value in values):
+    if name in ("factorial", "factorial2", "gamma", "binom") and any(
+        value.is_number and abs(value) > 1_000 for value in values
+    ):
         raise NoForm("a large factorial")
     if name not in _NAMES:
         raise NoForm(name)

@@ -5,17 +5,7 @@ from typing import NamedTuple
 from verifiers.normal_form import Forms
 from verifiers.polynomials import ONE, TooBig, Undefined
 from verifiers.scalars import Scalars, infinite
-from verifiers.tree import (
-    INFINITY,
-    ZERO,
-    Node,
-    contains,
-    div,
-    neg,
-    num,
-    rational,
-    substituted,
-)
+from verifiers.tree import INFINITY, ZERO, Node, contains, div, neg, num, rational, substituted
 from verifiers.tree import ONE as ONE_NODE
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
@@ -48,7 +38,9 @@ class RealSets:
             return (Piece(neg(INFINITY), False, INFINITY, False),)
         if kind == "empty":
             return ()
-        if kind in ("set", "list") and all(item.kind not in ("bracket", "set", "list", "relation", "union") for item in node.args):
+        if kind in ("set", "list") and all(
+            item.kind not in ("bracket", "set", "list", "relation", "union") for item in node.args
+        ):
             return self._merged([Piece(item, True, item, True) for item in node.args])
         if kind == "list":
             return self._several([self.of(item) for item in node.args])
@@ -81,9 +73,16 @@ class RealSets:
     # -- the parts
 
     def _interval(self, opening: str, closing: str, low: Node, high: Node) -> tuple[Piece, ...]:
-        if opening not in "([" or closing not in ")]" or low.kind in ("relation", "bracket") or high.kind in ("relation", "bracket"):
+        if (
+            opening not in "(["
+            or closing not in ")]"
+            or low.kind in ("relation", "bracket")
+            or high.kind in ("relation", "bracket")
+        ):
             raise NotASet("a bracket of something else")
-        return self._valid(Piece(low, opening == "[" and not infinite(low), high, closing == "]" and not infinite(high)))
+        return self._valid(
+            Piece(low, opening == "[" and not infinite(low), high, closing == "]" and not infinite(high))
+        )
 
     def _valid(self, piece: Piece) -> tuple[Piece, ...]:
         order = self._order(piece.low, piece.high)
@@ -100,7 +99,9 @@ class RealSets:
         a, b = self.scalars.value(left), self.scalars.value(right)
         if a is None or b is None:
             raise NotASet("an end that is no number")
-        if a != b and (abs(a) == float("inf") or abs(b) == float("inf") or abs(a - b) > max(abs(a), abs(b)) * 2.0**-150):
+        if a != b and (
+            abs(a) == float("inf") or abs(b) == float("inf") or abs(a - b) > max(abs(a), abs(b)) * 2.0**-150
+        ):
             return -1 if a < b else 1
         same = self.scalars.same(left, right)
         if same is None:

@@ -19,9 +19,19 @@ def is_name(node: Node) -> bool:
     if node.kind == "ratio":
         return all(is_name(part) for part in node.args)
     if node.kind == "mul":
-        return all(part.kind == "sym" and (part.args[0][:1].isupper() or part.args[0] in ("m", "angle", "triangle")) or part.kind == "mul" and is_name(part) for part in node.args)
+        return all(
+            part.kind == "sym"
+            and (part.args[0][:1].isupper() or part.args[0] in ("m", "angle", "triangle"))
+            or part.kind == "mul"
+            and is_name(part)
+            for part in node.args
+        )
     if node.kind == "call":
-        return node.args[0] in ("abs", "det", "Pr", "re", "im", "max", "min") and not contains(node, frozenset(["num"])) or node.args[0] == "Pr"
+        return (
+            node.args[0] in ("abs", "det", "Pr", "re", "im", "max", "min")
+            and not contains(node, frozenset(["num"]))
+            or node.args[0] == "Pr"
+        )
     return False
 
 
@@ -39,7 +49,9 @@ def assigned(node: Node) -> tuple[Node, Node] | None:
 
 def same_functions(left: Node, right: Node) -> bool:
     """Whether two names both stand for the value of a function: y and f(x)."""
-    return all(name.kind == "apply" or name.kind == "sym" and name.args[0] in _FUNCTION_LETTERS for name in (left, right)) and "apply" in (left.kind, right.kind)
+    return all(
+        name.kind == "apply" or name.kind == "sym" and name.args[0] in _FUNCTION_LETTERS for name in (left, right)
+    ) and "apply" in (left.kind, right.kind)
 
 
 class Relations:
@@ -49,7 +61,14 @@ class Relations:
     def same(self, left: Node, right: Node) -> bool | None:
         """Whether two relations say the same; None where that stays open."""
         a, b = assigned(left), assigned(right)
-        if a and b and a[0] == b[0] and len(left.args) == len(right.args) == 3 and a[1].kind in EXPRESSIONS and b[1].kind in EXPRESSIONS:
+        if (
+            a
+            and b
+            and a[0] == b[0]
+            and len(left.args) == len(right.args) == 3
+            and a[1].kind in EXPRESSIONS
+            and b[1].kind in EXPRESSIONS
+        ):
             return self.scalars.same(a[1], b[1])
         operators, others = left.args[0], right.args[0]
         if len(operators) == 1 and len(others) == 1:
@@ -82,7 +101,9 @@ class Relations:
             right, other = _reversed(right), _FLIPPED[other]
         if operator != other:
             return False
-        if operator in ("in", "notin", "equiv", "~") or any(side.kind not in EXPRESSIONS for side in (*left.args[1:], *right.args[1:])):
+        if operator in ("in", "notin", "equiv", "~") or any(
+            side.kind not in EXPRESSIONS for side in (*left.args[1:], *right.args[1:])
+        ):
             return left.args[1:] == right.args[1:]
         return self._proportional(left, right, signed=operator in ("<", "<="))
 
@@ -102,7 +123,9 @@ class Relations:
             return False if forms.disproves(first) and forms.disproves(second) else None
         letters = min(one, key=repr)
         try:
-            difference = add(forms.multiply(first, other[letters]), scale(forms.multiply(second, one[letters]), Fraction(-1)))
+            difference = add(
+                forms.multiply(first, other[letters]), scale(forms.multiply(second, one[letters]), Fraction(-1))
+            )
         except TooBig:
             return None
         if difference:
@@ -141,7 +164,9 @@ def _by_letters(poly: Poly) -> dict[str, Poly]:
     """The polynomial's terms by what of them holds letters; each with its constant factor."""
     parts: dict[str, Poly] = {}
     for monomial, coefficient in poly.items():
-        letters = tuple(part for part in monomial if part[0][:2] not in ("p:", "L:") and part[0] not in ("i", "pi", "e", "U"))
+        letters = tuple(
+            part for part in monomial if part[0][:2] not in ("p:", "L:") and part[0] not in ("i", "pi", "e", "U")
+        )
         constant = tuple(part for part in monomial if part not in letters)
         parts.setdefault(key({letters: Fraction(1)}), {})[constant] = coefficient
     return parts

@@ -58,6 +58,8 @@ class Scalars:
         return found
 
     def _symbolically(self, left: Node, right: Node) -> bool | None:
+        if left == right:
+            return True
         unknown = contains(left, _UNKNOWN), contains(right, _UNKNOWN)
         if True in unknown:
             return None if unknown[0] == unknown[1] else False  # a term of an unknown sequence is no known expression

@@ -49,7 +49,11 @@ def _bound(node: Node, roots: dict[Node, int]) -> tuple[float, float] | None:
             if degree > 64:
                 return None
             roots[Node("pow", (node.args[0], degree))] = degree
-            upper, lower = ((upper + (degree - 1) * lower) / degree, lower) if upper >= lower else (upper, ((degree - 1) * upper + lower) / degree)
+            upper, lower = (
+                ((upper + (degree - 1) * lower) / degree, lower)
+                if upper >= lower
+                else (upper, ((degree - 1) * upper + lower) / degree)
+            )
         return upper * whole, lower * whole
     if node.kind == "call" and node.args[0] in ("sin", "cos"):
         return _trigonometric_bound(node, roots)

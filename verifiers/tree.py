@@ -114,7 +114,9 @@ def substituted(node: Node, variable: Node, value: Node) -> Node:
         return Node("sub", (node.args[0][: -len(variable.args[0]) - 1], value))
     if node.kind in ("num", "sym", "const", "text"):
         return node
-    return Node(node.kind, tuple(substituted(part, variable, value) if isinstance(part, Node) else part for part in node.args))
+    return Node(
+        node.kind, tuple(substituted(part, variable, value) if isinstance(part, Node) else part for part in node.args)
+    )
 
 
 def letters(node: Node) -> set[str]:

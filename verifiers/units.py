@@ -74,7 +74,9 @@ kph 5/18
 kmh 5/18
 kmph 5/18
 """
-_FILLERS = frozenset("of in the a an about around approximately exactly total each old away long tall high wide deep left".split())
+_FILLERS = frozenset(
+    "of in the a an about around approximately exactly total each old away long tall high wide deep left".split()
+)
 _COUNTLESS = frozenset("unit units".split())
 _SQUARES = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS = {"squared": 2, "cubed": 3}
@@ -98,7 +100,12 @@ def _read_tables() -> dict[str, Unit]:
 
 _ALL = _read_tables()
 _SINGLE_LETTERS = frozenset(word for word in _ALL if len(word) == 1)
-UNITS = frozenset(_ALL) - _SINGLE_LETTERS - frozenset(["in", "rs", "pt", "pa"]) | frozenset(_COUNTLESS) | frozenset(_SQUARES) | frozenset("percent percentage pct percents".split())
+UNITS = (
+    frozenset(_ALL) - _SINGLE_LETTERS - frozenset(["in", "rs", "pt", "pa"])
+    | frozenset(_COUNTLESS)
+    | frozenset(_SQUARES)
+    | frozenset("percent percentage pct percents".split())
+)
 SYMBOL_UNITS = {"L": _ALL["l"], "N": _ALL["newton"], "J": _ALL["joule"], "W": _ALL["watt"], "V": _ALL["volt"], "K": _ALL["kelvin"], "kW": _ALL["kw"],
                 "A": _ALL["ampere"], "Hz": _ALL["hz"], "Pa": _ALL["pa"], "kJ": _ALL["kj"], "mL": _ALL["ml"],
                 **{letter: _ALL[letter] for letter in _SINGLE_LETTERS}}  # fmt: skip

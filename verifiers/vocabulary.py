@@ -21,7 +21,9 @@ GREEK = frozenset(
     "Lambda Xi Pi Sigma Phi Psi Omega ell hbar aleph nabla partial triangle angle".split()
 )
 CONSTANTS = {"pi": PI, "infty": INFINITY, "infinity": INFINITY, "inf": INFINITY, "oo": INFINITY}
-BASE_WORDS = {word: value for value, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)} | {"sixteen": 16}
+BASE_WORDS = {
+    word: value for value, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)
+} | {"sixteen": 16}
 UNKNOWN_FUNCTIONS = frozenset("f g h F G H P Q".split())
 MATRICES = frozenset("pmatrix bmatrix vmatrix Bmatrix Vmatrix matrix smallmatrix array".split())
 OPENING = {"(": ")", "[": "]", "lset": "rset", "langle": "rangle", "lfloor": "rfloor", "lceil": "rceil", "{": "}"}

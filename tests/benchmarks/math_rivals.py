@@ -95,7 +95,9 @@ def load_cases(path: Path | None) -> tuple[str, list[dict]]:
 
 
 def run_rival(python: str, rows: list[dict]) -> list[tuple[str, float]]:
-    done = subprocess.run([python, __file__, "--serve"], input=json.dumps(rows), capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [python, __file__, "--serve"], input=json.dumps(rows), capture_output=True, text=True, cwd=ROOT
+    )
     if done.returncode:
         sys.exit(f"the rival failed: {done.stderr[-500:]}")
     return [tuple(result) for result in json.loads(done.stdout.splitlines()[-1])]
@@ -141,7 +143,9 @@ def main() -> None:
         return
     name, rows = load_cases(options.cases)
     print(f"{len(rows)} pairs of {name}, {sum(row['equal'] for row in rows)} of them equal; one process each\n")
-    print("| grader | false accepts [95%] | false rejects [95%] | accuracy | undecided | raised | pairs/s | p99 ms | worst ms |")
+    print(
+        "| grader | false accepts [95%] | false rejects [95%] | accuracy | undecided | raised | pairs/s | p99 ms | worst ms |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     grade = our_grader()
     grade({"gold": r"\frac{1}{2}", "prediction": "0.5", "form": "bare"})  # imports are no part of a verdict
