@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 # Prior probability of each family. The beta is what the field fits; half of the weight lets some tasks be impossible.
 _PLAIN = {BETA: 0.8 * 4 / 6, KUMARASWAMY: 0.8 / 6, GENERAL: 0.8 / 6, TWO_BETAS: 0.2}
-LIKELY = 0.8  # probability of impossible tasks from which the value counts them in, fully at 1
+LIKELY = 0.85  # probability of impossible tasks from which the value counts them in, fully at 1
 PLAUSIBLE = 0.2  # and from which the interval reaches as low as they would have it
 CURVE_ERROR = 0.01  # by about how much the power law is off by itself when it is extended a hundredfold
 TOO_WIDE = 0.15  # width of an interval that supports no plan
