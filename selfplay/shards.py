@@ -5,8 +5,10 @@
 The same traces in the same order give the same bytes. Folders are paths or fsspec URLs (s3://bucket/folder).
 """
 
+import contextlib
 import hashlib
 import heapq
+import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -166,6 +168,6 @@ class _Hashed:
 
     def finish(self) -> None:
         self._file.flush()
-        if hasattr(self._file, "fileno"):
+        with contextlib.suppress(io.UnsupportedOperation, AttributeError):  # what is no file of this machine has no fileno
             os.fsync(self._file.fileno())
         self._file.close()

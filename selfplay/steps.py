@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from selfplay.sums import Reading, Token, readings
+from selfplay.sums import MAX_TOKENS, Reading, Token, readings
 
 _ANNOTATION = re.compile(r"<<([^<>\n]{1,200}?)=([^<>=\n]{0,80})>>")
 _MARKER = re.compile(r"(?<==)\s*(?:####\s*|\\boxed\s*\{([^{}\n]*)\})")  # an answer that ends an equation: "=####12"
@@ -43,12 +43,12 @@ _MAY_START = re.compile(r"\s*[\d(.$+-]").match
 _NOT_EXACT = re.compile(r"[≡≈~]|mod\b").search
 _FLOAT_DECIMALS = 9
 _LEFT, _RIGHT = 48, 32  # characters on each side of "=" that are read first
-# Words around an equation that change what its numbers mean.
-_CHANGING = frozenset(
-    "plus minus times over divided by multiplied of half twice double triple per squared cubed root sqrt log sin cos tan dozen hundred"
-    " thousand million billion trillion percent remainder mod modulo base degrees r cents cent pairs hour hours minute minutes second"
-    " seconds day days week weeks month months year years inch inches feet foot yard yards approximately about around roughly almost".split()
+# Words that change what the number next to them means.
+_SCALES = frozenset(
+    "dozen hundred thousand million billion trillion percent cent cents hour hours minute minutes second seconds day days week weeks month"
+    " months year years inch inches foot feet yard yards mod modulo base degrees remainder r squared cubed times plus minus divided over".split()
 )
+_BEFORE = _SCALES | frozenset("of by per multiplied half twice double triple root sqrt log sin cos tan approximately about around roughly almost".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _end_of(side: str) -> list[Token]:
     while start and tokens[start - 1][0] in _ARITHMETIC | {"space"}:
         start -= 1
     found = tokens[start:]
-    if start and tokens[start - 1][0] == "word" and tokens[start - 1][1].lower() in _CHANGING:
+    if start and tokens[start - 1][0] == "word" and tokens[start - 1][1].lower() in _BEFORE:
         return []
     if start and not (found and found[0][0] == "space") and tokens[start - 1][0] not in ("stop", "other"):
         return []  # glued to a name
@@ -180,7 +180,7 @@ def _start_of(side: str) -> list[Token]:
     if rest and rest[0][0] == "other" and rest[0][1] not in "]}>,;|":
         return []
     words = [value.lower() for kind, value in rest[:6] if kind == "word"]
-    if words and (words[0] in _CHANGING or len(words[0]) == 1 and words[0] not in "aiAI"):
+    if words and (words[0] in _SCALES or len(words[0]) == 1 and words[0] not in "aiAI"):
         return []
     return _arithmetic(found, opened=False)
 
@@ -207,7 +207,7 @@ def _without_trailing_unit(tokens: list[Token]) -> list[Token] | None:
     glued = end and tokens[end][0] == "word"
     if not end or words > 2 or glued or tokens[end - 1][0] not in ("number", "close"):
         return None
-    if any(kind == "word" and (len(value) < 3 or value.lower() in _CHANGING) for kind, value in tokens[end:]):
+    if any(kind == "word" and (len(value) < 3 or value.lower() in _SCALES) for kind, value in tokens[end:]):
         return None
     return tokens[:end]
 
@@ -215,6 +215,8 @@ def _without_trailing_unit(tokens: list[Token]) -> list[Token] | None:
 def _arithmetic(tokens: list[Token], opened: bool) -> list[Token]:
     """Tokens without spaces, and without a bracket at the front that never closes; nothing where an operand is missing."""
     found = [token for token in tokens if token[0] != "space"]
+    if len(found) > MAX_TOKENS:
+        return []
     while found and found[0][0] == "open" and _depth(found) > 0:
         found = found[1:]
     if not found or found[-1][0] in ("operator", "open") or _depth(found):
