@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from selfplay.cli_data import add_commands
 from tasks import SOURCES, UserError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -73,35 +74,17 @@ def tasks(
     set: Annotated[list[str], typer.Option(help="option=value of the source, such as path=FILE; can be repeated")] = [],
     show: Annotated[int, typer.Option(min=0, help="how many tasks to print")] = 3,
     validate: Annotated[bool, typer.Option("--validate", help="prove that every reference passes its own verifier")] = False,
+    strengthen: Annotated[int, typer.Option(min=0, help="add so many test cases, where there is a reference program")] = 0,
     out: Annotated[Path | None, typer.Option(help="write the tasks to a JSONL file that the source `files` reads")] = None,
 ) -> None:
     """Show the tasks of a source. Status 1 where --validate finds a reference that its own verifier does not accept."""
-    from selfplay.validation import validate as put_to_test
-    from tasks import load
+    from selfplay.task_listing import list_tasks
 
-    num_tasks = num_invalid = num_untried = 0
-    results = out.open("w", encoding="utf-8") if out else None
-    for task in load(source, **_options(set)):
-        num_tasks += 1
-        if num_tasks <= show:
-            print(json.dumps(task.to_dict(), ensure_ascii=False, indent=1))
-        if results:
-            row = {"task_id": task.id, "prompt": [dict(message) for message in task.prompt]}
-            results.write(json.dumps(row | {"reference": task.to_dict()["reference"]}, ensure_ascii=False) + "\n")
-        if validate:
-            tried = put_to_test(task)
-            num_untried += tried.valid is None
-            if tried.valid is False:
-                num_invalid += 1
-                print(f"task {task.id}: its own reference gets {tried.verdict.outcome}, {tried.verdict.reason}: {tried.verdict.answer}")
-    if results:
-        results.close()
-    summary = f"{num_tasks} tasks"
-    if validate:
-        summary += f", {num_tasks - num_invalid - num_untried} valid, {num_invalid} not"
-        summary += f", {num_untried} without a reference solution to try" if num_untried else ""
-    print(summary)
-    if num_invalid:
+    if strengthen and not out:
+        raise UserError("--strengthen makes a new file of tasks: name it with --out")
+    counts = list_tasks(source, _options(set), show, validate, strengthen, out)
+    print(counts.in_words())
+    if counts.num_invalid:
         raise typer.Exit(1)
 
 
@@ -160,6 +143,9 @@ def doctor(folder: Annotated[Path, typer.Argument(help="where runs would be writ
     _print(table)
     if any(finding.needed and not finding.works for finding in findings):
         raise typer.Exit(1)
+
+
+add_commands(app)
 
 
 def main() -> None:
