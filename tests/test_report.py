@@ -34,8 +34,8 @@ def sums(num_tasks: int, num_samples: int, num_right: int, first: int = 0) -> li
 @pytest.fixture(scope="module")
 def two_arms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    write_run(folder, [sums(30, 4, 2), sums(30, 4, 3, 30)], lambda position: sums(40, 8, 3 + 2 * position, 100))
-    write_run(folder / "control", [sums(30, 4, 2)], lambda position: sums(40, 8, 3, 100), verified=False)
+    write_run(folder, [sums(30, 4, 2), sums(30, 4, 3, 30)], lambda position: sums(40, 6, 2 + position, 100))
+    write_run(folder / "control", [sums(30, 4, 2)], lambda position: sums(40, 6, 2, 100), verified=False)
     return folder
 
 
@@ -166,3 +166,19 @@ def test_every_ledger_figure_of_the_metrics_is_shown(tmp_path: Path):
     page = (tmp_path / "report.html").read_text()
     for shown in ("flops", "1.5e+12", "bits, per trace", "2.250", "pass@16 fell"):
         assert shown in page
+
+
+def test_many_difficulties_are_joined_and_none_is_lost():
+    from selfplay.report.figures import MOST_GROUPS, _joined
+
+    parts = [{str(name): {"num_samples": 2, "num_correct": name % 2, "completion_tokens": 5} for name in range(start, 100)} for start in (0, 40)]
+    joined = _joined(parts)
+    assert max(map(len, joined)) <= MOST_GROUPS
+    for before, after in zip(parts, joined, strict=True):
+        for key in ("num_samples", "num_correct", "completion_tokens"):
+            assert sum(group[key] for group in before.values()) == sum(group[key] for group in after.values())
+
+
+def test_a_place_that_cannot_be_written_is_named(two_arms: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="cannot write the report"):
+        write_report([two_arms], tmp_path / "missing" / "report.html")

@@ -24,7 +24,7 @@ HOSTILE_TEXTS = [
     "$\\htmlStyle{background:url(http://127.0.0.1:9/)}{x}$ $\\def\\a{\\a\\a}\\a$ \\(\\rule{99999em}{99999em}\\)",
     "```html\n<script>window.hacked = 1</script>\n```\nand an open fence\n```python\nprint('</script>')",
     "{{index}} \u2028\u2029 \x00 \x1b[31m ]]> &lt;b&gt; \u202e",
-    "$" * 5000 + "\\(" * 5000 + "\\boxed{" * 5000 + "'''" * 5000,
+    "$" * 20_000 + "\\(" * 20_000 + "\\boxed{" * 20_000 + "'''" * 5_000 + "```\n" * 5_000 + "\\begin{align}" * 5_000,
 ]
 
 
@@ -88,6 +88,7 @@ def test_every_plot_is_drawn(page: Page):
     for wanted in ("pass@1 by round", "pass@4 by round", "against sampled tokens", "against sampling FLOPs", "against k: verified",
                    "against k: control", "Acceptance by difficulty", "Cost by difficulty", "Reasons of the verdicts", "Tasks by share", "Tokens a sample", "Allocation"):
         assert wanted in titles
+    assert page.run("document.querySelector('#on-passk .note').textContent.includes('Dotted: forecast')")
     assert all(figure["box"]["width"] > 200 and figure["box"]["height"] > 100 and figure["marks"] > 5 for figure in figures)
 
 
@@ -142,7 +143,7 @@ def test_model_text_is_text(page: Page, run: Path):
         page.run(f"raw = {is_raw}")
         shown = page.run(
             "(async () => { const texts = []; for (let i = 0; i < shown.length; i++) { await open(i);"
-            " texts.push(document.querySelector('#trace .sides').lastChild.lastChild.textContent); } return texts })()"
+            " texts.push(document.querySelector('#trace .completion').lastChild.textContent); } return texts })()"
         )
         assert page.run("document.querySelectorAll('#trace :is(script, img, svg, iframe, object, a)').length") == 0
     assert texts == set(shown), "in raw view each hostile text stands as it was written"
@@ -210,13 +211,16 @@ def test_a_print_has_the_plots_and_the_trace_and_no_controls(page: Page):
         page.call("Emulation.setEmulatedMedia", media="")
 
 
-def test_runs_overlay_in_one_report(browser: Page, run: Path, tmp_path: Path):
-    other = write_run(tmp_path / "other", [sums(20, 4, 1)], lambda position: sums(20, 8, 1 + position, 100), name="other")
-    write_report([run, other], tmp_path / "report.html")
+def test_runs_overlay_in_one_report(browser: Page, tmp_path: Path):
+    for name, control in (("one", True), ("two", False)):
+        write_run(tmp_path / name, [sums(20, 4, 1)], lambda position: sums(20, 4, 1 + position, 100), name=name)
+        if control:
+            write_run(tmp_path / name / "control", [sums(20, 4, 1)], lambda _: sums(20, 4, 1, 100), name=name, verified=False)
+    write_report([tmp_path / "one", tmp_path / "two"], tmp_path / "report.html")
     browser.open(tmp_path / "report.html")
     legend = browser.run("[...document.querySelector('figure .legend').children].map(n => n.textContent)")
-    assert legend == ["made", "made, control", "other"]
-    assert browser.run("document.querySelector('#on-learning').textContent.includes('made to other, at their ends')")
+    assert legend == ["one", "one, control", "two"]
+    assert browser.run("document.querySelector('#on-learning').textContent.includes('one to two, at their ends')")
 
 
 def test_fifty_thousand_traces_open_in_two_seconds(browser: Page, tmp_path: Path):

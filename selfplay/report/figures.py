@@ -11,8 +11,8 @@ from selfplay.report.charts import Bars, Chart, Line, bar_chart, line_chart
 from selfplay.report.traces import Counted, Counts
 from verifiers import Reason
 
-NOTE = "Bands: 95% intervals over held-out tasks."
 BINS = ("none", "to ¼", "to ½", "to ¾", "below all", "all")
+MOST_GROUPS = 12  # of difficulty in one chart; neighbours are joined beyond it
 
 
 def learning_charts(arms: list[Arm]) -> list[Chart]:
@@ -22,7 +22,7 @@ def learning_charts(arms: list[Arm]) -> list[Chart]:
     if not last:
         return []
     return [
-        line_chart(f"pass@{k} by round", stage_lines(arms, k, lambda _, stage: stage.position), "", f"pass@{k}", x_names=names, note=NOTE)
+        line_chart(f"pass@{k} by round", stage_lines(arms, k, lambda _, stage: stage.position), "", f"pass@{k}", x_names=names, note=interval_note(arms))
         for k in shown_ks(arms)
     ]
 
@@ -41,7 +41,7 @@ def cost_charts(arms: list[Arm], counted: Counted) -> list[Chart]:
     ):
         ends = [x(arm, arm.stages[-1]) for arm in arms if arm.stages]
         if any(end > 0 for end in ends) and not any(map(isnan, ends)):
-            charts += [line_chart(f"pass@{k} against {title}", stage_lines(arms, k, x), label, f"pass@{k}", note=NOTE) for k in shown_ks(arms)]
+            charts += [line_chart(f"pass@{k} against {title}", stage_lines(arms, k, x), label, f"pass@{k}", note=interval_note(arms)) for k in shown_ks(arms)]
     lengths = [
         Line(arm.name, color, [stage.position - 1 for stage in arm.rounds], [_tokens_a_sample(stage) for stage in arm.rounds], dashed=arm.is_control)
         for color, arm in enumerate(arms)
@@ -75,8 +75,7 @@ def curve_charts(arms: list[Arm]) -> list[Chart]:
                 ahead = [(point.k, point) for point in stage.evaluation.forecast]
                 lines.append(_line(stage.name, 7 if place == 0 else color, ahead, is_forecast=True, **style))
         if lines and max(len(line.x) for line in lines) > 1:
-            has_forecast = any(line.is_forecast for line in lines)
-            note = NOTE + (" Dotted: forecast, with the interval that the data allow." if has_forecast else "")
+            note = interval_note([arm]) + _forecast_note(arm)
             charts.append(line_chart(f"pass@k against k: {arm.name}", lines, "k", "pass@k", log_x=True, note=note))
     return charts
 
@@ -85,7 +84,7 @@ def difficulty_charts(arms: list[Arm]) -> list[Chart]:
     """Share of correct samples and cost of a correct one, by difficulty, of each round."""
     charts = []
     for color, arm in enumerate(arms):
-        parts = [stage.metrics["sampling"]["by_difficulty"] for stage in arm.rounds]
+        parts = _joined([stage.metrics["sampling"]["by_difficulty"] for stage in arm.rounds])
         groups = list(dict.fromkeys(name for part in parts for name in part))
         if len(groups) < 2:
             continue
@@ -141,6 +140,37 @@ def shown_ks(arms: list[Arm]) -> list[int]:
         return []
     asked = {k for arm in arms for k in arm.recipe.get("evaluation", {}).get("k", [])}
     return sorted({1, max((k for k in asked if all(k in curve for curve in curves)), default=1)})
+
+
+def interval_note(arms: list[Arm]) -> str:
+    """How the bands came about."""
+    methods = {interval.method for arm in arms for stage in arm.stages for interval in stage.evaluation.curve.values()}
+    return f"Bands: 95% intervals, {' or '.join(sorted(methods))}."
+
+
+def _forecast_note(arm: Arm) -> str:
+    """What the dotted lines are, and from where on the data carry none."""
+    points = [point for stage in (arm.stages[0], arm.stages[-1]) for point in stage.evaluation.forecast]
+    if not points:
+        return ""
+    weak = min((point.k for point in points if not point.supported), default=0)
+    return " Dotted: forecast with its 95% interval" + (f", too wide to plan on from k = {weak:,}." if weak else ".")
+
+
+def _joined(parts: list[dict[str, dict[str, int]]]) -> list[dict[str, dict[str, int]]]:
+    """The groups of each round as they are, or neighbours added up where there are too many of them."""
+    groups = list(dict.fromkeys(name for part in parts for name in part))
+    size = -(-len(groups) // MOST_GROUPS)
+    if size < 2:
+        return parts
+    lots = [groups[start : start + size] for start in range(0, len(groups), size)]
+    return [
+        {
+            f"{lot[0]} to {lot[-1]}": dict(sum((Counter(part[name]) for name in lot if name in part), Counter(num_samples=0, num_correct=0, completion_tokens=0)))
+            for lot in lots
+        }
+        for part in parts
+    ]
 
 
 def _samples_chart(arm: Arm, color: int, rounds: list[list[Counts]]) -> Chart:

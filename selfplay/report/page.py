@@ -12,6 +12,7 @@ from selfplay.report.arms import Arm, open_arms
 from selfplay.report.charts import Chart
 from selfplay.report.theme import asset
 from selfplay.report.traces import MAX_CHARACTERS, MAX_TRACES, Collection, Counted, collect, count_tasks, pack
+from tasks import UserError
 
 
 def write_report(
@@ -37,8 +38,11 @@ def write_report(
     }
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match.group(1)], asset("page.html"))
     temporary = out.with_name(f".{out.name}.tmp")
-    temporary.write_text(page, encoding="utf-8", newline="\n")
-    temporary.rename(out)
+    try:
+        temporary.write_text(page, encoding="utf-8", newline="\n")
+        temporary.rename(out)
+    except OSError as error:
+        raise UserError(f"cannot write the report {out}: {error.strerror}; choose another place with -o") from None
 
 
 def _sections(arms: list[Arm], counted: Counted) -> list[tuple[str, str, str]]:

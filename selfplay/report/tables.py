@@ -50,7 +50,11 @@ def alarms(arms: list[Arm]) -> str:
 def stages_table(arms: list[Arm]) -> str:
     ks = shown_ks(arms)
     rows = [[arm.name, *stage_cells(arm, stage, ks)] for arm in arms for stage in ([arm.base] if arm.base else []) + arm.rounds]
-    return table(["", "", *(f"pass@{k}" for k in ks), "samples", "correct", "accepted", "sampled tokens so far"], rows)
+    undecided = sum(stage.evaluation.num_undecided for arm in arms for stage in arm.stages)
+    note = "± is the larger half of the 95% interval. " if ks else ""
+    note += f"{undecided:,} held-out samples are undecided (their checker failed) and left out." if undecided else ""
+    columns = ["", "", *(f"pass@{k}" for k in ks), "samples", "correct", "accepted", "sampled tokens so far"]
+    return table(columns, rows) + (f'<p class="note">{escape(note)}</p>' if note else "")
 
 
 def paired_table(arms: list[Arm]) -> str:

@@ -5,6 +5,7 @@ const FORMULA_LIMIT = 4000; // characters; what is longer stays text
 const CODE_LIMIT = 100000;
 const PAIRS = [["$$", "$$", true], ["\\[", "\\]", true], ["\\(", "\\)", false]];
 const ENVIRONMENT = /^\\begin\{((?:align|equation|gather|multline|cases|[pbv]?matrix|array|aligned|gathered)\*?)\}/;
+const LATEX = /\\(?!boxed)[a-zA-Z]{2,}|\\[([]|\$[^$\n]{0,80}\\boxed/;
 const PYTHON = /(#[^\n]*)|("""[\s\S]*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|\b(def|class|return|if|elif|else|for|while|in|not|and|or|is|import|from|as|with|try|except|finally|raise|pass|break|continue|lambda|yield|global|nonlocal|assert|async|await|del|None|True|False)\b|\b(\d[\d_.]*)\b/g;
 
 function element(name, className, ...children) {
@@ -49,9 +50,14 @@ function code(text) {
 }
 
 function appendProse(out, text) {
+  const isLatex = LATEX.test(text);
   let plain = 0;
   for (let at = 0; at < text.length; ) {
-    const found = text[at] === "$" || text[at] === "\\" ? formulaAt(text, at) : null;
+    if (text.startsWith("\\$", at)) {
+      at += 2;
+      continue;
+    }
+    const found = text[at] === "$" || text[at] === "\\" ? formulaAt(text, at, isLatex) : null;
     if (!found) {
       at += 1;
       continue;
@@ -63,18 +69,18 @@ function appendProse(out, text) {
 }
 
 // The formula that starts at a place of the text, or null.
-function formulaAt(text, at) {
+function formulaAt(text, at, isLatex) {
   for (const [open, close, display] of PAIRS) {
     if (text.startsWith(open, at)) {
-      const end = text.indexOf(close, at + open.length);
+      const end = near(text, close, at + open.length);
       return end > at + open.length ? { tex: text.slice(at + open.length, end), end: end + close.length, display } : null;
     }
   }
-  if (text[at] === "$") return dollarFormula(text, at);
+  if (text[at] === "$") return dollarFormula(text, at, isLatex);
   const environment = text.slice(at, at + 30).match(ENVIRONMENT);
   if (environment) {
     const close = `\\end{${environment[1]}}`;
-    const end = text.indexOf(close, at);
+    const end = near(text, close, at);
     return end < 0 ? null : { tex: text.slice(at, end + close.length), end: end + close.length, display: true };
   }
   if (text.startsWith("\\boxed{", at)) {
@@ -84,15 +90,27 @@ function formulaAt(text, at) {
   return null;
 }
 
-// A single dollar opens a formula only where it cannot be money.
-function dollarFormula(text, at) {
-  const line = text.indexOf("\n", at);
-  const end = text.indexOf("$", at + 1);
-  if (end < 0 || (line >= 0 && line < end)) return null;
+// Where a text stands next, if that is near: a formula that never ends must not cost a search of the whole text each time.
+function near(text, wanted, from) {
+  const found = text.slice(from, from + FORMULA_LIMIT).indexOf(wanted);
+  return found < 0 ? -1 : from + found;
+}
+
+// A formula between single dollars. In a text without LaTeX commands a dollar is often money, and more must speak for a
+// formula there.
+function dollarFormula(text, at, isLatex) {
+  let end = near(text, "$", at + 1);
+  while (end > 0 && text[end - 1] === "\\") end = near(text, "$", end + 1);
+  if (end < 0 || end - at > FORMULA_LIMIT) return null;
   const tex = text.slice(at + 1, end);
-  const tight = /^[^\s=+*\/]/.test(tex) && /[^\s=+\-*\/(]$/.test(tex) && !/\d/.test(text[end + 1] || "");
-  const isMoney = /^[\d.,]+\s*[^\\^_{}]*$/.test(tex) && !/^[\d.,]+$/.test(tex);
-  return tight && !isMoney && (/[\\^_={}+\-*\/<>]/.test(tex) || /^[A-Za-z0-9.,]{1,12}$/.test(tex)) ? { tex, end: end + 1, display: false } : null;
+  if (/^\s|\s$|\n\n/.test(tex) || tex === "") return null;
+  if (!isLatex) {
+    const isOpen = /^[=+*\/]|[=+\-*\/(]$|\n/.test(tex) || /\d/.test(text[end + 1] || "");
+    const isMoney = /^[\d.,]+\s*[^\\^_{}]*$/.test(tex) && !/^[\d.,]+$/.test(tex);
+    const isShort = /^[A-Za-z0-9.,()[\]|!':; ]{1,24}$/.test(tex) && !/[A-Za-z]{4}|[A-Za-z] [A-Za-z]/.test(tex);
+    if (isOpen || isMoney || !(isShort || /[\\^_={}+\-*\/<>]/.test(tex))) return null;
+  }
+  return { tex, end: end + 1, display: false };
 }
 
 function closingBrace(text, open) {

@@ -9,10 +9,11 @@ function drawTrace(trace, row) {
     button("previous", "key p", () => open(position - 1)), button("next", "key n", () => open(position + 1)),
     button(raw ? "render" : "raw", "key r", KEYS.r), button(at("task").value ? "all tasks" : "only this task", "key t", toggleTask),
     ...notes.map((note) => element("div", "notes", `⚑ ${note}`)));
-  const left = element("div", "", element("h3", "", "Prompt"), ...trace.prompt.map((message) => promptMessage(message, trace.prompt.length > 1)),
-    element("h3", "", "Answer"), answers(trace, isMath), element("h3", "", "All samples of this task"), siblings(row), element("h3", "", "Figures"), facts(trace));
-  const right = element("div", "", element("h3", "", "Completion"), completion(trace, isMath));
-  at("trace").replaceChildren(head, element("div", "sides", left, right));
+  const task = element("div", "", element("h3", "", "Prompt"), ...trace.prompt.map((message) => promptMessage(message, trace.prompt.length > 1)),
+    element("h3", "", "Answer"), answers(trace, isMath));
+  const written = element("div", "completion", element("h3", "", "Completion"), completion(trace, isMath));
+  const about = element("div", "", element("h3", "", "All samples of this task"), siblings(row), element("h3", "", "Figures"), facts(trace));
+  at("trace").replaceChildren(head, element("div", "sides", task, written, about));
 }
 
 function button(label, title, action) {
