@@ -138,7 +138,7 @@ def test_filter_numbers_are_those_of_libseccomp():
         library = ctypes.CDLL("libseccomp.so.2")
     except OSError:
         pytest.skip("libseccomp is not installed")
-    listed = {**seccomp.ALLOWED, "clone": seccomp.CLONE, "clone3": seccomp.CLONE3, "ioctl": seccomp.IOCTL}
+    listed = {**seccomp.ALLOWED, **seccomp.SERVER_ONLY, "clone": seccomp.CLONE, "clone3": seccomp.CLONE3, "ioctl": seccomp.IOCTL}
     listed |= {"fcntl": seccomp.FCNTL, "prlimit64": seccomp.PRLIMIT}
     for name, numbers in listed.items():
         for arch, number in zip((0xC000003E, 0xC00000B7), numbers, strict=True):

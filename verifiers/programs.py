@@ -99,7 +99,7 @@ def _judge(server: ForkServer, reference, check: _Check) -> Finding:
 
 def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances: list[float], same) -> Finding:
     """All calls in one process; every case needs its own well-formed answer that is the expected value."""
-    texts = [[name, wire.encode(args), wire.encode(kwargs)] for name, args, kwargs in calls]
+    texts = [[name, wire.encode(args), wire.encode(kwargs) if kwargs else ""] for name, args, kwargs in calls]
     job = json.dumps({"program": check.program, "calls": texts}).encode()
     ended = server.wait(server.start("calls", job, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
     stopped = _stopped(ended, check)

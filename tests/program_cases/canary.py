@@ -113,7 +113,7 @@ def traces_left() -> set[str]:
         with open(f"/proc/sysvipc/{kind}") as table:
             found |= {f"{kind} {line.split()[1]}" for line in table.read().splitlines()[1:]}
     for entry in os.listdir("/proc"):
-        if entry.isdigit():
+        if entry.isdigit() and _is_descendant(int(entry)):
             try:
                 command = Path(f"/proc/{entry}/cmdline").read_bytes()
                 children = Path(f"/proc/{entry}/task/{entry}/children").read_text().split()
@@ -122,3 +122,15 @@ def traces_left() -> set[str]:
             if b"inside.forkserver" in command and b"bwrap" not in command:
                 found |= {f"process {child}" for child in children}
     return found
+
+
+def _is_descendant(pid: int) -> bool:
+    """Whether a process comes from this one: other sandboxes on the machine are not ours to judge."""
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            return False
+        if pid == os.getpid():
+            return True
+    return False

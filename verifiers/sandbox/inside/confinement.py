@@ -1,4 +1,6 @@
-"""What a child gives up before a program runs in it: descriptors, limits, identity, files, network, system calls."""
+"""What is given up before a program runs: identity, rights and most system calls by the fork-server, once; limits, files,
+network and the rest by each child.
+"""
 
 import ctypes
 import mmap
@@ -29,10 +31,8 @@ class Confinement:
     """What every child of one fork-server is put under."""
 
     ruleset: int  # descriptor of a Landlock ruleset, -1 without
-    code: bytes  # the seccomp filter, empty without
-    uid: int  # identity to drop to, -1 to keep
+    code: bytes  # a child's own seccomp filter, empty without
     counts_processes: bool  # the limit on processes counts this sandbox alone: an identity or user namespace of its own
-    keep_read_search: bool  # the interpreter lies where the new identity may not look; Landlock bounds what this opens
 
 
 def readable_paths(with_numpy: bool) -> list[str]:
@@ -47,12 +47,23 @@ def readable_paths(with_numpy: bool) -> list[str]:
     return sorted(path for path in paths if os.path.exists(path))
 
 
-def prepare(layers: set[str], uid: int, with_numpy: bool) -> Confinement:
-    """Build what can be built once; OSError where a layer that is asked for cannot be had."""
+def confine_server(layers: set[str], uid: int, with_numpy: bool) -> Confinement:
+    """Give up, in the fork-server itself, what neither it nor a child needs; OSError where a layer cannot be had.
+
+    `uid` is the identity to drop to, -1 keeps this one. Where the interpreter lies in a folder that the new identity may not
+    enter, the right to read and search is kept: Landlock bounds what it opens.
+    """
     ruleset = landlock.make_ruleset(readable_paths(with_numpy), ["/dev/null"]) if "landlock" in layers else -1
-    code = seccomp.build_filter() if "seccomp" in layers else b""
-    keep_read_search = uid >= 0 and ruleset >= 0 and not _open_to_all(os.path.dirname(os.__file__))
-    return Confinement(ruleset, code, uid, uid >= 0 or "user_namespace" in layers, keep_read_search)
+    reads = uid >= 0 and ruleset >= 0 and not _open_to_all(os.path.dirname(os.__file__))
+    if uid >= 0:
+        _drop_identity(uid, reads)
+    _set_capabilities(_READ_SEARCH if reads else 0)
+    _prctl(_PR_SET_DUMPABLE, 0)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    code = seccomp.child_filter() if "seccomp" in layers else b""
+    if code:
+        seccomp.install(seccomp.server_filter())
+    return Confinement(ruleset, code, uid >= 0 or "user_namespace" in layers)
 
 
 def _open_to_all(path: str) -> bool:
@@ -97,13 +108,8 @@ def mapped_bytes() -> int:
 
 
 def confine(confinement: Confinement) -> None:
-    """Give up identity, files, network and system calls; OSError means that nothing may run here."""
-    if confinement.uid >= 0:
-        _drop_identity(confinement)
-    _set_capabilities(_READ_SEARCH if confinement.keep_read_search else 0)
-    _prctl(_PR_SET_DUMPABLE, 0)
-    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)  # after the change of identity, which clears it
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    """Give up, in a child, files, network and system calls; OSError means that nothing may run here."""
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
     if confinement.ruleset >= 0:
         landlock.restrict(confinement.ruleset)
         os.close(confinement.ruleset)
@@ -111,12 +117,12 @@ def confine(confinement: Confinement) -> None:
         seccomp.install(confinement.code)
 
 
-def _drop_identity(confinement: Confinement) -> None:
-    if confinement.keep_read_search:
+def _drop_identity(uid: int, keep_rights: bool) -> None:
+    if keep_rights:
         _prctl(_PR_SET_KEEPCAPS, 1)
     os.setgroups([])
-    os.setresgid(confinement.uid, confinement.uid, confinement.uid)
-    os.setresuid(confinement.uid, confinement.uid, confinement.uid)
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
 
 
 def _set_capabilities(kept: int) -> None:

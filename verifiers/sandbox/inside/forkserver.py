@@ -42,18 +42,19 @@ def main() -> None:
         import numpy  # noqa: F401
 
         sys.path.remove(numpy_folder)
+    sys.path[:] = [path for path in sys.path if os.path.basename(path) != "sandbox"]
+    os.chdir("/")
+    base_bytes = confinement.mapped_bytes()
+    mappings.share_code_pages()
     try:
-        confined = confinement.prepare(layers, uid, bool(numpy_folder))
+        confined = confinement.confine_server(layers, uid, bool(numpy_folder))
     except OSError as error:
         control.send(json.dumps({"error": str(error)}).encode())
         return
-    sys.path[:] = [path for path in sys.path if os.path.basename(path) != "sandbox"]
-    os.chdir("/")
-    mappings.share_code_pages()
     gc.disable()
     gc.collect()
     gc.freeze()
-    control.send(json.dumps({"ready": confinement.mapped_bytes()}).encode())
+    control.send(json.dumps({"ready": base_bytes}).encode())
     serve(control, confined)
 
 

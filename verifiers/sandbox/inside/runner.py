@@ -68,7 +68,7 @@ def make_calls(scope: dict, calls: list, go_on: bool) -> None:
     for name, arguments, keywords in calls:
         function = find(scope, name)
         try:
-            result = function(*wire.decode(arguments), **wire.decode(keywords))
+            result = function(*wire.decode(arguments), **(wire.decode(keywords) if keywords else {}))
         except BaseException as error:  # a program's own
             if not go_on:
                 raise

@@ -2,6 +2,9 @@
 
 Threads, memory, time and reading are allowed; what is not named fails with EPERM. Numbers are those of the kernel's
 tables for x86-64 and aarch64; a test holds them against libseccomp's.
+
+The fork-server puts itself under the long list once, with the few calls more that it needs, and each child adds a short
+filter that takes those away: of several filters the strictest answer counts, and a short one costs a child little.
 """
 
 import ctypes
@@ -35,6 +38,10 @@ ALLOWED = {  # name: numbers on x86-64 and aarch64; None where the architecture 
     "close_range": (436, 436), "faccessat2": (439, 439),
 }  # fmt: skip
 CLONE, CLONE3 = (56, 220), (435, 435)
+SERVER_ONLY = {  # what the fork-server needs beside the list, and no program
+    "sendto": (44, 206), "sendmsg": (46, 211), "recvmsg": (47, 212), "wait4": (61, 260), "kill": (62, 129),
+    "prctl": (157, 167), "pidfd_open": (434, 434), "landlock_restrict_self": (446, 446),
+}  # fmt: skip
 IOCTL, FCNTL, PRLIMIT = (16, 29), (72, 25), (302, 261)
 
 _THREAD_FLAGS = 0x100 | 0x800 | 0x10000  # CLONE_VM, CLONE_SIGHAND, CLONE_THREAD: all needed
@@ -55,13 +62,26 @@ def supported() -> bool:
     return platform.machine() in _MACHINES
 
 
-def build_filter() -> bytes:
-    """The filter for this machine, as an array of struct sock_filter."""
+def server_filter() -> bytes:
+    """The allow-list and what the fork-server needs, as an array of struct sock_filter."""
     column = _MACHINES[platform.machine()]
     code = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[column]), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
     if column == X86_64:  # the x32 numbers name the same calls by another door
         code += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _KILL)]
-    code += _search(sorted(_rules(column).items()))
+    rules = _rules(column)
+    rules |= {numbers[column]: [(_RETURN, 0, 0, _ALLOW)] for numbers in SERVER_ONLY.values()}
+    return _packed(code + _search(sorted(rules.items()), _FAIL | errno.EPERM))
+
+
+def child_filter() -> bytes:
+    """What a child loses beyond the fork-server's filter: the server's own calls, and processes of its own."""
+    column = _MACHINES[platform.machine()]
+    rules = {numbers[column]: [(_RETURN, 0, 0, _FAIL | errno.EPERM)] for numbers in SERVER_ONLY.values()}
+    rules[CLONE[column]] = _flags_are(_THREAD_FLAGS, _THREAD_FLAGS)
+    return _packed([(_LOAD, 0, 0, _NUMBER), *_search(sorted(rules.items()), _ALLOW)])
+
+
+def _packed(code: list) -> bytes:
     return b"".join(struct.pack("=HBBI", *line) for line in code)
 
 
@@ -69,22 +89,26 @@ def _rules(column: int) -> dict[int, list]:
     """What to do with each system call that is not simply refused."""
     rules = {numbers[column]: [(_RETURN, 0, 0, _ALLOW)] for numbers in ALLOWED.values() if numbers[column] is not None}
     rules[CLONE3[column]] = [(_RETURN, 0, 0, _FAIL | errno.ENOSYS)]  # its flags lie in memory; libc then takes clone
-    threads = [(_LOAD, 0, 0, _ARGUMENTS), (_AND, 0, 0, _THREAD_FLAGS | _NAMESPACE_FLAGS)]
-    threads += [(_EQUAL, 0, 1, _THREAD_FLAGS), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
-    rules[CLONE[column]] = threads
+    rules[CLONE[column]] = _flags_are(_NAMESPACE_FLAGS, 0)
     rules[IOCTL[column]] = _argument_is(1, (_TTY_QUESTION,), errno.ENOTTY)
     rules[FCNTL[column]] = _argument_is(1, _FCNTL_COMMANDS, errno.EPERM)
     rules[PRLIMIT[column]] = _argument_is(0, (0,), errno.EPERM)
     return rules
 
 
-def _search(rules: list[tuple[int, list]]) -> list:
+def _flags_are(mask: int, value: int) -> list:
+    """Allow where the masked first argument is the value."""
+    code = [(_LOAD, 0, 0, _ARGUMENTS), (_AND, 0, 0, mask), (_EQUAL, 0, 1, value)]
+    return [*code, (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _FAIL | errno.EPERM)]
+
+
+def _search(rules: list[tuple[int, list]], otherwise: int) -> list:
     """A binary search: the kernel runs a new filter once for every call that it knows, so its depth costs each child."""
     if len(rules) <= 3:
         code = [line for number, body in rules for line in _when(number, body)]
-        return [*code, (_RETURN, 0, 0, _FAIL | errno.EPERM)]
+        return [*code, (_RETURN, 0, 0, otherwise)]
     middle = len(rules) // 2
-    lower, upper = _search(rules[:middle]), _search(rules[middle:])
+    lower, upper = _search(rules[:middle], otherwise), _search(rules[middle:], otherwise)
     return [(_AT_LEAST, 0, 1, rules[middle][0]), (_JUMP, 0, 0, len(lower)), *lower, *upper]
 
 

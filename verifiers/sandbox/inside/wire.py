@@ -43,7 +43,7 @@ class Form(NamedTuple):
 def encode(value: Any, share=None) -> str:
     """The text of a value. `share(object) -> int` lends what is callable to the other side; without it that is NotPlain."""
     try:
-        return json.dumps(_pack(value, 0, share))
+        return _to_text(_pack(value, 0, share))
     except (RecursionError, ValueError) as error:
         raise NotPlain(f"a value that cannot be written down: {error}") from None
 
@@ -101,6 +101,8 @@ def _bounded_int(digits: str) -> int:
 
 def decode(text: str, borrow=None) -> Any:
     """The Python value of a text; ValueError (or RecursionError) for what `encode` does not write."""
+    if borrow is None:
+        return _to_value(text)
     return json.loads(text, object_pairs_hook=lambda pairs: _build(pairs, borrow), parse_int=_bounded_int)
 
 
@@ -125,7 +127,7 @@ def _build(pairs: list, borrow) -> Any:
 
 def decode_forms(text: str) -> Any:
     """The value of a text with every container but the list as a Form; ValueError or RecursionError as `decode`."""
-    return json.loads(text, object_pairs_hook=_form, parse_int=_bounded_int)
+    return _to_forms(text)
 
 
 def _form(pairs: list) -> Any:
@@ -180,3 +182,8 @@ _CHECKED = {
     "m": _decimal,
     "v": _fraction,
 }
+
+# Made once: json.loads and json.dumps with options would make them anew for every value.
+_to_text = json.JSONEncoder().encode
+_to_value = json.JSONDecoder(object_pairs_hook=lambda pairs: _build(pairs, None), parse_int=_bounded_int).decode
+_to_forms = json.JSONDecoder(object_pairs_hook=_form, parse_int=_bounded_int).decode
