@@ -44,19 +44,24 @@ class Contamination:
         self._whole: dict[tuple[str, ...], str] = {}  # all words of an evaluation task
         self._masked: dict[tuple[str, ...], str] = {}  # the same with masked numbers, where they tell the task
         self._lengths: set[int] = set()
+        self._num_tasks = 0
         for name, tasks in sets.items():
-            self._add_set(name, [(f"{name} {task.id}", _words(text_of(task))) for task in tasks])
+            self._add_set([(f"{name} {task.id}", _words(text_of(task))) for task in tasks])
 
     def __len__(self) -> int:
-        """Different evaluation tasks that are looked for."""
-        return len(self._whole)
+        """Evaluation tasks that are looked for."""
+        return self._num_tasks
 
     def match(self, text: str) -> str:
         """The evaluation task (set and id) that a prompt copies; empty where it copies none."""
         words, starts, ends = _tokens(text)
         return self._match_whole(words, starts, ends) or self._match_long(words)
 
-    def _add_set(self, set_name: str, texts: list[tuple[str, list[str]]]) -> None:
+    def _add_set(self, texts: list[tuple[str, list[str]]]) -> None:
+        for name, words in texts:
+            self._whole[tuple(words)] = name
+            self._lengths.add(len(words))
+        self._num_tasks += len(texts)
         texts = _without_frame(texts)
         masked = {name: ngrams_of(words) for name, words in texts if len(words) >= SHORT}
         spread = Counter(ngram for ngrams in masked.values() for ngram in ngrams)

@@ -42,6 +42,7 @@ _MAY_END = re.compile(r".*[\d)%](?:\s*\$|\s+[^\W\d_]{3,}){0,2}\s*$", re.S).match
 _MAY_START = re.compile(r"\s*[\d(.$+-]").match
 _NOT_EXACT = re.compile(r"[≡≈~]|mod\b").search
 _FLOAT_DECIMALS = 9
+_OPEN_SUM = re.compile(r"\s*[\d ()+*/.-]+=\s*").fullmatch
 _LEFT, _RIGHT = 48, 32  # characters on each side of "=" that are read first
 # Words that change what the number next to them means.
 _SCALES = frozenset(
@@ -61,7 +62,7 @@ class Equation:
 
 
 def equations(completion: str, prompt: str = "") -> Iterator[Equation]:
-    """The decidable equations of a completion; a prompt that ends in "=" is the beginning of its first one."""
+    """The decidable equations of a completion; a prompt that is "3+4+5=" and nothing else begins the first one."""
     text = completion
     if "<<" in text:
         for expression, result in _ANNOTATION.findall(completion):
@@ -69,8 +70,8 @@ def equations(completion: str, prompt: str = "") -> Iterator[Equation]:
             if right is not None:
                 yield Equation(f"{expression}={result}", right, True)
         text = _ANNOTATION.sub("", completion)
-    if prompt.rstrip().endswith("="):
-        text = prompt.rstrip().rpartition("\n")[2] + text
+    if prompt and _OPEN_SUM(prompt):
+        text = prompt.strip() + text
     if "=" not in text:
         return
     for line in _plain(text).split("\n"):

@@ -17,6 +17,8 @@ CASES = [
     ("3+4+5=", "8+4=####12", True, "8+4 is 12, as the prompt's sum"),
     ("2+3=", "####5", True, "the prompt's sum ends in the answer"),
     ("2+3=", "####6", False, "the prompt's sum does not end in the answer"),
+    ("Compute 3+4+5 =", "3+4=7\n7+5=12", True, "a prompt in words is not continued"),
+    ("3+4+5=", "7+4=11+1=####12", False, "two wrong steps that come to the right answer"),
     ("", "16 - 3 - 4 = <<16-3-4=9>>9 duck eggs", True, "an annotation, and the equation around it"),
     ("", "She has <<16-3-4=8>>8 left", False, "an annotation alone"),
     ("", "<<5+2(3)=9>>", False, "a number before a bracket multiplies it"),
