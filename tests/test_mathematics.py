@@ -28,7 +28,7 @@ def rows(*names: str) -> list:
     return found
 
 
-VALUES = rows("numbers", "measures", "expressions", "relations", "words")
+VALUES = rows("numbers", "measures", "expressions", "relations", "words", "traps")
 COMPLETIONS = rows("extraction")
 
 

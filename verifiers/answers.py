@@ -126,7 +126,7 @@ def _special(text: str) -> Node | None:
         content = (option[2] or option[4] or f"{option[6]} {option[7]}").strip()
         return Node("choice", (letter, readings(content)[0])) if content else sym(letter)
     digits = re.match(r"^\(?([0-9A-Fa-f]*[A-Fa-f][0-9A-Fa-f]*)\)?_\{?(\d\d)\}?$", text)
-    if digits:
+    if digits and all(int(digit, 36) < int(digits[2]) for digit in digits[1]):
         return Node("based", (digits[1].upper(), int(digits[2])))
     return None
 

@@ -106,7 +106,10 @@ class Atoms(Brackets):
         self.at += 1
         if group:
             self.expect("}")
-        return Node("based", (re.sub(r"[^0-9.]", "", token.value), int(value)))
+        digits = re.sub(r"[^0-9.]", "", token.value)
+        if "." in digits or any(int(digit) >= value for digit in digits):
+            raise Unreadable(f"a digit that base {value} does not have")
+        return Node("based", (digits, int(value)))
 
     def _word(self, token: Token) -> Node:
         word = token.value

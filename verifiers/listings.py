@@ -101,6 +101,8 @@ class Listings:
                 verdict = None
             else:
                 return False
+        if verdict is None and any(all(self.same(item, other) is False for item in left) for other in rest):
+            return False  # seen from the other side: an item that nothing here may equal
         return verdict
 
     def _item_key(self, item: Node) -> object:

@@ -10,6 +10,7 @@ from math import gcd, lcm
 
 from verifiers.functions import Functions
 from verifiers.polynomials import (
+    MAX_BITS,
     ONE,
     Poly,
     Ratio,
@@ -26,6 +27,8 @@ from verifiers.polynomials import (
 from verifiers.tree import Node
 
 _I_PI = "i^1.pi^1"
+
+_NEVER_ZERO = frozenset(["x:", "p:", "E:", "i", "pi", "e", "U"])  # heads of generators: a product of these is not zero
 
 
 class Forms(Functions):
@@ -44,6 +47,8 @@ class Forms(Functions):
 
     def disproves(self, difference: Poly) -> bool:
         """Whether a difference that is not empty is certainly not zero."""
+        if len(difference) == 1 and all(name[:2] in _NEVER_ZERO for monomial in difference for name, _ in monomial):
+            return True
         constants = set()  # values of unknown functions are independent of everything else
         for monomial in difference:
             for name, exponent in monomial:
@@ -155,7 +160,7 @@ class Forms(Functions):
             value is not None
             and bottom == ONE
             and value not in (0, 1, -1)
-            and size * max(value.numerator.bit_length(), value.denominator.bit_length()) > 30_000
+            and size * max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS
         ):
             return self._huge_power(value, size), ONE
         return self._settled(self.power(top, size), self.power(bottom, size))

@@ -83,7 +83,10 @@ def _equal_functions(
     largest = 3 if exponential else 8 + min(digits, 64)
     agreed = 0
     for attempt in range(14):
-        point = {letter: _coordinate(choose, largest, attempt) for letter in free}
+        whole = attempt >= 10 and not agreed  # where only whole numbers have a value, as in (-1)^n, they may refute
+        point = {
+            letter: Fraction(choose.randrange(1, 30)) if whole else _coordinate(choose, largest, attempt) for letter in free
+        }
         try:
             near, seen = _difference(left, right, point, 160, deadline, real=True)
             if near and agreed < 2 and provable:

@@ -13,7 +13,7 @@ of distinct primes are linearly independent over Q: Besicovitch 1940), so for th
 """
 
 from fractions import Fraction
-from math import floor
+from math import floor, isqrt
 
 Exponent = int | Fraction
 Monomial = tuple[tuple[str, Exponent], ...]
@@ -203,8 +203,8 @@ def bounded_power(value: Fraction, exponent: int) -> Fraction:
 def factored(number: int) -> tuple[dict[int, int], bool]:
     """A positive integer as primes to powers, and whether every factor is certainly prime; trial division to 2000."""
     factors: dict[int, int] = {}
-    if number.bit_length() > 4_000:
-        return {number: 1}, False
+    if number.bit_length() > 2 * MAX_BITS:
+        raise TooBig("a number too large to factor")
     divisor = 2
     while divisor * divisor <= number and divisor < 2_000:
         while number % divisor == 0:
@@ -212,19 +212,15 @@ def factored(number: int) -> tuple[dict[int, int], bool]:
             number //= divisor
         divisor += 1 if divisor == 2 else 2
     certain = number < 4_000_000
+    if number.bit_length() > 4_000:
+        raise TooBig("a number too large to factor")
     if number > 1:
-        square = _integer_root(number, 2)
+        square = isqrt(number)
         if square * square == number:
             factors[square] = factors.get(square, 0) + 2
             return factors, square < 4_000_000
         factors[number] = factors.get(number, 0) + 1
     return factors, certain
-
-
-def _integer_root(number: int, degree: int) -> int:
-    from math import isqrt
-
-    return isqrt(number)
 
 
 def _folded_prime(prime: int, exponent: Exponent, coefficient: Fraction) -> tuple[Fraction, Exponent]:
