@@ -3,6 +3,8 @@
 
 const FORMULA_LIMIT = 4000; // characters; what is longer stays text
 const CODE_LIMIT = 100000;
+const SEARCH_LIMIT = 2000000; // characters of one text that are looked through for the ends of formulas
+let searched = 0;
 const PAIRS = [["$$", "$$", true], ["\\[", "\\]", true], ["\\(", "\\)", false]];
 const ENVIRONMENT = /^\\begin\{((?:align|equation|gather|multline|cases|[pbv]?matrix|array|aligned|gathered)\*?)\}/;
 const LATEX = /\\(?!boxed)[a-zA-Z]{2,}|\\[([]|\$[^$\n]{0,80}\\boxed/;
@@ -21,6 +23,7 @@ function rawText(text) {
 
 // Prose with formulas and fenced code.
 function renderedText(text) {
+  searched = 0;
   const out = element("div", "text");
   const fence = /^```([\w+-]*)[^\n]*\n([\s\S]*?)(?:^```[ \t]*$|$(?![\s\S]))/gm;
   let end = 0;
@@ -90,9 +93,11 @@ function formulaAt(text, at, isLatex) {
   return null;
 }
 
-// Where a text stands next, if that is near: a formula that never ends must not cost a search of the whole text each time.
+// Where a text stands next, if that is near: formulas that never end must not cost a search of the whole text each time.
 function near(text, wanted, from) {
+  if (searched > SEARCH_LIMIT) return -1;
   const found = text.slice(from, from + FORMULA_LIMIT).indexOf(wanted);
+  searched += found < 0 ? FORMULA_LIMIT : found;
   return found < 0 ? -1 : from + found;
 }
 
@@ -115,7 +120,8 @@ function dollarFormula(text, at, isLatex) {
 
 function closingBrace(text, open) {
   let depth = 0;
-  for (let at = open; at < text.length && at - open < FORMULA_LIMIT; at++) {
+  for (let at = open; at < text.length && at - open < FORMULA_LIMIT && searched < SEARCH_LIMIT; at++) {
+    searched++;
     if (text[at] === "\\") at++;
     else if (text[at] === "{") depth++;
     else if (text[at] === "}" && --depth === 0) return at;
