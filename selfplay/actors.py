@@ -1,8 +1,11 @@
 """Stations in Ray actors: where the two slow steps run. Actors are stateless; all state is in the driver's journal."""
 
 import asyncio
+import contextlib
 import os
+import signal
 import socket
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +16,8 @@ from selfplay.recipe import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler
 from selfplay.stations import SamplerStation, StationLost, VerifierStation
 from tasks import UserError
+
+CLOSE_SECONDS = 10.0  # for an engine to give back what it holds
 
 
 def connect(settings: Ray) -> None:
@@ -29,12 +34,20 @@ def connect(settings: Ray) -> None:
         options["address"] = settings.address
     try:
         _probe(settings.address)
-        ray.init(**options)
+        _init(options)
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"cannot reach Ray at {settings.address!r}: {error}; start it with `ray start --head`, or set "
             '[ray] address = "local"'
         ) from error
+
+
+def _init(options: dict[str, Any]) -> None:
+    """ray.init, which would put a handler of its own for SIGTERM in place of ours."""
+    handler = signal.getsignal(signal.SIGTERM)
+    ray.init(**options)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _probe(address: str) -> None:
@@ -71,26 +84,50 @@ class RayStation:
     def __init__(self, actor: Any):
         self.actor = actor
         self._collecting: Any = None  # a call whose answer nobody has taken yet: it outlives a cancelled collect
+        self._submitting: set[asyncio.Future] = set()
+        self._refused: asyncio.Future | None = None  # done when a submit has failed
 
     async def submit(self, items: Sequence[Any]) -> None:
-        await _await(self.actor.submit.remote(items))
+        """Send, and wait for nothing: an actor that is slow to answer must not hold up the others."""
+        submitting = asyncio.ensure_future(_await(self.actor.submit.remote(items)))
+        self._submitting.add(submitting)
+        submitting.add_done_callback(self._submitted)
+
+    def _submitted(self, submitting: asyncio.Future) -> None:
+        self._submitting.discard(submitting)
+        if not submitting.cancelled() and (error := submitting.exception()):
+            refused = self._refusal()
+            if not refused.done():
+                refused.set_exception(error)
+                refused.exception()  # seen: collect raises it, if anyone collects
+
+    def _refusal(self) -> asyncio.Future:
+        if self._refused is None:
+            self._refused = asyncio.get_running_loop().create_future()
+        return self._refused
 
     async def collect(self) -> list[Any]:
         if self._collecting is None:
-            self._collecting = self.actor.collect.remote()
-        results = await _await(self._collecting)
-        self._collecting = None
-        return results
+            self._collecting = asyncio.ensure_future(_await(self.actor.collect.remote()))
+        refused = self._refusal()
+        await asyncio.wait([self._collecting, refused], return_when=asyncio.FIRST_COMPLETED)
+        if not self._collecting.done():
+            return refused.result()
+        collecting, self._collecting = self._collecting, None
+        return collecting.result()
 
     async def load(self, model: str) -> None:
         await _await(self.actor.load.remote(model))
 
-    async def close(self) -> None:
-        try:
-            await asyncio.wait_for(_await(self.actor.close.remote()), 10)
-        except (StationLost, TimeoutError):
-            pass
+    async def close(self, at_once: bool = False) -> None:
+        """End the engine, then the actor; `at_once`: kill the actor."""
+        with contextlib.suppress(StationLost, TimeoutError):
+            if not at_once:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await _await(self.actor.close.remote())
         ray.kill(self.actor)
+        if self._collecting is not None:
+            self._collecting.cancel()
 
 
 class _ActorFacts:

@@ -9,6 +9,8 @@ from selfplay.stations import Station, StationLost
 from tasks import UserError
 
 Key = tuple[str, int]  # task id and sample index
+Deliver = Callable[[list[Any]], Awaitable[None]]
+Lost = Callable[[list[Key], str], Awaitable[None]]
 
 MAX_LOSSES = 5  # of one station in a row, without a result between them
 
@@ -16,20 +18,21 @@ MAX_LOSSES = 5  # of one station in a row, without a result between them
 class Crew:
     """Sends items to the station that holds least, and delivers results as they come.
 
-    `hire(number)` makes a station; it is called again for a replacement. `deliver(results)` and `lost(keys)` are called
-    from the driver's loop.
+    `hire(number)` makes a station; it is called again for a replacement. `deliver(results)` and `lost(keys, error)` are
+    called from the driver's loop; `lost` without keys says that a station has joined.
     """
 
     def __init__(self, name: str, hire: Callable[[int], Awaitable[Station]], size: int, capacity: int):
         self.name = name
+        self.size = size
         self.num_losses = 0
-        self.idle_seconds = 0.0  # summed over stations: time without anything to do while the crew was at work
         self._hire = hire
-        self._size = size
         self._capacity = capacity  # items that one station may hold
         self._stations: dict[int, Station] = {}
+        self._hiring: dict[int, asyncio.Task[Station]] = {}  # those on their way; they outlive a pass
         self._holding: dict[int, set[Key]] = {number: set() for number in range(size)}
         self._idle_since: dict[int, float] = {}
+        self._idle_seconds = 0.0
 
     @property
     def stations(self) -> list[Station]:
@@ -48,10 +51,35 @@ class Crew:
         """How many items the stations at work would still take."""
         return sum(max(0, self._capacity - len(self._holding[number])) for number in self._stations)
 
+    @property
+    def idle_seconds(self) -> float:
+        """Summed over stations: time without anything to do while the crew was at work."""
+        now = time.monotonic()
+        return self._idle_seconds + sum(now - since for since in self._idle_since.values())
+
     async def start(self) -> None:
-        """Make all stations that are not there yet."""
-        missing = [number for number in range(self._size) if number not in self._stations]
-        self._stations |= dict(zip(missing, await asyncio.gather(*map(self._hire, missing)), strict=True))
+        """Return when a station is at work. The others join when they are made: a cluster may have no room for them yet."""
+        for number in range(self.size):
+            if number not in self._stations:
+                self._begin_hiring(number)
+        while not self._stations:
+            await asyncio.wait(self._hiring.values(), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0)  # several may be there at once
+            try:
+                self._welcome()
+            except StationLost as error:
+                raise UserError(f"{self.name} could not start: {error}; `selfplay doctor` helps to find the cause") from error
+
+    async def load(self, model: str) -> None:
+        """Bring a model into every station; one that cannot take it is made anew by the next pass."""
+        await self._stop_hiring()  # it was begun with another model
+        numbers = list(self._stations)
+        loaded = await asyncio.gather(*(self._stations[number].load(model) for number in numbers), return_exceptions=True)
+        for number, error in zip(numbers, loaded, strict=True):
+            if isinstance(error, StationLost):
+                await self._stations.pop(number).close(at_once=True)
+            elif error is not None:
+                raise error
 
     async def send(self, items: Iterable[tuple[Any, Sequence[Key]]]) -> list[Key]:
         """Give each item, with the keys of the results that it owes, to a station; the keys that found none are returned."""
@@ -64,35 +92,40 @@ class Crew:
             number = min(self._stations, key=lambda station: len(self._holding[station]))
             self._holding[number].update(keys)
             parcels.setdefault(number, []).append(item)
-        for number, parcel in parcels.items():
-            self._note_busy(number)
+        # the stations as they are now: what a station that dies meanwhile has been given back must not reach its successor
+        for station, parcel in [(self._stations[number], parcel) for number, parcel in parcels.items()]:
             try:
-                await self._stations[number].submit(parcel)
+                await station.submit(parcel)
             except StationLost:
                 pass  # the station's own loop sees it too, and gives back what it held
+        for number in parcels:
+            if self._holding[number]:
+                self._note_busy(number)
         return homeless
 
-    async def run(self, deliver: Callable[[list[Any]], Awaitable[None]], lost: Callable[[list[Key], str], Awaitable[None]]) -> None:
+    async def run(self, deliver: Deliver, lost: Lost) -> None:
         """Deliver results until cancelled."""
         self._idle_since = {number: time.monotonic() for number in self._stations}
         try:
             async with asyncio.TaskGroup() as group:
-                for number in range(self._size):
+                for number in range(self.size):
                     group.create_task(self._attend(number, deliver, lost))
         finally:
             for number in list(self._idle_since):
                 self._note_busy(number)
 
-    async def close(self) -> None:
-        await asyncio.gather(*(station.close() for station in self._stations.values()), return_exceptions=True)
+    async def close(self, at_once: bool = False) -> None:
+        """End all stations; `at_once`: without waiting for what they are doing."""
+        await self._stop_hiring()
+        await asyncio.gather(*(station.close(at_once) for station in self._stations.values()), return_exceptions=True)
         self._stations.clear()
 
-    async def _attend(self, number: int, deliver, lost) -> None:
+    async def _attend(self, number: int, deliver: Deliver, lost: Lost) -> None:
         losses = 0
         while True:
             try:
                 if number not in self._stations:
-                    self._stations[number] = await self._hire(number)
+                    await self._join(number)
                     await lost([], "")
                 results = await self._stations[number].collect()
             except StationLost as error:
@@ -103,26 +136,54 @@ class Crew:
             held = self._holding[number]
             held.difference_update([(result.task_id, result.index) for result in results])
             if not held:
-                self._idle_since[number] = time.monotonic()
+                self._idle_since.setdefault(number, time.monotonic())
             await deliver(results)
 
-    async def _replace(self, number: int, losses: int, error: str, lost) -> None:
+    async def _join(self, number: int) -> None:
+        """Wait for a station to be made. A pass that ends meanwhile leaves it to the next."""
+        hiring = self._begin_hiring(number)
+        await asyncio.wait([hiring])
+        del self._hiring[number]
+        self._stations[number] = hiring.result()
+        self._idle_since[number] = time.monotonic()
+
+    def _begin_hiring(self, number: int) -> asyncio.Task[Station]:
+        if number not in self._hiring:
+            self._hiring[number] = asyncio.create_task(self._hire(number))
+        return self._hiring[number]
+
+    async def _stop_hiring(self) -> None:
+        tasks, self._hiring = self._hiring, {}
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        for number, task in tasks.items():
+            if not task.cancelled() and not task.exception():  # it was there already
+                self._stations[number] = task.result()
+
+    def _welcome(self) -> None:
+        """Put the stations that are made to work; StationLost where one could not be made."""
+        for number in [number for number, task in self._hiring.items() if task.done()]:
+            self._stations[number] = self._hiring.pop(number).result()
+
+    async def _replace(self, number: int, losses: int, error: str, lost: Lost) -> None:
         self.num_losses += 1
         station = self._stations.pop(number, None)
         keys, self._holding[number] = sorted(self._holding[number]), set()
         self._note_busy(number)
+        if losses < MAX_LOSSES:
+            await lost(keys, error)  # first of all: what it held goes to the others
         if station is not None:
-            await asyncio.gather(station.close(), return_exceptions=True)
+            await asyncio.gather(station.close(at_once=True), return_exceptions=True)
         if losses >= MAX_LOSSES:
             raise UserError(
                 f"{self.name} {number} failed {losses} times in a row; the last error: {error}. What was acknowledged is "
                 "on disk; mend the cause (`selfplay doctor` helps) and run the same command again"
             )
-        await lost(keys, error)
         if losses > 1:
             await asyncio.sleep(min(10.0, 0.1 * 2**losses))
 
     def _note_busy(self, number: int) -> None:
         since = self._idle_since.pop(number, None)
         if since is not None:
-            self.idle_seconds += time.monotonic() - since
+            self._idle_seconds += time.monotonic() - since

@@ -6,16 +6,18 @@ from pathlib import Path
 
 from selfplay.allocation import AllocationRule, make_allocator
 from selfplay.crew import Crew
-from selfplay.journal import Journal, read_rows
-from selfplay.pipeline import Meter, Pipeline
-from selfplay.progress import Progress, duration, quantity
+from selfplay.journal import Journal
+from selfplay.meter import Meter, describe
+from selfplay.pipeline import Pipeline
+from selfplay.progress import Progress
 from selfplay.recipe import Recipe
+from selfplay.resumption import JournaledSamples
 from selfplay.samplers import make_sampler
-from selfplay.stations import SamplerStation, Station, VerifierStation
+from selfplay.stations import SamplerStation, Station, StationLost, VerifierStation
 from tasks import Task
-from verifiers import Outcome
 
 MAX_UNCHECKED_PER_VERIFIER = 256
+SHOW_SECONDS = 0.25
 
 
 class Engines:
@@ -35,11 +37,11 @@ class Engines:
         self._runner.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         try:
-            self._runner.run(self._close())
+            self._runner.run(self._close(at_once=kind is not None))
         finally:
-            self._runner.__exit__(*error)
+            self._runner.__exit__(kind, *error)
 
     def play(
         self,
@@ -49,49 +51,62 @@ class Engines:
         rule: AllocationRule,
         journal_folder: Path,
         seed_of: Callable[[str, int], int],
-        num_expected: int = 0,
+        num_tasks: int = 0,
     ) -> Meter:
-        """One pass: sample the tasks from the model as the rule says, check, and journal. Resumes what is there."""
+        """One pass: sample the tasks from the model as the rule says, check, and journal. Resumes what is there.
+
+        `num_tasks` in the stream, for the time left; 0 where nobody knows.
+        """
         with self._progress.step(title) as show:
             journal = Journal(journal_folder)
             try:
-                journaled = _journaled(journal_folder)
-                meter = Meter(num_resumed=sum(map(len, journaled.values())))
+                show("reading the journal")
+                journaled = JournaledSamples(journal_folder)
+                meter = Meter(num_resumed=len(journaled), num_damaged=len(journaled.damaged))
                 pipeline = Pipeline(
                     tasks, make_allocator(rule), self._samplers, self._verifiers, journal, journaled, seed_of, meter
                 )
-                self._runner.run(self._play(model, pipeline, meter, show, num_expected))
+                self._runner.run(self._play(model, pipeline, meter, lambda: show(describe(meter, rule, num_tasks))))
             finally:
                 journal.close()
         return meter
 
-    async def _play(self, model: str, pipeline: Pipeline, meter: Meter, show, num_expected: int) -> None:
-        showing = asyncio.create_task(self._show(meter, show, num_expected))
+    async def _play(self, model: str, pipeline: Pipeline, meter: Meter, show: Callable[[], None]) -> None:
+        idle_before = self._samplers.idle_seconds
+
+        def observe() -> None:
+            meter.num_engines, meter.num_engines_wanted = len(self._samplers.stations), self._samplers.size
+            meter.engine_idle_seconds = self._samplers.idle_seconds - idle_before
+
+        showing = asyncio.create_task(self._show(observe, show))
         try:
             await self._load(model)
-            idle = self._samplers.idle_seconds
             await pipeline.play()
-            meter.engine_idle_seconds = self._samplers.idle_seconds - idle
         except* Exception as group:
             raise _first(group) from None
         finally:
             showing.cancel()
-            show(describe(meter, num_expected))
+            observe()
+            show()
 
-    async def _show(self, meter: Meter, show, num_expected: int) -> None:
+    async def _show(self, observe: Callable[[], None], show: Callable[[], None]) -> None:
         while True:
-            show(describe(meter, num_expected))
-            await asyncio.sleep(0.25)
+            observe()
+            show()
+            await asyncio.sleep(SHOW_SECONDS)
 
     async def _load(self, model: str) -> None:
         """Bring the model into every engine; an engine that is made later starts with it."""
         changed, self._model = self._model != model, model
         if changed:
-            await asyncio.gather(*(station.load(model) for station in self._samplers.stations))
+            await self._samplers.load(model)
 
     async def _hire_sampler(self, number: int) -> Station:
         if self._in_process:
-            return SamplerStation(make_sampler(self._recipe.sampling, self._model))
+            try:
+                return SamplerStation(make_sampler(self._recipe.sampling, self._model))
+            except (OSError, ValueError, RuntimeError, ImportError) as error:
+                raise StationLost(f"{type(error).__name__}: {error}") from error
         from selfplay import actors
 
         actors.connect(self._recipe.ray)
@@ -105,43 +120,12 @@ class Engines:
         actors.connect(self._recipe.ray)
         return await actors.hire_verifier(self._recipe.ray, self._recipe.verification)
 
-    async def _close(self) -> None:
-        await self._samplers.close()
-        await self._verifiers.close()
+    async def _close(self, at_once: bool) -> None:
+        await asyncio.gather(self._samplers.close(at_once), self._verifiers.close(at_once))
         if not self._in_process:
             from selfplay import actors
 
             actors.disconnect()
-
-
-def describe(meter: Meter, num_expected: int = 0) -> str:
-    """One line of progress."""
-    elapsed = meter.elapsed_seconds
-    new = meter.num_samples
-    parts = [f"{quantity(meter.num_resumed + new)}{f' of {quantity(num_expected)}' if num_expected else ''} samples"]
-    if meter.num_resumed:
-        parts.append(f"{quantity(meter.num_resumed)} of them resumed")
-    parts.append(f"{quantity(meter.outcomes[Outcome.CORRECT])} correct")
-    parts.append(f"{quantity(len(meter.solved))} tasks solved")
-    if meter.outcomes[Outcome.UNDECIDED]:
-        parts.append(f"{quantity(meter.outcomes[Outcome.UNDECIDED])} undecided")
-    if meter.num_tokens and elapsed:
-        parts.append(f"{quantity(meter.num_tokens / elapsed)} tokens/s")
-    if meter.num_unchecked:
-        parts.append(f"{meter.num_unchecked} to check")
-    left = num_expected - meter.num_resumed - new
-    if new and left > 0:
-        parts.append(f"{duration(left * elapsed / new)} left")
-    return ", ".join(parts)
-
-
-def _journaled(folder: Path) -> dict[str, list[tuple[int, Outcome, int]]]:
-    found: dict[str, list[tuple[int, Outcome, int]]] = {}
-    for row in read_rows(folder):
-        sample = row["sample"]
-        entry = (sample["index"], Outcome(row["verdict"]["outcome"]), sample["completion_tokens"])
-        found.setdefault(sample["task_id"], []).append(entry)
-    return found
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

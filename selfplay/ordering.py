@@ -3,21 +3,17 @@
 The journal stays on the disk. What is held is 20 bytes a row: the task's key, the sample's index, the offset of the line.
 """
 
-import hashlib
 import json
-import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from selfplay.journal import read_lines
+from selfplay.journal import read_lines, row_head, task_key
 from selfplay.records import Sample, Trace
 from tasks import Task
 from verifiers import Verdict
-
-_HEAD = re.compile(rb'\{"crc32":"[0-9a-f]{8}","sample":\{"task_id":"([^"\\]+)","index":(\d+),')
 
 
 class OrderedTraces:
@@ -35,8 +31,8 @@ class OrderedTraces:
         self.num_without_task = 0
         keys, indices, offsets = array("Q"), array("I"), array("Q")
         for offset, line in read_lines(journal, self.damaged):
-            task_id, index = _head(line)
-            keys.append(_key(task_id))
+            task_id, index = row_head(line)
+            keys.append(task_key(task_id))
             indices.append(index)
             offsets.append(offset)
         self._keys = np.frombuffer(keys, np.uint64) if keys else np.empty(0, np.uint64)
@@ -55,7 +51,7 @@ class OrderedTraces:
         taken = np.zeros(len(self), bool)  # at the first row of each task that the stream gave already
         with self._path.open("rb") as lines:
             for task in self._tasks():
-                key = _key(task.id.encode())
+                key = task_key(task.id.encode())
                 first, last = (int(np.searchsorted(self._keys, np.uint64(key), side)) for side in ("left", "right"))
                 if first == last or taken[first]:
                     continue
@@ -65,17 +61,3 @@ class OrderedTraces:
                     row = json.loads(lines.readline())
                     self.num_without_task -= 1
                     yield Trace(task, Sample.from_dict(row["sample"]), Verdict.from_dict(row["verdict"]), self._round)
-
-
-def _head(line: bytes) -> tuple[bytes, int]:
-    """Task id and sample index of a journal's line, without parsing the rest where its head is plain."""
-    head = _HEAD.match(line)
-    if head:
-        return head[1], int(head[2])
-    sample = json.loads(line)["sample"]
-    return sample["task_id"].encode(), sample["index"]
-
-
-def _key(task_id: bytes) -> int:
-    """64 bits of a task id: two of a million tasks share one with a chance of 3 in 10**8."""
-    return int.from_bytes(hashlib.blake2b(task_id, digest_size=8).digest())

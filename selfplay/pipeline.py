@@ -9,56 +9,26 @@ and steers what is asked next. The only state is the journal; a pass that was ki
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 
 from selfplay.allocation import Allocator
 from selfplay.crew import Crew, Key
 from selfplay.journal import Journal
+from selfplay.meter import Meter
 from selfplay.records import Request, Sample, SampleFailure
+from selfplay.resumption import JournaledSamples, SeenTasks
 from selfplay.stations import Check, Checked
-from tasks import Task
+from tasks import Task, UserError
 from verifiers import Outcome, Reason, Verdict
 
 MAX_UNCHECKED = 4096  # samples that wait for a verdict, before sampling pauses
 COMMIT_ROWS = 256
 COMMIT_SECONDS = 1.0
 MAX_TRIES = 3  # of one sample, and of one check that is undecided
-
-
-@dataclass(slots=True)
-class Meter:
-    """What a pass has done so far, for progress and metrics."""
-
-    started: float = 0.0  # monotonic clock, when the engines were ready
-    ended: float = 0.0
-    engine_idle_seconds: float = 0.0  # summed over engines
-    num_tasks: int = 0  # read from the stream
-    num_duplicate_tasks: int = 0
-    num_resumed: int = 0  # samples that the journal held already
-    num_samples: int = 0  # that got a verdict in this process
-    num_tokens: int = 0  # completion tokens sampled in this process
-    num_prompt_tokens: int = 0
-    num_cached_tokens: int = 0
-    verifier_seconds: float = 0.0
-    outcomes: Counter = field(default_factory=Counter)
-    reasons: Counter = field(default_factory=Counter)
-    solved: set[str] = field(default_factory=set)  # tasks with a correct sample
-    num_retries: int = 0  # of samples and checks that failed
-    num_acknowledged: int = 0
-    num_unchecked: int = 0
-
-    @property
-    def elapsed_seconds(self) -> float:
-        return (self.ended or time.monotonic()) - self.started if self.started else 0.0
-
-    def count(self, task_id: str, verdict: Verdict) -> None:
-        self.num_samples += 1
-        self.outcomes[verdict.outcome] += 1
-        self.reasons[verdict.reason] += 1
-        if verdict.outcome is Outcome.CORRECT:
-            self.solved.add(task_id)
+MAX_DEATHS = 5  # of engines while they drew one sample
+MAX_WITHHELD = 64  # samples given up without one success between them, before the pass stops
 
 
 class Pipeline:
@@ -71,7 +41,7 @@ class Pipeline:
         samplers: Crew,
         verifiers: Crew,
         journal: Journal,
-        journaled: dict[str, list[tuple[int, Outcome, int]]],
+        journaled: JournaledSamples | None,
         seed_of: Callable[[str, int], int],
         meter: Meter,
     ):
@@ -80,13 +50,17 @@ class Pipeline:
         self._samplers = samplers
         self._verifiers = verifiers
         self._journal = journal
-        self._journaled = journaled  # task id -> (index, outcome, tokens) of the rows on disk
+        self._journaled = journaled  # the rows on disk
         self._seed_of = seed_of
         self._meter = meter
         self._open: dict[str, Task] = {}  # tasks that are not complete
-        self._seen: set[str] = set()
+        self._seen = SeenTasks()
+        self._solved: set[str] = set()  # those of the open tasks that have a correct sample
         self._unchecked: dict[Key, Sample] = {}  # samples on their way through a verifier
         self._tries: Counter[Key] = Counter()
+        self._deaths: Counter[Key] = Counter()  # of engines that held the sample
+        self._suspects: deque[Key] = deque()  # checks that may have killed a verifier: one at a time; the first is out
+        self._withheld: list[tuple[Sample, Verdict]] = []  # given up, and nothing has succeeded since
         self._feeding = asyncio.Lock()
         self._finished = asyncio.Event()
         self._commit_due = asyncio.Event()
@@ -104,34 +78,42 @@ class Pipeline:
             await self._finished.wait()
             for task in running:
                 task.cancel()
-        self._meter.num_acknowledged += self._journal.commit()
+        self._journal.commit()
+        self._meter.num_acknowledged = self._journal.num_committed
         self._meter.ended = time.monotonic()
 
     async def _feed(self) -> None:
         """Ask for samples until the samplers are full, the checkers are behind, or nothing is owed now."""
         async with self._feeding:
-            while (room := min(self._samplers.room, MAX_UNCHECKED - len(self._unchecked))) > 0:
-                grants = self._allocator.next(room)
-                if grants:
-                    homeless = await self._samplers.send((self._request(*grant), _keys(*grant)) for grant in grants)
-                    for key in homeless:
-                        self._allocator.lost(*key)
-                elif not (self._allocator.wants_task and self._add_task()):
-                    break
-        if self._allocator.done and not self._samplers.num_held and not self._unchecked:
+            await self._ask()
+            if self._withheld and self._samplers.stations and not self._samplers.num_held and not self._unchecked:
+                self._release_withheld(at_the_end=True)
+                await self._ask()
+        if self._allocator.done and not self._samplers.num_held and not self._unchecked and not self._withheld:
             self._finished.set()
+
+    async def _ask(self) -> None:
+        while (room := min(self._samplers.room, MAX_UNCHECKED - len(self._unchecked))) > 0:
+            grants = self._allocator.next(room)
+            if grants:
+                homeless = await self._samplers.send((self._request(*grant), _keys(*grant)) for grant in grants)
+                for key in homeless:
+                    self._allocator.lost(*key)
+            elif not (self._allocator.wants_task and self._add_task()):
+                break
 
     def _add_task(self) -> bool:
         """Open the next task of the stream, with the verdicts that the journal holds of it; False at its end."""
         for task in self._tasks:
             self._meter.num_tasks += 1
-            if task.id in self._seen:
+            if not self._seen.add(task.id):
                 self._meter.num_duplicate_tasks += 1
                 continue
-            self._seen.add(task.id)
             self._open[task.id] = task
             self._allocator.add(task.id)
-            for index, outcome, tokens in self._journaled.pop(task.id, ()):
+            for index, outcome, tokens in self._journaled.of(task.id) if self._journaled else ():
+                self._meter.num_resumed_correct += outcome is Outcome.CORRECT
+                self._meter.num_resumed_tokens += tokens
                 self._observe(task.id, index, outcome, tokens)
             return True
         self._allocator.end()
@@ -146,24 +128,24 @@ class Pipeline:
         for sample in results:
             key = (sample.task_id, sample.index)
             if isinstance(sample, SampleFailure):
-                self._take_failure(key, sample)
+                self._take_failure(key, sample.error)
                 continue
             self._meter.num_tokens += sample.completion_tokens
             self._meter.num_prompt_tokens += sample.prompt_tokens
             self._meter.num_cached_tokens += sample.cached_tokens
             self._unchecked[key] = sample
             checks.append(self._check(key))
-        await self._verify(checks)
+        await self._verifiers.send(checks)
         await self._feed()
 
-    def _take_failure(self, key: Key, failure: SampleFailure) -> None:
+    def _take_failure(self, key: Key, error: str) -> None:
         self._tries[key] += 1
         if self._tries[key] < MAX_TRIES:
             self._meter.num_retries += 1
+            self._meter.trouble = f"a sample failed: {error[:200]}"
             self._allocator.lost(*key)
         else:
-            empty = Sample(*key, "", "failed", 0, 0, 0, (), None, self._seed_of(*key), "")
-            self._record(empty, Verdict.of(Reason.SAMPLE_FAILURE, failure.error[:500], 0.0, "none@0"))
+            self._give_up_sample(key, error)
 
     async def _take_verdicts(self, results: list[Checked]) -> None:
         again = []
@@ -176,60 +158,116 @@ class Pipeline:
                     again.append(self._check(key))
                     continue
             self._meter.verifier_seconds += checked.verdict.seconds
-            self._record(self._unchecked.pop(key), checked.verdict)
-        await self._verify(again)
+            sample = self._unchecked.pop(key)
+            if checked.verdict.reason is Reason.CHECKER_FAILURE:
+                self._give_up(sample, checked.verdict)
+            else:
+                self._release_withheld()
+                self._record(sample, checked.verdict)
+        await self._verifiers.send(again + self._next_suspect())
         await self._feed()
 
     def _record(self, sample: Sample, verdict: Verdict) -> None:
-        self._tries.pop((sample.task_id, sample.index), None)
+        key = (sample.task_id, sample.index)
+        self._tries.pop(key, None)
+        self._deaths.pop(key, None)
         self._journal.append(sample, verdict)
         self._observe(sample.task_id, sample.index, verdict.outcome, sample.completion_tokens)
-        self._meter.count(sample.task_id, verdict)
+        self._meter.count(verdict)
         self._meter.num_unchecked = len(self._unchecked)
         if self._journal.num_uncommitted >= COMMIT_ROWS:
             self._commit_due.set()
 
     def _observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> None:
+        if outcome is Outcome.CORRECT and task_id not in self._solved:
+            self._solved.add(task_id)
+            self._meter.num_solved_tasks += 1
         if self._allocator.observe(task_id, index, outcome, tokens):
+            self._meter.num_complete_tasks += 1
+            self._solved.discard(task_id)
             del self._open[task_id]
+
+    def _give_up_sample(self, key: Key, error: str) -> None:
+        empty = Sample(*key, "", "failed", 0, 0, 0, (), None, self._seed_of(*key), "")
+        self._give_up(empty, Verdict.of(Reason.SAMPLE_FAILURE, error[:500], 0.0, "none@0"))
+
+    def _give_up(self, sample: Sample, verdict: Verdict) -> None:
+        """Leave a sample undecided once something else succeeds: until then the failure may not be the sample's own."""
+        self._meter.trouble = f"given up: {verdict.reason}: {verdict.answer[:200]}"
+        self._withheld.append((sample, verdict))
+        if len(self._withheld) >= MAX_WITHHELD:
+            self._stop_for_failures()
+
+    def _release_withheld(self, at_the_end: bool = False) -> None:
+        if at_the_end and not self._meter.num_samples and not self._meter.num_resumed:
+            self._stop_for_failures()
+        withheld, self._withheld = self._withheld, []
+        for sample, verdict in withheld:
+            self._record(sample, verdict)
+
+    def _stop_for_failures(self) -> None:
+        number = len(self._withheld)
+        last = self._withheld[-1][1]
+        part = "engine" if last.reason is Reason.SAMPLE_FAILURE else "verifier"
+        raise UserError(
+            f"the {part} failed again and again on each of {number} samples, and succeeded on none; the last error: "
+            f"{last.answer}. Everything before them is on disk; mend the cause and run the same command again"
+        )
 
     def _check(self, key: Key) -> tuple[Check, list[Key]]:
         return Check(*key, self._open[key[0]].reference, self._unchecked[key].text), [key]
 
-    async def _verify(self, checks: list[tuple[Check, list[Key]]]) -> None:
-        """Hand over checks; those that find no verifier at work wait in `_unchecked` for the one being replaced."""
-        await self._verifiers.send(checks)
-
     async def _resample(self, keys: list[Key], error: str) -> None:
+        """An engine died, and its samples are owed again; or, without keys, one has joined."""
         for key in keys:
-            self._allocator.lost(*key)
+            self._deaths[key] += 1
+            if self._deaths[key] >= MAX_DEATHS:
+                self._give_up_sample(key, f"the engine died: {error}")
+            else:
+                self._allocator.lost(*key)
         await self._feed()
 
     async def _recheck(self, keys: list[Key], error: str) -> None:
-        """A verifier died: its checks go to another; a sample that took part in too many deaths stays undecided."""
+        """A verifier died: its checks go to another, those that have seen several deaths one at a time, so that the one
+        that kills is told from its neighbours. Without keys, a verifier has joined: it gets the checks without a home.
+        """
         checks = []
         for key in keys:
             self._tries[key] += 1
-            if self._tries[key] >= MAX_TRIES:
-                failure = Verdict.of(Reason.CHECKER_FAILURE, f"the verifier died: {error}"[:500], 0.0, "none@0")
-                self._record(self._unchecked.pop(key), failure)
-            else:
+            alone = bool(self._suspects) and self._suspects[0] == key
+            if self._tries[key] < MAX_TRIES - 1:
                 self._meter.num_retries += 1
                 checks.append(self._check(key))
-        if not keys:  # a replacement has arrived: give it what found no home
-            held = self._verifiers.held_keys
-            checks = [self._check(key) for key in self._unchecked if key not in held]
-        await self._verify(checks)
+            elif alone:
+                failure = Verdict.of(Reason.CHECKER_FAILURE, f"the verifier died: {error}"[:500], 0.0, "none@0")
+                self._give_up(self._unchecked.pop(key), failure)
+            elif key not in self._suspects:
+                self._suspects.append(key)
+        if not keys:
+            elsewhere = self._verifiers.held_keys | set(self._suspects)
+            checks = [self._check(key) for key in self._unchecked if key not in elsewhere]
+        await self._verifiers.send(checks + self._next_suspect())
         await self._feed()
+
+    def _next_suspect(self) -> list[tuple[Check, list[Key]]]:
+        """The next check to try alone, when the one before it has come back or is given up."""
+        while self._suspects and self._suspects[0] not in self._unchecked:
+            self._suspects.popleft()
+        if not self._suspects or self._suspects[0] in self._verifiers.held_keys:
+            return []
+        return [self._check(self._suspects[0])]
 
     async def _commit_regularly(self) -> None:
         """Group commit, in a thread of its own: the disk's delay holds up neither engines nor checks."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(COMMIT_SECONDS):
-                    await self._commit_due.wait()
-            self._commit_due.clear()
-            self._meter.num_acknowledged += await asyncio.to_thread(self._journal.commit)
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "commit") as thread:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(COMMIT_SECONDS):
+                        await self._commit_due.wait()
+                self._commit_due.clear()
+                await loop.run_in_executor(thread, self._journal.commit)
+                self._meter.num_acknowledged = self._journal.num_committed
 
 
 def _keys(task_id: str, indices: tuple[int, ...]) -> list[Key]:

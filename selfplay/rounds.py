@@ -5,6 +5,7 @@ import shutil
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tasks import Task, UserError, load
 from tasks.arithmetic import organic_corpus
 from tasks.sources import takes
 
+MAX_COUNTED = 100_000  # tasks, about a second
 CONTROL = "control"  # folder of the control within a run
 
 
@@ -141,7 +143,6 @@ def play_round(
 
 def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engines: Engines) -> Meter:
     rule = recipe.allocation.as_rule
-    expected = recipe.tasks.options.get("num_tasks", 0) * rule.samples_per_task if rule.rule == "fixed" else 0
     return engines.play(
         f"{name}: sampling",
         model,
@@ -149,8 +150,14 @@ def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engi
         rule,
         folder / "journal",
         lambda task_id, number: _number(recipe.seed, "sample", index, task_id, number),
-        expected,
+        recipe.tasks.options.get("num_tasks") or num_tasks_of(round_tasks(recipe, index)),
     )
+
+
+def num_tasks_of(tasks: Iterator[Task]) -> int:
+    """How many tasks a stream gives, for the time left; 0 where counting them would take long."""
+    number = sum(1 for _ in islice(tasks, MAX_COUNTED + 1))
+    return number if number <= MAX_COUNTED else 0
 
 
 def make_shards(recipe: Recipe, index: int, folder: Path, out: Path | None = None) -> tuple[list[Shard], Account]:
@@ -207,7 +214,7 @@ def evaluate(recipe: Recipe, name: str, model: str, folder: Path, engines: Engin
         rule,
         journal,
         lambda task_id, number: _number(recipe.seed, "evaluation", folder.name, task_id, number),
-        len(tasks) * rule.samples_per_task,
+        len(tasks),
     )
     return evaluation_metrics(journal, tasks, settings.k)
 

@@ -5,6 +5,7 @@ the run. Many results travel in one `collect`, so that the cost of a remote call
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Sequence
@@ -16,6 +17,9 @@ from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers import Sampler
 from tasks import Reference, UserError
 from verifiers import Verdict, verify
+
+
+AT_ONCE_SECONDS = 1.0  # for an engine to end where nobody will wait for it
 
 
 class StationLost(Exception):
@@ -30,7 +34,11 @@ class Station(Protocol):
     async def collect(self) -> list[Any]:
         """Wait for at least one result, and take all that are ready. StationLost when there will be none."""
 
-    async def close(self) -> None: ...
+    async def load(self, model: str) -> None:
+        """Samplers only: sample from this model from now on."""
+
+    async def close(self, at_once: bool = False) -> None:
+        """End it; `at_once`: without waiting for what it is doing."""
 
 
 class SamplerStation:
@@ -40,6 +48,7 @@ class SamplerStation:
         self._sampler = sampler
         self._results = _Outbox()
         self._running: set[asyncio.Task] = set()
+        self._closing = False
 
     async def submit(self, items: Sequence[Request]) -> None:
         for request in items:
@@ -53,18 +62,31 @@ class SamplerStation:
     async def load(self, model: str) -> None:
         await self._sampler.load(model)
 
-    async def close(self) -> None:
+    async def close(self, at_once: bool = False) -> None:
+        self._closing = True
         for task in list(self._running):
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self._sampler.close()
+        closing = asyncio.create_task(self._sampler.close())
+        _, late = await asyncio.wait([closing], timeout=AT_ONCE_SECONDS if at_once else None)
+        for task in late:
+            task.cancel()
 
     async def _sample(self, request: Request) -> None:
+        missing = set(request.indices)
         try:
             async for outcome in self._sampler.sample(request):
+                missing.discard(outcome.index)
                 self._results.put(outcome)
         except Exception as error:  # the actor boundary: an engine that raises is lost, and collect says so
             self._results.fail(error)
+        except asyncio.CancelledError:
+            if not self._closing:
+                self._results.fail(RuntimeError("the engine cancelled a request"))
+            raise
+        else:
+            for index in sorted(missing):
+                self._results.put(SampleFailure(request.task_id, index, "the engine ended the request without this sample"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +116,7 @@ class VerifierStation:
             programs.configure(unsafe=True)
         self._results = _Outbox()
         self._checks: queue.SimpleQueue[Check | None] = queue.SimpleQueue()
+        self._closing = False
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.threads)]
         for thread in self._threads:
             thread.start()
@@ -106,13 +129,20 @@ class VerifierStation:
     async def collect(self) -> list[Checked]:
         return await self._results.take()
 
-    async def close(self) -> None:
+    async def close(self, at_once: bool = False) -> None:
+        self._closing = True
         for _ in self._threads:
             self._checks.put(None)
 
     def _work(self) -> None:
-        while (check := self._checks.get()) is not None:
-            self._results.put(Checked(check.task_id, check.index, verify(check.reference, check.text)))
+        try:
+            while (check := self._checks.get()) is not None and not self._closing:
+                self._results.put(Checked(check.task_id, check.index, self._verdict(check)))
+        except BaseException as error:  # the actor boundary: a thread must not end unseen, with its check
+            self._results.fail(RuntimeError(f"a checking thread ended: {type(error).__name__}: {error}"))
+
+    def _verdict(self, check: Check) -> Verdict:
+        return verify(check.reference, check.text)
 
 
 class _Outbox:
@@ -140,18 +170,21 @@ class _Outbox:
         self._wake()
 
     async def take(self) -> list[Any]:
-        await self._ready.wait()
-        self._ready.clear()
-        with self._lock:
-            items, self._items = self._items, []
-        if self._error is not None and not items:
-            raise self._error
-        if self._error is not None:
-            self._ready.set()
-        return items
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            with self._lock:
+                items, self._items = self._items, []
+            if self._error is not None:
+                self._ready.set()  # for whoever asks next
+            if items:
+                return items
+            if self._error is not None:
+                raise self._error
 
     def _wake(self) -> None:
         if self._loop is None:
             self._ready.set()
         else:
-            self._loop.call_soon_threadsafe(self._ready.set)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._ready.set)

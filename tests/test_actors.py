@@ -40,7 +40,7 @@ def play(folder, model, disturb=None, num_tasks=60):
         try:
             stream = load("arithmetic", num_tasks=num_tasks)
             allocator = make_allocator(AllocationRule(samples_per_task=4))
-            pipeline = Pipeline(stream, allocator, samplers, verifiers, journal, {}, seed_of, meter)
+            pipeline = Pipeline(stream, allocator, samplers, verifiers, journal, None, seed_of, meter)
             async with asyncio.timeout(120), asyncio.TaskGroup() as group:
                 playing = group.create_task(pipeline.play())
                 if disturb:

@@ -34,7 +34,7 @@ def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_sa
         journal = Journal(folder)
         try:
             allocator = make_allocator(AllocationRule(samples_per_task=samples))
-            await Pipeline(stream, allocator, samplers, verifiers, journal, journaled or {}, seed_of, meter).play()
+            await Pipeline(stream, allocator, samplers, verifiers, journal, journaled, seed_of, meter).play()
         finally:
             journal.close()
             await samplers.close()

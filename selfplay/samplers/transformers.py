@@ -60,6 +60,7 @@ class TransformersSampler:
         await asyncio.to_thread(self._load, model)
 
     async def close(self) -> None:
+        self._waiting.clear()
         if self._batches is not None:
             await self._batches
 
@@ -78,7 +79,7 @@ class TransformersSampler:
             try:
                 for row, outcome in zip(rows, await asyncio.to_thread(self._draw, rows), strict=True):
                     row[2].put_nowait(outcome)
-            except (RuntimeError, ValueError, IndexError) as error:  # torch's own: the engine is lost, its requests fail
+            except Exception as error:  # the actor boundary: the engine is lost, and whoever waits must hear of it
                 for row in rows:
                     row[2].put_nowait(error)
 
