@@ -27,9 +27,9 @@ def run(kind: str) -> None:
     threading.stack_size(_THREAD_STACK_BYTES)
     random.seed(0)
     if kind == "tests":
-        from . import proxy
+        from . import tests_side
 
-        proxy.run_tests(job, answer)
+        tests_side.run_tests(job, answer)
         return
     name = "__main__" if kind == "stdio" else "solution"
     scope = make_module(name)
