@@ -1,31 +1,34 @@
 """Verdicts for traces that have some already; equal pairs of reference and answer share one."""
 
+import json
 from collections import OrderedDict
+from typing import Any
 
-from selfplay.records import Trace
-from tasks import MathReference
+from tasks import MathReference, reference_from_dict
 from verifiers import Reason, Verdict, verify, verify_answer
 from verifiers.extract import extract
 
+Row = dict[str, Any]  # of a shard
+COLUMNS = ["task_id", "reference", "sample_index", "completion", "finish_reason", "outcome", "reason", "answer", "verify_seconds", "verifier"]
 CACHE_PAIRS = 100_000  # of reference and answer, that one process remembers
 
 _known: OrderedDict[tuple[str, str], Verdict] = OrderedDict()  # of this process: (reference, answer) -> verdict
 
 
-def grade_groups(groups: list[list[Trace]]) -> list[tuple[list[Verdict], int]]:
-    """For the traces of each task, their new verdicts and how many were those of an equal answer or program."""
-    return [_grade_task(group) for group in groups]
+def grade_groups(groups: list[list[Row]]) -> list[tuple[list[Verdict], int]]:
+    """For the rows of each task (COLUMNS), their new verdicts and how many were those of an equal answer or program."""
+    return [_grade_task(rows) for rows in groups]
 
 
-def _grade_task(group: list[Trace]) -> tuple[list[Verdict], int]:
-    reference = group[0].task.reference
+def _grade_task(rows: list[Row]) -> tuple[list[Verdict], int]:
+    reference = reference_from_dict(json.loads(rows[0]["reference"]))
     programs: dict[str, Verdict] = {}
     verdicts: list[Verdict] = []
     num_shared = 0
-    for trace in group:
-        text = trace.sample.text
-        if trace.sample.finish_reason == "failed":
-            verdicts.append(trace.verdict)  # no sample: there is nothing to check
+    for row in rows:
+        text = row["completion"]
+        if row["finish_reason"] == "failed":
+            verdicts.append(_old_verdict(row))  # no sample: there is nothing to check
         elif isinstance(reference, MathReference):
             verdict, shared = _math_verdict(reference, text)
             verdicts.append(verdict)
@@ -36,6 +39,10 @@ def _grade_task(group: list[Trace]) -> tuple[list[Verdict], int]:
                 programs[text] = verify(reference, text)
             verdicts.append(programs[text])
     return verdicts, num_shared
+
+
+def _old_verdict(row: Row) -> Verdict:
+    return Verdict.from_dict({name: row[name] for name in ("outcome", "reason", "answer", "verifier")} | {"seconds": row["verify_seconds"]})
 
 
 def _math_verdict(reference: MathReference, text: str) -> tuple[Verdict, bool]:
@@ -58,6 +65,6 @@ def _math_verdict(reference: MathReference, text: str) -> tuple[Verdict, bool]:
     return verdict, False
 
 
-def undecided(group: list[Trace]) -> tuple[list[Verdict], int]:
+def undecided(rows: list[Row]) -> tuple[list[Verdict], int]:
     """What a task gets that killed the process which graded it."""
-    return [Verdict.of(Reason.CHECKER_FAILURE, "the verifier's process died", 0.0, "none@0") for _ in group], 0
+    return [Verdict.of(Reason.CHECKER_FAILURE, "the verifier's process died", 0.0, "none@0") for _ in rows], 0

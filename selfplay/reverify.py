@@ -27,10 +27,10 @@ from selfplay.provenance import read_provenance
 from selfplay.rebuilding import stored_recipe
 from selfplay.recipe import Recipe
 from selfplay.records import Trace
-from selfplay.regrading import grade_groups, undecided
+from selfplay.regrading import COLUMNS, Row, grade_groups, undecided
 from selfplay.rounds import contamination
 from selfplay.selection import Account, select
-from selfplay.shards import read_in_order, write_shards
+from selfplay.shards import read_in_order, rows_in_order, write_shards
 from tasks import UserError
 from verifiers import Verdict
 
@@ -62,22 +62,21 @@ class Report:
     selection: Counter[str] = field(default_factory=Counter)  # of the new shards
     seconds: float = 0.0
 
-    def count(self, group: list[Trace], verdicts: list[Verdict], num_shared: int) -> None:
+    def count(self, group: list[Row], verdicts: list[Verdict], num_shared: int) -> None:
         changed = 0
-        for trace, new in zip(group, verdicts, strict=True):
-            old = trace.verdict
-            self.old_verifiers[old.verifier] += 1
+        for old, new in zip(group, verdicts, strict=True):
+            self.old_verifiers[old["verifier"]] += 1
             self.new_verifiers[new.verifier] += 1
-            changed += old.outcome != new.outcome
-            if (old.outcome, old.reason) != (new.outcome, new.reason):
-                self.changes[f"{old.outcome}/{old.reason} -> {new.outcome}/{new.reason}"] += 1
+            changed += old["outcome"] != new.outcome
+            if (old["outcome"], old["reason"]) != (new.outcome, new.reason):
+                self.changes[f"{old['outcome']}/{old['reason']} -> {new.outcome}/{new.reason}"] += 1
         self.num_traces += len(group)
         self.num_tasks += 1
         self.num_shared += num_shared
         self.num_changed += changed
         self.num_tasks_changed += bool(changed)
         if changed:
-            self.tasks.append({"task_id": group[0].task.id, "source": group[0].task.source, "num_changed": changed, "num_traces": len(group)})
+            self.tasks.append({"task_id": group[0]["task_id"], "source": group[0]["source"], "num_changed": changed, "num_traces": len(group)})
             if len(self.tasks) > 10 * MOST_CHANGED:
                 self.cut()
 
@@ -127,7 +126,7 @@ def _grade(shards: Path, verdicts: Path, num_workers: int, report: Report, show:
     with pq.ParquetWriter(verdicts, _SCHEMA, compression="zstd") as writer:
         for group, (graded, num_shared) in in_order(grade_groups, _chunks(shards), num_workers, undecided):
             report.count(group, graded, num_shared)
-            held += [_row(trace, verdict) for trace, verdict in zip(group, graded)]
+            held += [_row(row, verdict) for row, verdict in zip(group, graded)]
             if len(held) >= ROWS_AT_ONCE:
                 writer.write_table(_table(held))
                 held = []
@@ -149,11 +148,11 @@ class _Regraded:
             yield replace(trace, verdict=Verdict.from_dict(new))
 
 
-def _chunks(shards: Path) -> Iterator[list[list[Trace]]]:
-    """The traces of CHUNK_TASKS tasks at a time."""
-    chunk: list[list[Trace]] = []
-    for _, traces in groupby((trace for trace, _ in read_in_order(shards)), key=lambda trace: trace.task.id):
-        chunk.append(list(traces))
+def _chunks(shards: Path) -> Iterator[list[list[Row]]]:
+    """The rows of CHUNK_TASKS tasks at a time."""
+    chunk: list[list[Row]] = []
+    for _, rows in groupby(rows_in_order(shards, [*COLUMNS, "task_number", "source"]), key=lambda row: row["task_number"]):
+        chunk.append(list(rows))
         if len(chunk) == CHUNK_TASKS:
             yield chunk
             chunk = []
@@ -161,9 +160,8 @@ def _chunks(shards: Path) -> Iterator[list[list[Trace]]]:
         yield chunk
 
 
-def _row(trace: Trace, new: Verdict) -> tuple:
-    old = trace.verdict
-    names = (trace.sample.task_id, trace.sample.index, old.outcome.value, old.reason.value, old.answer, old.verifier)
+def _row(old: Row, new: Verdict) -> tuple:
+    names = (old["task_id"], old["sample_index"], old["outcome"], old["reason"], old["answer"], old["verifier"])
     return (*names, new.outcome.value, new.reason.value, new.answer, new.verifier, new.seconds)
 
 

@@ -112,8 +112,8 @@ def row_of(trace: Trace, selection: str, described: tuple, provenance: Provenanc
     )
 
 
-def trace_of(row: dict[str, Any]) -> Trace:
-    task = Task.from_dict(
+def task_of(row: dict[str, Any]) -> Task:
+    return Task.from_dict(
         {
             "id": row["task_id"],
             "source": row["source"],
@@ -122,6 +122,9 @@ def trace_of(row: dict[str, Any]) -> Trace:
             "metadata": json.loads(row["metadata"]),
         }
     )
+
+
+def trace_of(row: dict[str, Any], task: Task) -> Trace:
     sample = Sample(
         task_id=row["task_id"],
         index=row["sample_index"],

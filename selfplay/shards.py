@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from selfplay.provenance import Provenance
 from selfplay.records import Trace
 from selfplay.selection import ACCEPTED
-from selfplay.shard_schema import DICTIONARY_COLUMNS, SCHEMA, SCHEMA_VERSION, VERSION_KEY, row_of, table_of, task_columns, trace_of
-from tasks import UserError
+from selfplay.shard_schema import DICTIONARY_COLUMNS, SCHEMA, SCHEMA_VERSION, VERSION_KEY, row_of, table_of, task_columns, task_of, trace_of
+from tasks import Task, UserError
 
 SHARD_BYTES = 256 << 20  # of a file; the last row group may pass it
 GROUP_BYTES = 8 << 20  # of a row group before compression; what a writer holds in memory
@@ -64,15 +64,26 @@ def write_shards(
 
 def read_shards(folder: Path | str, kind: str = "") -> Iterator[tuple[Trace, str]]:
     """The traces of a folder's shards with their selection, file by file; kind "" takes accepted and rejected."""
-    for row in read_rows(folder, kind):
-        yield trace_of(row), row["selection"]
+    return _traces(read_rows(folder, kind))
 
 
 def read_in_order(folder: Path | str) -> Iterator[tuple[Trace, str]]:
     """As read_shards, but accepted and rejected traces of a task together, in the order of the tasks and samples."""
-    streams = (read_rows(folder, kind) for kind in ("accepted", "rejected"))
-    for row in heapq.merge(*streams, key=lambda row: (row["task_number"], row["sample_index"])):
-        yield trace_of(row), row["selection"]
+    return _traces(rows_in_order(folder))
+
+
+def rows_in_order(folder: Path | str, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """As read_in_order, but the rows; `columns` must hold task_number and sample_index."""
+    streams = (read_rows(folder, kind, columns) for kind in ("accepted", "rejected"))
+    return heapq.merge(*streams, key=lambda row: (row["task_number"], row["sample_index"]))
+
+
+def _traces(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[Trace, str]]:
+    task: Task | None = None
+    for row in rows:
+        if task is None or task.id != row["task_id"]:
+            task = task_of(row)  # made once for all its traces
+        yield trace_of(row, task), row["selection"]
 
 
 def read_rows(folder: Path | str, kind: str = "", columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
