@@ -1,0 +1,81 @@
+"""Verifying stored math traces again: traces a second, and memory.
+
+    python -m tests.benchmarks.reverify [NUM_TRACES]
+
+A run is written with made-up word problems and the real answers of math tasks (fractions, roots, sets), four traces a
+task, then verified again with two processes. Beside it, in the same run, one by one without sharing, on a sample.
+"""
+
+import json
+import random
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, write_json
+from selfplay.provenance import PROVENANCE
+from selfplay.recipe import Recipe, to_toml
+from selfplay.records import Sample, Trace
+from selfplay.reverify import reverify
+from selfplay.rounds import Round
+from selfplay.shard_schema import SCHEMA_VERSION
+from selfplay.shards import read_shards, write_shards
+from tasks import MathReference, Task
+from tests.benchmarks.shards import PROVENANCE as MADE_BY
+from tests.benchmarks.shards import SAMPLES, completion, made_tasks
+from tests.shared_data import SHARED
+from verifiers import Reason, Verdict, verify
+
+
+def traces(num_traces: int) -> Iterator[Trace]:
+    """One task in four has an answer that is more than an integer."""
+    rng = random.Random(2)
+    answers = [r"\frac{3}{4}", r"2\sqrt{3}", "(1, 2)", "x^2+1", r"\{1,2,3\}", "0.125", r"\frac{\pi}{6}"]
+    if SHARED is not None:
+        answers = [json.loads(line)["answer"] for line in (SHARED / "data" / "math500.jsonl").open()]
+    for number, task in enumerate(made_tasks(num_traces // SAMPLES)):
+        hard = number % 4 == 0
+        answer = rng.choice(answers)
+        if hard:
+            task = Task.make("made", task.prompt[0]["content"], MathReference(answer), license="MIT")
+        for index in range(SAMPLES):
+            text, right = (f"Therefore the answer is $\\boxed{{{answer if index else rng.choice(answers)}}}$.", True) if hard else completion(task, rng)
+            verdict = Verdict.of(Reason.MATCH if right else Reason.MISMATCH, "", 1e-4, "math@0")
+            yield Trace(task, Sample(task.id, index, text, "stop", 60, 0, 80, (), None, number, "m"), verdict, 0)
+
+
+def main() -> None:
+    num_traces = int(sys.argv[1]) if sys.argv[1:] else 1_000_000
+    run = Path(tempfile.mkdtemp(dir="/var/tmp")) / "run"
+    try:
+        folder = run / "round_000"
+        folder.mkdir(parents=True)
+        recipe = Recipe.model_validate({"name": "made", "tasks": {"source": "arithmetic"}, "model": {"path": "m"}})
+        (run / RECIPE).write_text(to_toml(recipe.model_dump()))
+        write_json(folder / PROVENANCE, asdict(MADE_BY))
+        shards = write_shards(((trace, "accepted" if trace.sample.index else "wrong") for trace in traces(num_traces)), folder / "shards", MADE_BY)
+        write_json(folder / MANIFEST, asdict(Round(0, "m", "sha256:0", "m", recipe.digest, shards, METRICS, SCHEMA_VERSION, [])))
+        started, worked = time.perf_counter(), time.process_time()
+        (report,) = reverify(run, num_workers=2, show=lambda text: print(f"  {text}, {time.perf_counter() - started:.0f} s", flush=True))
+        print(f"{report.num_traces:,} traces verified again, shards written: {report.seconds:.1f} s with 2 processes")
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print(f"CPU seconds: {time.process_time() - worked:.1f} here, {children.ru_utime + children.ru_stime:.1f} in the processes that grade")
+        print(f"{report.num_shared:,} verdicts shared, {report.num_changed:,} outcomes changed")
+        sizes = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        print(f"peak memory: {sizes[0]:.0f} MB here, {sizes[1]:.0f} MB in the largest child")
+        sample = [trace for number, (trace, _) in enumerate(read_shards(folder / "shards")) if number < 4000]
+        started = time.perf_counter()
+        for trace in sample:
+            verify(trace.task, trace.sample.text)
+        print(f"one by one, one process: {len(sample) / (time.perf_counter() - started):,.0f} traces/s; here {report.num_traces / report.seconds:,.0f}")
+    finally:
+        shutil.rmtree(run.parent)
+
+
+if __name__ == "__main__":
+    main()
