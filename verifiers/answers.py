@@ -11,7 +11,7 @@ from verifiers.expressions import Expressions
 from verifiers.latex import TooDeep, Unreadable, limits, tokens
 from verifiers.tree import Node, num, sym, times
 from verifiers.units import SYMBOL_UNITS, unit_of
-from verifiers.vocabulary import FUNCTIONS
+from verifiers.vocabulary import FUNCTIONS, is_math_word
 from verifiers.words import words
 
 _MAX_ITEMS = 300
@@ -178,7 +178,7 @@ class _Answers(Expressions):
         if (
             token.kind == "word"
             and not applied
-            and (token.in_text and len(token.value) > 1 or not self.is_math_word(token))
+            and (token.in_text and len(token.value) > 1 or not is_math_word(token.value))
         ):
             return self._text_item()
         value = self.relation()

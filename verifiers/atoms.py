@@ -14,46 +14,12 @@ from verifiers.vocabulary import (
     INVERSE,
     OPENING,
     UNKNOWN_FUNCTIONS,
-    is_unit,
-    pronounceable,
+    is_math_word,
 )
 
 
 class Atoms(Brackets):
     """The smallest values, and functions."""
-
-    @staticmethod
-    def is_math_word(token: Token) -> bool:
-        """Whether a run of letters is mathematics: a function, a constant, a letter, letters side by side."""
-        word = token.value
-        if word in (
-            "and",
-            "or",
-            "mod",
-            "if",
-            "for",
-            "is",
-            "in",
-            "to",
-            "not",
-            "no",
-            "yes",
-            "per",
-            "only",
-            "with",
-            "an",
-            "the",
-            "pm",
-            "am",
-        ):
-            return False
-        return (
-            len(word) <= 2
-            or word in FUNCTIONS
-            or word in CONSTANTS
-            or word in GREEK
-            or (len(word) == 3 and word.isascii() and not is_unit(word) and not pronounceable(word))
-        )
 
     def argument(self) -> Node:
         """An argument of \\frac or \\binom: a group, or one digit, letter or command."""
@@ -122,7 +88,7 @@ class Atoms(Brackets):
             return self._letter(word)
         if word in GREEK:
             return self._symbol(word)
-        if token.in_text or not self.is_math_word(token):
+        if token.in_text or not is_math_word(word):
             raise Unreadable(f"the word {word!r}")
         if word.isupper():
             return self._symbol(word)

@@ -8,7 +8,7 @@ from verifiers.atoms import Atoms
 from verifiers.latex import Unreadable
 from verifiers.tree import MINUS_ONE, Node, call, contains, div, neg, num, plus, sym, times
 from verifiers.units import named
-from verifiers.vocabulary import FUNCTIONS, GREEK, RELATIONS, SET_OPERATIONS, UNKNOWN_FUNCTIONS, is_unit
+from verifiers.vocabulary import FUNCTIONS, GREEK, RELATIONS, SET_OPERATIONS, UNKNOWN_FUNCTIONS, is_math_word, is_unit
 
 
 class Expressions(Atoms):
@@ -108,7 +108,7 @@ class Expressions(Atoms):
         if token.kind == "number":
             return left.kind not in ("num", "percent", "based") and not token.in_text
         if token.kind == "word":
-            return not token.in_text and self.is_math_word(token) and not (is_unit(token.value) and _is_amount(left))
+            return not token.in_text and is_math_word(token.value) and not (is_unit(token.value) and _is_amount(left))
         if token.value == "|":
             return not self.bars and not self.builder
         if token.kind == "sign":

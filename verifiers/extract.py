@@ -167,7 +167,11 @@ def _whole_or_closing(text: str) -> str | None:
             outside = stripped[: spans[0].start()].strip()
             if re.fullmatch(r"[^\W\d_]{3,}[:\s]*(?:[^\W\d_]+[:\s]*)*", outside) and len(outside) > 5:
                 return _held(spans[0])
-        return closing_value(stripped) or stripped if _WORDED_EQUATION.search(stripped) else stripped
+        return (
+            closing_value(stripped) or stripped
+            if _WORDED_EQUATION.search(stripped) and " where " not in stripped
+            else stripped
+        )
     stated = closing_value(stripped)
     if stated is None and len(stripped) <= _MAX_WORDS and "\n" not in stripped:
         return stripped

@@ -31,9 +31,9 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=0,  # what select() sees is all there is
             env=environment,
         )
-        self.owner = os.getpid()
         self.ready = False
 
     def ask(self, reference: str, answer: str, until: float) -> Reason | None:
@@ -57,8 +57,6 @@ class _Worker:
         return self.process.stdout.readline() or None
 
     def close(self) -> None:
-        if self.owner != os.getpid():
-            return  # a fork's copy of the handle: the worker belongs to the parent
         self.process.kill()
         self.process.wait()
         self.process.stdin.close()
@@ -81,7 +79,7 @@ def ask(reference: str, answer: str) -> Reason:
     if not _lock.acquire(timeout=QUESTION_SECONDS):
         return Reason.CHECKER_TIMEOUT
     try:
-        if _worker is None or _worker.owner != os.getpid() or _worker.process.poll() is not None:
+        if _worker is None or _worker.process.poll() is not None:
             if _worker is not None:
                 _worker.close()
             _worker = _Worker()
@@ -98,7 +96,7 @@ def warm(seconds: float = 10.0) -> bool:
     """Starts the worker and waits until it is ready, up to `seconds`; whether it is."""
     global _worker
     with _lock:
-        if _worker is None or _worker.owner != os.getpid() or _worker.process.poll() is not None:
+        if _worker is None or _worker.process.poll() is not None:
             _worker = _Worker()
         if not _worker.ready:
             _worker.ready = _worker._line(time.perf_counter() + seconds) is not None
@@ -114,4 +112,11 @@ def close() -> None:
             _worker = None
 
 
+def _forget() -> None:
+    """In the child of a fork: the worker, and a lock that may be held for ever, belong to the parent."""
+    global _lock, _worker
+    _lock, _worker = threading.Lock(), None
+
+
 atexit.register(close)
+os.register_at_fork(after_in_child=_forget)

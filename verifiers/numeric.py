@@ -85,7 +85,8 @@ def _equal_functions(
     for attempt in range(14):
         whole = attempt >= 10 and not agreed  # where only whole numbers have a value, as in (-1)^n, they may refute
         point = {
-            letter: Fraction(choose.randrange(1, 30)) if whole else _coordinate(choose, largest, attempt) for letter in free
+            letter: Fraction(choose.randrange(1, 30)) if whole else _coordinate(choose, largest, attempt)
+            for letter in free
         }
         try:
             near, seen = _difference(left, right, point, 160, deadline, real=True)

@@ -37,3 +37,35 @@ def is_unit(word: str) -> bool:
 def pronounceable(word: str) -> bool:
     """Whether three letters look like a word (odd, two) and not like letters side by side (xyz, abc)."""
     return any(vowel in word for vowel in "aeiou") and word not in ("abc", "bca", "cab", "acb", "abd", "abx", "aby")
+
+
+def is_math_word(word: str) -> bool:
+    """Whether a run of letters is mathematics: a function, a constant, a letter, letters side by side."""
+    if word in (
+        "and",
+        "or",
+        "mod",
+        "if",
+        "for",
+        "is",
+        "in",
+        "to",
+        "not",
+        "no",
+        "yes",
+        "per",
+        "only",
+        "with",
+        "an",
+        "the",
+        "pm",
+        "am",
+    ):
+        return False
+    return (
+        len(word) <= 2
+        or word in FUNCTIONS
+        or word in CONSTANTS
+        or word in GREEK
+        or (len(word) == 3 and word.isascii() and not is_unit(word) and not pronounceable(word))
+    )
