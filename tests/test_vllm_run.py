@@ -30,6 +30,7 @@ def small(folder, *more):
         "evaluation.k=[1, 4]",
         'sampling.engine="vllm"',
         "sampling.max_in_flight=64",
+        "sampling.logprobs=true",
         *(f"sampling.engine_options.{key}={str(value).lower()}" for key, value in (VLLM_OPTIONS | {"max_model_len": 64}).items()),
         *more,
     ]
