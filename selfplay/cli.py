@@ -150,14 +150,18 @@ add_commands(app)
 
 def main() -> None:
     """Run the command line; a user's mistake is one message and status 2, an interruption status 130."""
+    from selfplay.interruption import STATUS, STOPPED, stop_in_time
+
+    stop_in_time()
     try:
         app()
     except UserError as error:
         print(f"selfplay: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("\nselfplay: stopped; everything acknowledged is on disk, and the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:  # which typer makes of KeyboardInterrupt
+        if end.code == STATUS:
+            print(f"\n{STOPPED}", file=sys.stderr)
+        raise
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:

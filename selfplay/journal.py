@@ -15,6 +15,7 @@ import os
 import re
 import threading
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,16 +49,16 @@ class Journal:
             self._file.close()
             raise UserError(f"another process is writing {self.path}; wait for it or stop it, then run again") from None
         self.torn_bytes = self._drop_torn_tail()  # bytes that a kill had left behind
+        self._waiting: deque[bytes] = deque()  # rows for the next commit; both of its ends are safe between threads
         self._num_written = 0
         self.num_committed = 0  # rows of this writer that are acknowledged
         self._committing = threading.Lock()
         self._failed = False  # a write has failed: what the file holds behind the last commit is not known
 
     def append(self, sample: Sample, verdict: Verdict) -> None:
-        """Write one row; it is acknowledged by the next `commit`."""
+        """Take one row; the next `commit` writes and acknowledges it. Does no input or output: the driver never waits here."""
         body = json.dumps({"sample": sample.to_dict(), "verdict": verdict.to_dict()}, separators=(",", ":"))[1:].encode()
-        with self._disk_errors():
-            self._file.write(b'{"crc32":"%08x",' % zlib.crc32(body) + body + b"\n")
+        self._waiting.append(b'{"crc32":"%08x",%b\n' % (zlib.crc32(body), body))
         self._num_written += 1
 
     @property
@@ -67,15 +68,16 @@ class Journal:
     def commit(self) -> int:
         """Force all rows to the disk; the number of rows that this acknowledged. Rows may be appended meanwhile."""
         with self._committing:
-            written, before = self._num_written, self.num_committed
-            if written > before:
-                if self._failed:
-                    raise UserError(f"{self.path} is not written any more: an earlier write failed")
+            rows = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            if rows and self._failed:
+                raise UserError(f"{self.path} is not written any more: an earlier write failed")
+            if rows:
                 with self._disk_errors():
+                    self._file.write(b"".join(rows))
                     self._file.flush()
                     os.fdatasync(self._file.fileno())
-                self.num_committed = written
-            return written - before
+                self.num_committed += len(rows)
+            return len(rows)
 
     def close(self) -> None:
         """Commit and close. After a failed write nothing more is written: a second fsync may hide what the first one lost."""

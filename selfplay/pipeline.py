@@ -23,7 +23,7 @@ from selfplay.stations import Check, Checked
 from tasks import Task, UserError
 from verifiers import Outcome, Reason, Verdict
 
-MAX_UNCHECKED = 4096  # samples that wait for a verdict, before sampling pauses
+MAX_UNCHECKED = 4096  # samples that wait for a verdict or for the disk, before sampling pauses
 COMMIT_ROWS = 256
 COMMIT_SECONDS = 1.0
 MAX_TRIES = 3  # of one sample, and of one check that is undecided
@@ -93,7 +93,7 @@ class Pipeline:
             self._finished.set()
 
     async def _ask(self) -> None:
-        while (room := min(self._samplers.room, MAX_UNCHECKED - len(self._unchecked))) > 0:
+        while (room := min(self._samplers.room, MAX_UNCHECKED - len(self._unchecked) - self._journal.num_uncommitted)) > 0:
             grants = self._allocator.next(room)
             if grants:
                 homeless = await self._samplers.send((self._request(*grant), _keys(*grant)) for grant in grants)
@@ -268,6 +268,7 @@ class Pipeline:
                 self._commit_due.clear()
                 await loop.run_in_executor(thread, self._journal.commit)
                 self._meter.num_acknowledged = self._journal.num_committed
+                await self._feed()
 
 
 def _keys(task_id: str, indices: tuple[int, ...]) -> list[Key]:
