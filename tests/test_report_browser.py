@@ -44,7 +44,8 @@ def written_rows() -> list[Row]:
     double = Task.make("made", "Write double(x).", FunctionTests("double", ({"args": [2], "expected": 4},)))
     text = "We have $$\\sum_{i=1}^{2} \\frac{1}{2} = 1$$ and so \\(1\\), I keep $1 of the $5. The answer is \\boxed{1}."
     code = "```python\ndef double(x):\n    return x * 2  # twice\n```"
-    return [(half, text, verify(half, text)), (double, code, Verdict.of(Reason.MATCH, "", 0.01, "programs@1"))]
+    huge = Task.make("made", [], FunctionTests("huge", ({"args": [float("nan")], "expected": 2**70},)), limit=float("inf"))
+    return [(huge, "no code", Verdict.of(Reason.NO_ANSWER, "", 0.01, "programs@1")), (half, text, verify(half, text)), (double, code, Verdict.of(Reason.MATCH, "", 0.01, "programs@1"))]
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +83,10 @@ def stored(run: Path) -> list[dict]:
 
 
 def test_every_plot_is_drawn(page: Page):
-    figures = page.run("[...document.querySelectorAll('figure')].map(f => ({title: f.querySelector('figcaption').textContent,"
-                       " box: f.querySelector('svg').getBoundingClientRect().toJSON(), marks: f.querySelectorAll('svg path, svg use').length}))")
+    figures = page.run(
+        "[...document.querySelectorAll('figure')].map(f => ({title: f.querySelector('figcaption').textContent,"
+        " box: f.querySelector('svg').getBoundingClientRect().toJSON(), marks: f.querySelectorAll('svg path, svg use').length}))"
+    )
     titles = " ".join(figure["title"] for figure in figures)
     for wanted in ("pass@1 by round", "pass@4 by round", "against sampled tokens", "against sampling FLOPs", "against k: verified",
                    "against k: control", "Acceptance by difficulty", "Cost by difficulty", "Reasons of the verdicts", "Tasks by share", "Tokens a sample", "Allocation"):
@@ -107,8 +110,8 @@ def test_a_filter_shows_the_rows_of_the_shards_that_match_it(page: Page, run: Pa
 def test_search_finds_what_the_texts_hold_and_nothing_else(page: Page, run: Path):
     for text in ("ADD ONE to 7.", "</script>", "what is 3 + 1", "nowhere to be found"):
         page.run(f"at('search').value = {json.dumps(text)}; applyFilters()")
-        held = [row for row in stored(run) if any(text.lower() in part.lower() for part in (row["completion"], row["answer"], *(m["content"] for m in row["prompt"])))]
-        assert page.run("shown.length") == len(held)
+        parts = [[row["completion"], row["answer"], *(message["content"] for message in row["prompt"])] for row in stored(run)]
+        assert page.run("shown.length") == sum(any(text.lower() in part.lower() for part in of_row) for of_row in parts)
 
 
 def test_next_and_previous_stay_within_the_filter(page: Page):
@@ -174,6 +177,12 @@ def test_formulas_are_rendered_money_is_not_and_code_is_coloured(page: Page):
     page.run("at('search').value = 'def double'; applyFilters().then(() => open(0))")
     assert page.run("[...document.querySelectorAll('#trace pre .k')].map(n => n.textContent).join(' ')") == "def return"
     assert page.run("document.querySelector('#trace').textContent.includes('double(2) → 4')")
+
+
+def test_numbers_that_javascript_lacks_are_shown_as_they_are(page: Page):
+    page.run("at('reason').value = String(index.names.reason.indexOf('no_answer')); applyFilters().then(() => open(0))")
+    text = page.run("document.querySelector('#trace').textContent")
+    assert "NaN" in text and str(2**70) in text and "Infinity" in text
 
 
 def test_suspicious_accepts_then_hard_tasks_stand_first(page: Page):

@@ -104,11 +104,12 @@ def line_chart(
         draw_lines(canvas.subplots(), lines, x_label, y_label, log_x=log_x, share=share, whole_x=whole_x, x_names=x_names)
         svg = to_svg(canvas, title)
     legend = [Key(line.label, line.color, line.strength, "dashed" if line.dashed else "line") for line in lines if not line.is_forecast]
-    rows = [
-        [line.label + (", forecast" if line.is_forecast else ""), x_names[int(x)] if x_names else number(x), number(y), *([number(line.low[i]), number(line.high[i])] if line.low else [])]
-        for line in lines
-        for i, (x, y) in enumerate(zip(line.x, line.y, strict=True))
-    ]
+    rows = []
+    for line in lines:
+        label = line.label + (", forecast" if line.is_forecast else "")
+        for i, (x, y) in enumerate(zip(line.x, line.y, strict=True)):
+            ends = [number(line.low[i]), number(line.high[i])] if line.low else []
+            rows.append([label, x_names[int(x)] if x_names else number(x), number(y), *ends])
     interval = ["from", "to"] if any(line.low for line in lines) else []
     return Chart(title, svg, legend, ["", x_label, y_label, *interval], rows, note)
 

@@ -125,9 +125,9 @@ def allocation_charts(arms: list[Arm], counted: Counted) -> list[Chart]:
         rounds = [list(tasks.values()) for (name, _), tasks in counted.items() if name == arm.name]
         solved = [[sum(_bin(counts) == place for counts in tasks) / max(len(tasks), 1) for place in range(len(BINS))] for tasks in rounds]
         if rounds:
-            charts.append(
-                bar_chart(f"Tasks by share of correct samples: {arm.name}", BINS, _round_bars(arm, color, solved), "correct samples", "share of tasks", share=True)
-            )
+            bars = _round_bars(arm, color, solved)
+            title = f"Tasks by share of correct samples: {arm.name}"
+            charts.append(bar_chart(title, BINS, bars, "correct samples", "share of tasks", share=True))
         if len({counts.samples for tasks in rounds for counts in tasks}) > 1:
             charts.append(_samples_chart(arm, color, rounds))
     return charts
@@ -164,11 +164,9 @@ def _joined(parts: list[dict[str, dict[str, int]]]) -> list[dict[str, dict[str, 
     if size < 2:
         return parts
     lots = [groups[start : start + size] for start in range(0, len(groups), size)]
+    keys = ("num_samples", "num_correct", "completion_tokens")
     return [
-        {
-            f"{lot[0]} to {lot[-1]}": dict(sum((Counter(part[name]) for name in lot if name in part), Counter(num_samples=0, num_correct=0, completion_tokens=0)))
-            for lot in lots
-        }
+        {f"{lot[0]} to {lot[-1]}": {key: sum(part[name][key] for name in lot if name in part) for key in keys} for lot in lots}
         for part in parts
     ]
 

@@ -50,7 +50,7 @@ def _sections(arms: list[Arm], counted: Counted) -> list[tuple[str, str, str]]:
     return [
         (
             "on-learning",
-            "Does it learn?",
+            "Does it learn?" if figures.shown_ks(arms) else "Rounds",
             tables.tiles(arms) + tables.alarms(arms) + _charts(figures.learning_charts(arms)) + tables.stages_table(arms) + tables.paired_table(arms),
         ),
         ("on-passk", "pass@k against k", _charts(figures.curve_charts(arms))),

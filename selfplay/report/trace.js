@@ -77,7 +77,7 @@ function facts(trace) {
   const rows = {
     task: trace.task_id, source: trace.source, tokens: trace.completion_tokens ? `${trace.prompt_tokens} prompt, ${trace.completion_tokens} completion` : "",
     finish: trace.finish_reason, "log-probability": perToken, check: `${trace.verifier}, ${(trace.verify_seconds * 1000).toPrecision(2)} ms`, model: trace.model, seed: trace.seed,
-    ...JSON.parse(trace.metadata),
+    ...trace.metadata,
   };
   const out = element("dl", "facts");
   for (const [name, value] of Object.entries(rows)) if (value !== "" && value !== null) out.append(element("dt", "", name), element("dd", "", factValue(value)));

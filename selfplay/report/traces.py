@@ -12,7 +12,7 @@ import re
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
-from math import nan
+from math import isfinite, nan
 from typing import Any
 
 import pyarrow as pa
@@ -137,9 +137,16 @@ class _Builder:
         for name in _CODED:
             columns[name].append(self._codes[name].setdefault(row[name], len(self._codes[name])))
         if task not in self._block["tasks"]:
-            self._block["tasks"][task] = {"prompt": row["prompt"], "reference": json.loads(row["reference"]), "metadata": row["metadata"]}
+            self._block["tasks"][task] = {
+                "prompt": row["prompt"],
+                "reference": _for_page(row["reference"]),
+                "metadata": _for_page(row["metadata"]),
+            }
         logprob = row["cumulative_logprob"]
-        self._block["rows"].append([text, row["answer"], row["prompt_tokens"], logprob, str(row["seed"]), row["verify_seconds"]])
+        known = logprob is not None and isfinite(logprob)
+        self._block["rows"].append(
+            [text, row["answer"], row["prompt_tokens"], logprob if known else None, str(row["seed"]), row["verify_seconds"]]
+        )
         self._notable.append(Notable(task, row["outcome"] == "correct", text, row["reason"], row["finish_reason"]))
         self._has_latex = self._has_latex or _has_latex(row)
         self._block_size += len(text)
@@ -216,5 +223,11 @@ def _rows(stage: Stage, chosen: set[str] | None) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["task_number"], row["sample_index"]))
 
 
+def _for_page(text: str) -> Any:
+    """JSON that the page can read: what JavaScript has no number for, such as NaN or 2**64, becomes text."""
+    return json.loads(text, parse_constant=str, parse_int=lambda digits: int(digits) if len(digits) <= 15 else digits)
+
+
 def _has_latex(row: dict[str, Any]) -> bool:
-    return '"math"' in row["reference"] and bool(_LATEX.search(row["completion"]) or _LATEX.search(row["prompt"][-1]["content"]))
+    texts = [row["completion"], *(message["content"] for message in row["prompt"])]
+    return '"math"' in row["reference"] and any(map(_LATEX.search, texts))
