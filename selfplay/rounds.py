@@ -9,11 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from selfplay import training
+from selfplay import trackers, training
+from selfplay.accounts import base_accounts, lines_of, round_accounts
 from selfplay.allocation import AllocationRule
 from selfplay.contamination import Contamination
 from selfplay.engines import Engines
 from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, finished_rounds, model_digest, read_json, round_folder, write_json
+from selfplay.ledger import record_engine_time
 from selfplay.measuring import evaluation_metrics, sampling_metrics
 from selfplay.models import create_model
 from selfplay.ordering import OrderedTraces
@@ -102,7 +104,8 @@ def make_base(recipe: Recipe, folder: Path, engines: Engines, progress: Progress
                 untrained.rename(model)
     if recipe.evaluation and not (folder / METRICS).exists():
         evaluation = evaluate(recipe, "base", model, folder, engines)
-        write_json(folder / METRICS, {"model": model, "model_digest": model_digest(model), "evaluation": evaluation})
+        described = {"model": model, "model_digest": model_digest(model), "evaluation": evaluation}
+        write_json(folder / METRICS, described | base_accounts(model, folder))
     return model
 
 
@@ -122,6 +125,7 @@ def play_round(
     name = f"{'' if recipe.selection.verified else CONTROL + ' '}round {index}"
     provenance = provenance_of(recipe, model, folder)
     meter = sample(recipe, name, index, model, folder, engines)
+    record_engine_time(folder, meter, recipe.ray.num_samplers)
     shards, account = make_shards(recipe, index, folder)
     next_model, fitted = train(recipe, name, index, model, base, folder, progress)
     evaluation = evaluate(recipe, name, next_model, folder, engines) if recipe.evaluation else {}
@@ -134,11 +138,14 @@ def play_round(
         "training": fitted,
         "evaluation": evaluation,
     }
+    metrics |= round_accounts(recipe, folder, index, model, next_model, metrics, round_tasks(recipe, index))
     write_json(folder / METRICS, metrics)
     parents = _parents(folder.parent, index)
     manifest = Round(index, model, provenance.model_digest, next_model, recipe.digest, shards, METRICS, SCHEMA_VERSION, parents)
     write_json(folder / MANIFEST, asdict(manifest))
-    progress.say(f"{name}: {_summary(metrics)}")
+    for line in (_summary(metrics), *lines_of(metrics)):
+        progress.say(f"{name}: {line}")
+    trackers.publish(folder.parent, f"{recipe.name}{'' if recipe.selection.verified else '-' + CONTROL}", index, metrics)
 
 
 def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engines: Engines) -> Meter:

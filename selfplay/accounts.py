@@ -1,0 +1,51 @@
+"""What is reckoned when a round's work is done: its ledger, and the alarm where the run collapses."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from selfplay.alarm import alarm_metrics, watch
+from selfplay.columns import read_pass
+from selfplay.files_on_disk import round_folder
+from selfplay.flops import decoder_of
+from selfplay.ledger import in_words, round_ledger, sample_flops, tokens_of
+from selfplay.recipe import Recipe
+from tasks import Task
+
+
+def round_accounts(
+    recipe: Recipe, folder: Path, index: int, model: str, next_model: str, metrics: dict[str, Any], tasks: Iterable[Task]
+) -> dict[str, Any]:
+    """"ledger", "alarm" and "alarms" of a round, for its metrics; the last is a sentence for each alarm."""
+    earlier = [round_folder(folder.parent, number) for number in range(index)]
+    watched, evaluations = [], []
+    if recipe.evaluation:
+        stages = [("start", Path(recipe.output) / "base"), *((f"round {number}", past) for number, past in enumerate(earlier))]
+        past = [(name, read_pass(stage / "evaluation")) for name, stage in stages]
+        present = read_pass(folder / "evaluation")
+        watched = watch(past, present, max(recipe.evaluation.k))
+        evaluations = [past[-1][1], present]
+    ledger = round_ledger(
+        folder,
+        metrics,
+        tasks,
+        read_pass(folder / "journal"),
+        evaluations,
+        decoder_of(model),
+        decoder_of(next_model),
+        earlier,
+        recipe.selection.verified,
+    )
+    return {"ledger": ledger, **alarm_metrics(watched)}
+
+
+def base_accounts(model: str, folder: Path) -> dict[str, Any]:
+    """The ledger of the first model's evaluation."""
+    samples = read_pass(folder / "evaluation")
+    flops = sample_flops(decoder_of(model), samples)
+    return {"ledger": {"evaluation_tokens": tokens_of(samples), "evaluation_flops": None if flops is None else float(flops.sum())}}
+
+
+def lines_of(metrics: dict[str, Any]) -> list[str]:
+    """Lines of progress: the ledger in short, and every alarm."""
+    return [f"ledger: {in_words(metrics['ledger'])}", *(f"COLLAPSE ALARM: {alarm}" for alarm in metrics["alarms"])]

@@ -1,0 +1,48 @@
+"""Figures of a round for those who watch elsewhere: TensorBoard and Weights & Biases where installed, Ray's metrics where it runs.
+
+metrics.json stays the record; nothing here is read again.
+"""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+_LEFT_OUT = ("curve", "alarms", "contaminated_tasks")
+
+
+def publish(run: Path, name: str, step: int, metrics: dict[str, Any]) -> None:
+    """Give every number of a round's metrics to the trackers that are there; `step` is the round.
+
+    Weights & Biases is used where WANDB_API_KEY or WANDB_MODE says that the user wants it.
+    """
+    figures = numbers_of(metrics)
+    if find_spec("tensorboard"):
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(run / "tensorboard")) as writer:
+            for key, value in figures.items():
+                writer.add_scalar(key, value, step)
+    if find_spec("wandb") and (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE")):
+        import wandb
+
+        with wandb.init(project="selfplay", id=name, name=name, dir=str(run), resume="allow") as tracked:
+            tracked.log(figures, step=step)
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        from ray.util.metrics import Gauge
+
+        gauge = Gauge("selfplay_round", "a figure of a round's metrics.json", tag_keys=("run", "figure"))
+        for key, value in figures.items():
+            gauge.set(value, {"run": name, "figure": key})
+
+
+def numbers_of(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers of nested metrics by their path, such as "evaluation/pass_at_k/16"."""
+    found: dict[str, float] = {}
+    for key, value in metrics.items():
+        if isinstance(value, dict) and key not in _LEFT_OUT:
+            found |= numbers_of(value, f"{prefix}{key}/")
+        elif isinstance(value, int | float):
+            found[f"{prefix}{key}".replace("@", "_at_").replace(" ", "_")] = float(value)
+    return found
