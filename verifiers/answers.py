@@ -29,6 +29,8 @@ _RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
 _CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
 _TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}")
 _LEADING_SIGNS = re.compile(r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\therefore\b|USD(?=\s*\d))\s*")
+_OPENING_WRAP = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf)\s*\{|\{|(?:\\left)?\(")
+_CLOSES = {"{": "}", "(": ")"}
 _LEADING = frozenset("the year answer is exactly only just value equals approximately total number".split())
 _MAGNITUDES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _ALTERING = frozenset(  # words behind a number that make it another number, or none
@@ -105,9 +107,27 @@ def _trimmed(text: str) -> str:
                 inner = text[len(opening) : -len(closing)]
                 if opening not in inner:
                     text = inner.strip()
+        text = _without_wrapping(text)
         if text == before:
             break
     return re.sub(r"\\\(|\\\)|(?<!\\)\\\[|(?<!\\)\\\](?!\d)", " ", text) if "\\(" in text or "\\[" in text else text
+
+
+def _without_wrapping(text: str) -> str:
+    """The text without one pair of brackets around all of it that part no list, such as {5} or \\mathbf{5}."""
+    opening = _OPENING_WRAP.match(text)
+    if not opening or text[-1] not in "})":
+        return text
+    depth = 0
+    for bracket in re.finditer(r"\\?[{}()\[\]]|,", text):
+        sign = bracket[0][-1]
+        if bracket[0] == "," and depth == 1 and text[opening.end() - 1] == "(":
+            return text
+        depth += (sign in "({[") - (sign in ")}]")
+        if depth == 0 and bracket.end() < len(text):
+            return text
+    inner = text[opening.end() : -1].removesuffix("\\right")
+    return text if depth or _CLOSES[text[opening.end() - 1]] != text[-1] or inner.endswith("\\") else inner.strip()
 
 
 def _special(text: str) -> Node | None:

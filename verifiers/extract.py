@@ -32,7 +32,7 @@ _MATH_SPAN = re.compile(
     r"\$\$(.{1,4000}?)\$\$|\\\[(.{1,4000}?)\\\]|\\\((.{1,4000}?)\\\)|(?<!\\)\$((?:\\.|[^$\\]){1,4000}?)(?<!\\)\$", re.S
 )
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$|\*)|[。！？।؟]|\n")
+_SENTENCE_END = re.compile(r"(?<!\\)[.!?](?=\s|$|\*)|[。！？।؟]|\n")
 _CONCLUDING = re.compile(
     r"\b(?:so|thus|hence|therefore|altogether|in total|finally|consequently|donc|also|por lo tanto|así que)\b"
     r"|所以|因此|总共|一共|结论|故|إذن|لذا|لذلك|इसलिए|अतः|поэтому|итого",
@@ -138,7 +138,7 @@ def _last_commitment(text: str) -> str | None:
 
 def _after_phrase(rest: str) -> str | None:
     """What follows "the answer is": a span of mathematics, or the text up to the end of the sentence."""
-    rest = rest.lstrip(" \t*:")
+    rest = rest.lstrip(" \t*:}")
     if BOX.search(rest[:12]):
         return None  # a box speaks for itself
     span = _MATH_SPAN.match(rest.lstrip())
@@ -165,7 +165,7 @@ def _whole_or_closing(text: str) -> str | None:
         spans = list(_MATH_SPAN.finditer(stripped))
         if len(spans) == 1 and spans[0].end() >= len(stripped.rstrip(". ")) and spans[0].start() > 0:
             outside = stripped[: spans[0].start()].strip()
-            if re.fullmatch(r"[^\W\d_]{3,}[:\s]*(?:[^\W\d_]+[:\s]*)*", outside) and len(outside) > 5:
+            if re.fullmatch(r"(?:[^\W\d_]+[:,\s]*)+", outside) and len(outside) > 5:
                 return _held(spans[0])
         return (
             closing_value(stripped) or stripped
