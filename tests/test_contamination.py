@@ -6,7 +6,7 @@ import re
 import pytest
 
 from selfplay.contamination import Contamination, text_of
-from tasks import MathReference, Task, load
+from tasks import MathReference, Task, UserError, load
 from tests.shared_data import SHARED
 
 EVALUATION = [
@@ -110,3 +110,38 @@ def test_99_of_100_real_tasks_are_found_verbatim_and_renumbered(name):
 
 def real_tasks(name):
     return list(load("math500" if name == "math500" else "gsm8k", path=str(SHARED / "data" / f"{name}.jsonl")))
+
+
+def test_a_recipes_evaluation_and_the_sets_it_names_are_looked_for(tmp_path):
+    from selfplay.recipe import read_recipe, to_toml
+    from selfplay.rounds import contamination
+
+    (tmp_path / "held.jsonl").write_text('{"prompt": "How many legs have 7 spiders and 3 dogs?", "answer": "68"}\n')
+    recipe = tmp_path / "made.toml"
+    recipe.write_text(f"""
+[tasks]
+source = "arithmetic"
+[model.create]
+[evaluation.tasks]
+source = "arithmetic"
+split = "test"
+num_tasks = 50
+[selection.against.held]
+source = "files"
+path = "{tmp_path / "held.jsonl"}"
+""")
+    checked = read_recipe(recipe)
+    index = contamination(checked)
+    assert len(index) == 51 and index.match("How many legs have 8 spiders and 2 dogs?").startswith("held ")
+    recipe.write_text(to_toml(checked.model_dump()))
+    assert read_recipe(recipe).selection == checked.selection, "a stored recipe reads as it was"
+    assert contamination(read_recipe(recipe, ["selection.decontaminate=false"])) is None
+
+
+def test_a_mistake_in_a_named_set_is_told_with_its_section(tmp_path):
+    from selfplay.recipe import read_recipe
+
+    recipe = tmp_path / "made.toml"
+    recipe.write_text('[tasks]\nsource = "arithmetic"\n[model.create]\n[selection.against.held]\nsource = "gsm9k"\n')
+    with pytest.raises(UserError, match=r'unknown source "gsm9k"; did you mean "gsm8k".*selection.against.held'):
+        read_recipe(recipe)

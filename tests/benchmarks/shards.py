@@ -80,7 +80,7 @@ def write_journal(folder: Path, num_traces: int) -> None:
         for task in made_tasks(num_traces // SAMPLES):
             for index in range(SAMPLES):
                 text, right = completion(task, rng)
-                tokens = [rng.randrange(32_000) for _ in range(80)]
+                tokens = rng.choices(range(32_000), k=80)
                 sample = {
                     "task_id": task.id, "index": index, "text": text, "finish_reason": "stop", "prompt_tokens": 60, "cached_tokens": 0,
                     "completion_tokens": 80, "token_ids": tokens, "cumulative_logprob": -12.5, "seed": rng.getrandbits(63), "model": "m",
