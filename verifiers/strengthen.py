@@ -15,7 +15,7 @@ from tasks import AssertTests, FunctionTests, UserError
 from verifiers.assertions import Call, simple_calls
 from verifiers.comparison import value_from_json, value_to_json
 from verifiers.input_growth import grow_inputs
-from verifiers.outcomes import call_outcomes, program_of, recorded_inputs
+from verifiers.outcomes import call_outcomes, cpu_seconds_of, program_of, recorded_inputs
 from verifiers.program_mutants import mutants
 from verifiers.programs import verify_program
 from verifiers.sandbox.inside import wire
@@ -23,6 +23,7 @@ from verifiers.sandbox.inside import wire
 _NUM_GROWN_TO_CHOOSE_FROM = 160
 _NUM_MUTANTS = 60  # half choose the cases, half measure what passes them
 _CPU_SECONDS, _MUTANT_WALL_SECONDS = 2, 1.0
+_SHARE = 0.9  # CPU time that grown cases may add, as a share of what the given ones take
 _MARGIN = 1e-6  # relative, of a float that the reference program gives
 
 
@@ -159,15 +160,31 @@ def _choose(program, name, given, inputs, others, num_cases) -> tuple[list[int],
     wanted = _all_outcomes(program, name, tried)
     kills = [_killers(other, name, tried, wanted) for other in others]
     judges, measured = _past(kills[::2], len(given)), _past(kills[1::2], len(given))
-    kept: list[int] = []
+    order: list[int] = []
     alive = judges
-    while alive and len(kept) < num_cases:
+    while alive:
         best = max(range(len(inputs)), key=lambda index: sum(index in killers for killers in alive))
-        kept.append(best)
+        order.append(best)
         alive = [killers for killers in alive if best not in killers]
-    kept += [index for index in range(len(inputs)) if index not in kept][: num_cases - len(kept)]
+    order += [index for index in range(len(inputs)) if index not in order]
+    kept = _affordable(program, name, given, inputs, order, num_cases)
     past_grown = sum(not killers & set(kept) for killers in measured)
     return kept, Report(len(given), 0, 0, 0, sum(map(bool, kills[1::2])), len(measured), past_grown)
+
+
+def _affordable(program, name, given, inputs, order: list[int], num_cases: int) -> list[int]:
+    """The first `num_cases` of an order whose calls together take no more CPU time than a check of the given ones."""
+    empty = cpu_seconds_of(program, name, [], _CPU_SECONDS)
+    left = cpu_seconds_of(program, name, given, _CPU_SECONDS) * _SHARE
+    kept: list[int] = []
+    for index in order[: 3 * num_cases]:
+        cost = max(0.0, cpu_seconds_of(program, name, [inputs[index]], _CPU_SECONDS) - empty)
+        if cost <= left:
+            kept.append(index)
+            left -= cost
+        if len(kept) == num_cases:
+            break
+    return kept
 
 
 def _past(kills: list[set[int]], num_given: int) -> list[set[int]]:

@@ -43,6 +43,7 @@ class Child:
 
     token: int
     started: float
+    cpu_seconds: float  # limit
     wall_seconds: float  # limit: a backstop
     idle_seconds: float  # limit of time in which it only waits
     answers: int  # descriptors of memory files
@@ -87,10 +88,12 @@ class ForkServer:
             files += [_memory_file("stdin", stdin or b""), stdout]
         elif channel >= 0:
             files.append(channel)
-        child = Child(token, time.monotonic(), wall_seconds, cpu_seconds + 1.0, answers, stdout)
+        child = Child(token, time.monotonic(), cpu_seconds, wall_seconds, cpu_seconds + 1.0, answers, stdout)
         self._cgroup.make_room(memory_bytes)
         self._children[token] = child
-        packet = REQUEST.pack(token, KINDS.index(kind), math.ceil(cpu_seconds), self._base_bytes + memory_bytes)
+        # The kernel's own CPU limit counts whole ticks, which a busy machine may deal out unfairly: it is the backstop.
+        kernel_seconds = math.ceil(2 * cpu_seconds) + 1
+        packet = REQUEST.pack(token, KINDS.index(kind), kernel_seconds, self._base_bytes + memory_bytes)
         try:
             socket.send_fds(self._control, [packet], files)
         except OSError as error:
@@ -141,12 +144,14 @@ class ForkServer:
             other.end = message
 
     def _look_after(self) -> None:
-        """End what is past its wall limit, has too many threads, or waits for nothing: then nobody here works."""
+        """End what is past a limit, has too many threads, or waits for nothing: then nobody here works."""
         running = [child for child in self._children.values() if child.end is None and child.pidfd >= 0]
         all_idle = all([self._is_idle(child) for child in running])
         for child in running:
             child.idle = child.idle + _LOOK_SECONDS if all_idle else 0.0
-            if time.monotonic() - child.started > child.wall_seconds:
+            if child.last is not None and child.last.cpu_seconds > child.cpu_seconds:
+                child.killed = "CPU time"
+            elif time.monotonic() - child.started > child.wall_seconds:
                 child.killed = "wall time"
             elif child.idle > child.idle_seconds:
                 child.killed = "idle time"
@@ -159,7 +164,7 @@ class ForkServer:
         if child.pid < 0:
             child.pid = process_of(child.pidfd)
         before, child.last = child.last, look(child.pid)
-        return before is not None and child.last is not None and child.last.waiting and before.ticks == child.last.ticks
+        return before is not None and child.last is not None and child.last.waiting and before.cpu_seconds == child.last.cpu_seconds
 
     def _receive(self, limit: float, may_time_out: bool = False) -> tuple[dict | None, list[int]]:
         remaining = max(0.0, limit - time.monotonic())

@@ -7,6 +7,7 @@ what is limited, and wall time is the backstop.
 import os
 from dataclasses import dataclass
 
+_TICKS = os.sysconf("SC_CLK_TCK")
 _WAITING = frozenset("STt")  # asleep, stopped, traced; not R (has or wants a core), not D (waits for a disk)
 
 
@@ -14,7 +15,7 @@ _WAITING = frozenset("STt")  # asleep, stopped, traced; not R (has or wants a co
 class Look:
     """One look at a process."""
 
-    ticks: int  # CPU time so far, in clock ticks
+    cpu_seconds: float  # so far, of all its threads, those that ended too
     waiting: bool  # no thread has a core, wants one or reads a disk
     num_threads: int
 
@@ -27,14 +28,18 @@ def process_of(pidfd: int) -> int:
 
 def look(pid: int) -> Look | None:
     """The state of a process now; None where it has ended or /proc does not tell."""
-    ticks, waiting = 0, True
+    waiting = True
     try:
+        whole = _fields(f"/proc/{pid}/stat")
         threads = os.listdir(f"/proc/{pid}/task")
         for thread in threads[:64]:
-            with open(f"/proc/{pid}/task/{thread}/stat") as line:
-                fields = line.read().rsplit(")", 1)[1].split()
-            waiting = waiting and fields[0] in _WAITING
-            ticks += int(fields[11]) + int(fields[12])
+            waiting = waiting and _fields(f"/proc/{pid}/task/{thread}/stat")[0] in _WAITING
     except (OSError, IndexError):
         return None
-    return Look(ticks, waiting, len(threads))
+    return Look((int(whole[11]) + int(whole[12])) / _TICKS, waiting, len(threads))
+
+
+def _fields(path: str) -> list[str]:
+    """The fields of a stat file from the state on."""
+    with open(path) as line:
+        return line.read().rsplit(")", 1)[1].split()
