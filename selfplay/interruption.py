@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-STOP_SECONDS = 4.0
+STOP_SECONDS = 3.0
 STOPPED = "selfplay: stopped; everything acknowledged is on disk, and the same command goes on from there"
 STATUS = 128 + signal.SIGINT
 

@@ -90,7 +90,7 @@ def written(folder, model, num_tasks, num_held_out):
 
 def assert_stopped(status, seconds, text):
     assert status == 130, text[-2000:]
-    assert seconds < 5.0
+    assert seconds < 5.0 * max(1.0, os.getloadavg()[0] / os.cpu_count())  # on a machine that others keep busy, a share of it
     assert "the same command goes on from there" in text
     assert "Traceback" not in text
 
