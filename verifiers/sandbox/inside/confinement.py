@@ -53,8 +53,9 @@ def confine_server(layers: set[str], uid: int, with_numpy: bool) -> Confinement:
     `uid` is the identity to drop to, -1 keeps this one. Where the interpreter lies in a folder that the new identity may not
     enter, the right to read and search is kept: Landlock bounds what it opens.
     """
-    ruleset = landlock.make_ruleset(readable_paths(with_numpy), ["/dev/null"]) if "landlock" in layers else -1
-    reads = uid >= 0 and ruleset >= 0 and not _open_to_all(os.path.dirname(os.__file__))
+    paths = readable_paths(with_numpy)
+    ruleset = landlock.make_ruleset(paths, ["/dev/null"]) if "landlock" in layers else -1
+    reads = uid >= 0 and ruleset >= 0 and not all(_open_to_all(path) for path in paths if os.path.isdir(path))
     if uid >= 0:
         _drop_identity(uid, reads)
     _set_capabilities(_READ_SEARCH if reads else 0)

@@ -45,6 +45,7 @@ def main() -> None:
     sys.path[:] = [path for path in sys.path if os.path.basename(path) != "sandbox"]
     os.chdir("/")
     base_bytes = confinement.mapped_bytes()
+    runner.prepare()
     mappings.share_code_pages()
     try:
         confined = confinement.confine_server(layers, uid, bool(numpy_folder))

@@ -19,13 +19,17 @@ JOB, ANSWERS, CHANNEL = 3, 4, 5
 _THREAD_STACK_BYTES = 16 * 2**20
 
 
+def prepare() -> None:
+    """What every program finds set, done once in the fork-server: the same random numbers in every run, roomy threads."""
+    random.seed(0)
+    threading.stack_size(_THREAD_STACK_BYTES)
+
+
 def run(kind: str) -> None:
     """Run the job of this child; returns when its answers are written."""
     job = json.loads(read_all(JOB))
     os.close(JOB)
     gc.enable()
-    threading.stack_size(_THREAD_STACK_BYTES)
-    random.seed(0)
     if kind == "tests":
         from . import tests_side
 
