@@ -4,10 +4,11 @@ A round's model is held against every earlier one on the same tasks, by three fi
 
 - coverage: pass@k at the largest k asked for
 - distinct: different texts among as many correct samples of a task from either model
-- repeats: the chance that two wrong samples of a task are the same text
+- repeats: the chance that two samples of a task are the same wrong text
 
-All but coverage compare like with like: a model that gets better has fewer wrong texts and more copies of the right one,
-which is no collapse, so correct samples are compared with correct ones, at equal numbers, and wrong with wrong.
+A model that gets better has fewer wrong texts and more copies of the right one, which is no collapse: so different texts
+are counted among correct samples, at equal numbers of them, and copies only where they are wrong. As noise leaves a
+model, what is still wrong is the same mistake more often, so copies are counted among all samples, not the wrong ones.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from selfplay.passk import pass_at_k
 Floats = NDArray[np.float64]
 
 FALSE_ALARMS = 0.05  # of a figure in a round where nothing changed, over all earlier models together, both directions
-LEAST_CHANGE = {"coverage": 0.0, "distinct": 0.1, "repeats": 0.1}  # below, a change beyond its interval is still none to heed
+LEAST_CHANGE = {"coverage": 0.0, "distinct": 0.2, "repeats": 0.1}  # distinct: of what it was; less is none to heed
 NUM_FLIPS = 20_000
 
 
@@ -31,7 +32,7 @@ NUM_FLIPS = 20_000
 class Watched:
     """A figure before and after, averaged over the tasks that define both."""
 
-    figure: str  # "pass@16", "distinct correct texts", "repeated wrong texts"
+    figure: str  # "pass@16" and the like
     against: str  # the earlier model: "start" or "round 2"
     before: float
     after: float
@@ -61,7 +62,7 @@ def watch(earlier: Sequence[tuple[str, Pass]], present: Pass, k: int) -> list[Wa
     for figure, name, sign in (
         ("coverage", f"pass@{k}", -1),
         ("distinct", "distinct texts of correct samples", -1),
-        ("repeats", "share of repeats among wrong samples", 1),
+        ("repeats", "pairs of samples with the same wrong text", 1),
     ):
         found = [_compare(figure, name, sign, title, _figures(figure, past, present, k), confidence) for title, past in earlier]
         found = [watched for watched in found if watched is not None]
@@ -110,9 +111,9 @@ def _figures(figure: str, past: Pass, present: Pass, k: int) -> tuple[Floats, Fl
     shared = sorted(set(past.task_ids) & set(present.task_ids))
     if figure == "coverage":
         return coverage(past, shared, k), coverage(present, shared, k)
-    before, after = (_text_counts(each, shared, each.correct if figure == "distinct" else each.decided & ~each.correct) for each in (past, present))
     if figure == "repeats":
-        return _array(map(_same, before)), _array(map(_same, after))
+        return repeated(past, shared), repeated(present, shared)
+    before, after = _text_counts(past, shared, past.correct), _text_counts(present, shared, present.correct)
     sizes = [min(int(one.sum()), int(other.sum())) for one, other in zip(before, after, strict=True)]
     return _array(map(_distinct, before, sizes)), _array(map(_distinct, after, sizes))
 
@@ -125,24 +126,29 @@ def coverage(samples: Pass, task_ids: Sequence[str], k: int) -> Floats:
     return pass_at_k(num_samples[places], num_correct[places], k) if places else np.empty(0)
 
 
+def repeated(samples: Pass, task_ids: Sequence[str]) -> Floats:
+    """Of the pairs of decided samples of each task, the share that is the same wrong text; nan below two samples."""
+    wrong = _text_counts(samples, task_ids, samples.decided & ~samples.correct)
+    all_decided = [int(counts.sum()) for counts in _text_counts(samples, task_ids, samples.decided)]
+    pairs = ((int((counts * (counts - 1)).sum()), num * (num - 1)) for counts, num in zip(wrong, all_decided, strict=True))
+    return _array(same / total if total else float("nan") for same, total in pairs)
+
+
 def _text_counts(samples: Pass, task_ids: Sequence[str], chosen: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """Of each task how often each of its texts was sampled, among the chosen samples."""
-    pairs = np.stack([samples.task[chosen].astype(np.uint64), samples.text[chosen]])
-    distinct, counts = np.unique(pairs, axis=1, return_counts=True)
+    task, text = samples.task[chosen], samples.text[chosen]
+    order = np.lexsort((text, task))
+    task, text = task[order], text[order]
+    new = np.flatnonzero(np.append(True, (task[1:] != task[:-1]) | (text[1:] != text[:-1]))[: len(task)])
+    counts = np.diff(np.append(new, len(task)))
     number = {task_id: place for place, task_id in enumerate(samples.task_ids)}
-    starts = np.searchsorted(distinct[0], np.arange(len(number) + 1).astype(np.uint64))
+    starts = np.searchsorted(task[new], np.arange(len(number) + 1))
     return [counts[starts[number[task_id]] : starts[number[task_id] + 1]] for task_id in task_ids]
 
 
 def _distinct(counts: NDArray[np.int64], size: int) -> float:
     """Expected number of different texts among `size` of the samples (Hurlbert 1971); nan for fewer than two."""
     return float(pass_at_k(np.full(len(counts), counts.sum()), counts, size).sum()) if size > 1 else float("nan")
-
-
-def _same(counts: NDArray[np.int64]) -> float:
-    """Chance that two of the samples are the same text; nan for fewer than two samples."""
-    total = int(counts.sum())
-    return float((counts * (counts - 1)).sum() / (total * (total - 1))) if total > 1 else float("nan")
 
 
 def _array(values) -> Floats:
