@@ -35,6 +35,11 @@ class Decoder:
     attention: tuple[tuple[int, int], ...]  # of each layer: heads times their width, and its window in tokens (0: none)
     source: str  # "config", or "parameters" where the architecture is none of FAMILIES
 
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> "Decoder":
+        """Of what asdict gave, read from JSON."""
+        return cls(row["body"], row["head"], tuple((width, window) for width, window in row["attention"]), row["source"])
+
     def sampling(self, prompt: ArrayLike, cached: ArrayLike, completion: ArrayLike) -> Floats:
         """Operations of each sample, from its tokens; entry i of each array is one sample.
 

@@ -6,6 +6,7 @@ import math
 import struct
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from selfplay.files_on_disk import model_digest, read_json, write_json
 from selfplay.recipe import Recipe
@@ -25,12 +26,16 @@ class Provenance:
     engine: str
     engine_version: str  # of the engine's package; empty: not installed here
     sampling: str  # JSON of the sampling parameters
+    decoder: dict[str, Any] | None = None  # what a sample's operations depend on, as flops.Decoder; None: not known
 
 
 def provenance_of(recipe: Recipe, model: str, folder: Path) -> Provenance:
     """The provenance that a round's folder holds; written first where it holds none."""
+    from selfplay.flops import decoder_of
+
     path = folder / PROVENANCE
     if not path.exists():
+        decoder = decoder_of(model)
         folder.mkdir(parents=True, exist_ok=True)
         engine = recipe.sampling.engine
         write_json(
@@ -43,6 +48,7 @@ def provenance_of(recipe: Recipe, model: str, folder: Path) -> Provenance:
                     engine,
                     _version(engine),
                     json.dumps({name: getattr(recipe.sampling, name) for name in _SAMPLING}, ensure_ascii=False),
+                    asdict(decoder) if decoder else None,
                 )
             ),
         )

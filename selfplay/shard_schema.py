@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from selfplay.flops import Decoder
 from selfplay.provenance import Provenance
 from selfplay.records import Sample, Trace
 from tasks import Task
@@ -29,7 +30,7 @@ SCHEMA = pa.schema(
         ("prompt_tokens", pa.int32()),
         ("cached_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
-        ("flops", pa.float64()),  # 2 a parameter and token computed; null where the model's size is not known
+        ("flops", pa.float64()),  # that the sample needed, by flops.py; null where the model's size is not known
         ("token_ids", pa.list_(pa.int32())),
         ("cumulative_logprob", pa.float64()),  # nats
         ("seed", pa.int64()),
@@ -55,14 +56,17 @@ DICTIONARY_COLUMNS = [name for name in SCHEMA.names if name not in _DISTINCT] + 
 ]
 
 
-def table_of(rows: list[tuple]) -> pa.Table:
-    """A table of rows made by `row_of`. Half of a surrogate pair, which no UTF-8 can hold, becomes U+FFFD."""
+def table_of(rows: list[tuple], decoder: Decoder | None) -> pa.Table:
+    """A table of rows made by `row_of`, with the operations of each sample. Half of a surrogate pair, which no UTF-8 can hold, becomes U+FFFD."""
     columns = []
     for values, field in zip(zip(*rows, strict=True), SCHEMA, strict=True):
         try:
             columns.append(pa.array(values, field.type))
         except UnicodeEncodeError:
             columns.append(pa.array([_encodable(value) for value in values], field.type))
+    if decoder:
+        tokens = (columns[SCHEMA.get_field_index(f"{kind}_tokens")].to_numpy() for kind in ("prompt", "cached", "completion"))
+        columns[SCHEMA.get_field_index("flops")] = pa.array(decoder.sampling(*tokens))
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
@@ -83,7 +87,6 @@ def task_columns(task: Task, number: int) -> tuple:
 def row_of(trace: Trace, selection: str, described: tuple, provenance: Provenance) -> tuple:
     """The values of SCHEMA, in its order."""
     sample, verdict = trace.sample, trace.verdict
-    computed = sample.prompt_tokens - sample.cached_tokens + sample.completion_tokens
     return (
         trace.round,
         *described,
@@ -93,7 +96,7 @@ def row_of(trace: Trace, selection: str, described: tuple, provenance: Provenanc
         sample.prompt_tokens,
         sample.cached_tokens,
         sample.completion_tokens,
-        2.0 * provenance.num_parameters * computed if provenance.num_parameters else None,
+        None,  # operations: table_of counts them for all rows at once
         sample.token_ids,
         sample.cumulative_logprob,
         sample.seed,

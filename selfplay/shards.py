@@ -18,6 +18,7 @@ from typing import Any
 import fsspec
 import pyarrow.parquet as pq
 
+from selfplay.flops import Decoder
 from selfplay.provenance import Provenance
 from selfplay.records import Trace
 from selfplay.selection import ACCEPTED
@@ -52,7 +53,8 @@ def write_shards(
     for leftover in files.ls(root, detail=False):
         if leftover.endswith((".parquet", ".tmp")):
             files.rm(leftover)
-    writers = {kind: _Writer(files, root, kind, shard_bytes) for kind in ("accepted", "rejected")}
+    decoder = _decoder(provenance)
+    writers = {kind: _Writer(files, root, kind, decoder, shard_bytes) for kind in ("accepted", "rejected")}
     present, number = "", -1
     for trace, selection in selected:
         if trace.task.id != present:
@@ -105,11 +107,17 @@ def read_rows(folder: Path | str, kind: str = "", columns: list[str] | None = No
                 yield from batch.to_pylist()
 
 
+def _decoder(provenance: Provenance) -> Decoder | None:
+    if provenance.decoder:
+        return Decoder.from_dict(provenance.decoder)
+    return Decoder(provenance.num_parameters, 0, (), "parameters") if provenance.num_parameters else None
+
+
 class _Writer:
     """The files of one kind, one after the other; holds one row group in memory."""
 
-    def __init__(self, files: fsspec.AbstractFileSystem, root: str, kind: str, shard_bytes: int):
-        self._files, self._root, self._kind, self._shard_bytes = files, root, kind, shard_bytes
+    def __init__(self, files: fsspec.AbstractFileSystem, root: str, kind: str, decoder: Decoder | None, shard_bytes: int):
+        self._files, self._root, self._kind, self._decoder, self._shard_bytes = files, root, kind, decoder, shard_bytes
         self._shards: list[Shard] = []
         self._rows: list[tuple] = []
         self._bytes = 0  # of the rows held, roughly
@@ -137,7 +145,7 @@ class _Writer:
             self._parquet = pq.ParquetWriter(
                 self._out, SCHEMA, compression="zstd", use_dictionary=DICTIONARY_COLUMNS, store_schema=False
             )
-        self._parquet.write_table(table_of(self._rows))
+        self._parquet.write_table(table_of(self._rows, self._decoder))
         self._num_rows += len(self._rows)
         self._rows, self._bytes = [], 0
         if self._out.num_bytes >= self._shard_bytes:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, round_folder, write_json
+from selfplay.flops import Decoder
 from selfplay.journal import Journal
 from selfplay.provenance import PROVENANCE, Provenance
 from selfplay.recipe import Recipe, to_toml
@@ -15,7 +16,8 @@ from tasks import MathReference, Task
 from tasks.arithmetic import chain_of_thought
 from verifiers import verify
 
-MADE_BY = Provenance("recipe", "sha256:0", 1000, "transformers", "1", '{"temperature": 1.0}')
+DECODER = Decoder(body=1000, head=100, attention=((8, 0), (8, 16)), source="config")
+MADE_BY = Provenance("recipe", "sha256:0", 1000, "transformers", "1", '{"temperature": 1.0}', asdict(DECODER))
 
 
 def trace_of(text: str, answer: str = "12", prompt: str = "3+4+5=", index: int = 0, finish_reason: str = "stop", **metadata) -> Trace:
