@@ -4,6 +4,8 @@ One real row: {"task_id": "HumanEval/0", "prompt": "from typing import List\\n\\
 "def check(candidate): ...", "entry_point": "has_close_elements", "canonical_solution": "    for idx, elem in ..."}
 """
 
+import ast
+import re
 from collections.abc import Iterator
 
 from tasks.errors import UserError
@@ -29,9 +31,21 @@ def humaneval(
         yield Task.make(
             "humaneval",
             template.format(problem=row["prompt"]),
-            AssertTests(row["test"], row["entry_point"]),
+            AssertTests(_own_helpers(row) + row["test"], row["entry_point"]),
             number=number,
             name=row.get("task_id"),
             solution=row["prompt"] + row.get("canonical_solution", ""),
             license="MIT",
         )
+
+
+def _own_helpers(row: dict) -> str:
+    """Those functions of the prompt that the tests call beside the one asked for: taken from the program, they could lie."""
+    try:
+        body = ast.parse(row["prompt"]).body
+    except SyntaxError:
+        return ""
+    others = [node for node in body if isinstance(node, ast.FunctionDef) and node.name != row["entry_point"]]
+    helpers = [node for node in others if re.search(rf"\b{node.name}\(", row["test"])]
+    imports = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))] if helpers else []
+    return "".join(f"{ast.unparse(node)}\n" for node in imports + helpers)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import AssertTests, FunctionTests, Limits, StdioTests, UserError
+from tasks import AssertTests, FunctionTests, Limits, StdioTests, UserError, load
 from tests.program_cases.case import asserts, calls, prints
 from tests.program_cases.honest import HONEST
 from tests.shared_data import SHARED
@@ -203,3 +203,17 @@ def test_stdio_cases_share_one_limit():
 def test_references_of_every_kind_reach_the_program_verifier():
     for reference in (ADD, asserts("assert add(1, 2) == 3"), FunctionTests("add", ADD.cases), StdioTests(({"stdin": "", "stdout": ""},))):
         assert verify(reference, ADDS).verifier.startswith("programs@1+")
+
+
+def test_helper_that_tests_call_is_the_prompts_not_the_programs(tmp_path):
+    row = {
+        "task_id": "T/0",
+        "entry_point": "root",
+        "prompt": 'import math\n\ndef poly(c, x):\n    return c[0] + c[1] * x\n\ndef root(c):\n    """Find a zero of poly."""\n',
+        "canonical_solution": "    return -c[0] / c[1]\n",
+        "test": "def check(candidate):\n    for c in ([2, 4], [1, 8]):\n        assert math.fabs(poly(c, candidate(c))) < 1e-9\n",
+    }
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (task,) = load("humaneval", path=str(tmp_path / "rows.jsonl"))
+    assert verify(task, task.metadata["solution"]).reason == "match"
+    assert verify(task, "def poly(c, x): return 0\ndef root(c): return 5").outcome == "wrong"
