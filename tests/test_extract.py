@@ -1,5 +1,8 @@
 """Reading completions: what commits, and what never may."""
 
+import time
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,3 +61,13 @@ def test_any_text_is_read_without_an_exception(text):
     answer = extract(text)
     assert answer is None or isinstance(answer, str)
     unboxed(text)
+
+
+@pytest.mark.parametrize(
+    "sign",
+    ["$", r"\[", "<answer>", r"\boxed{", r"\boxed{1} ", "answer is ", "so it is 5. ", "**a", "1,", "\\", "所以", " "],
+)
+def test_long_rows_of_one_sign_are_read_in_time(sign):
+    start = time.thread_time()
+    extract(sign * (200_000 // len(sign)))
+    assert time.thread_time() - start < 0.5

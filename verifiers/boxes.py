@@ -7,6 +7,11 @@ _JOINT = re.compile(
     r"(?:[\s,;$&]|\\[()\[\],;:!]|\\q?quad|\\(?:text|mbox|textrm)\s*\{\s*(?:and|or|,)?\s*\}|and\b|or\b|\\\\)*"
 )
 _LABELLED_JOINT = re.compile(r"\s+[a-z]{2,12}\s+and\s+")  # "\boxed{1} papers and \boxed{2} bins"
+_BARE = re.compile(r"\\?[A-Za-z]+|[-−]?[\d.,]*\d|\S")
+_BRACE = re.compile(r"\\.|[{}]", re.S)
+_FORMULA_END = re.compile(r"(?<!\\)\$|\\\]|\\\)|\n")
+_MAX_BOXES = 400
+_MAX_UNCLOSED = 2_000  # characters of a box without a closing brace
 
 
 def unboxed(text: str) -> str:
@@ -18,51 +23,50 @@ def unboxed(text: str) -> str:
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
-    """Every outermost box: where it begins, where it ends, what it holds."""
-    found, position = [], 0
-    while match := BOX.search(text, position):
+    """The outermost boxes, the last hundreds at most: where each begins, where it ends, what it holds."""
+    starts = list(BOX.finditer(text))[-_MAX_BOXES:]
+    if not starts:
+        return []
+    closing = _closing_braces(text, starts[0].start())
+    found: list[tuple[int, int, str]] = []
+    for match in starts:
+        if found and match.start() < found[-1][1]:
+            continue  # inside of the box before
         start = match.end()
         if text[start : start + 1] == "{":
-            end = _closing_brace(text, start)
-            if end is None:
-                end = _forced_end(text, start)
-                if end is None:
-                    position = start
-                    continue
-                found.append((match.start(), end, text[start + 1 : end]))
-            else:
+            end = closing.get(start)
+            forced = _forced_end(text, start) if end is None else None
+            if end is not None:
                 found.append((match.start(), end + 1, text[start + 1 : end]))
-            position = found[-1][1]
+            elif forced is not None:
+                found.append((match.start(), forced, text[start + 1 : forced]))
         else:
-            bare = re.match(r"\\?[A-Za-z]+|[-−]?[\d.,]*\d|\S", text[start:])
+            bare = _BARE.match(text, start)
             if bare:
-                found.append((match.start(), start + bare.end(), bare[0]))
-            position = start + (bare.end() if bare else 1)
+                found.append((match.start(), bare.end(), bare[0]))
     return found
 
 
-def _closing_brace(text: str, start: int) -> int | None:
-    """Where the brace that opens at `start` closes."""
-    depth = 0
-    for brace in re.finditer(r"\\.|[{}]", text[start:], re.S):
+def _closing_braces(text: str, start: int) -> dict[int, int]:
+    """Where each brace from `start` on closes."""
+    closing: dict[int, int] = {}
+    opened: list[int] = []
+    for brace in _BRACE.finditer(text, start):
         if brace[0] == "{":
-            depth += 1
-        elif brace[0] == "}":
-            depth -= 1
-            if depth == 0:
-                return start + brace.start()
-    return None
+            opened.append(brace.start())
+        elif brace[0] == "}" and opened:
+            closing[opened.pop()] = brace.start()
+    return closing
 
 
 def _forced_end(text: str, start: int) -> int | None:
     """The end of a box whose brace never closes: the end of its formula. A box that merely runs to the end of the text
     was cut off, and may have held more."""
-    end = re.search(r"(?<!\\)\$|\\\]|\\\)|\n", text[start:])
-    return (
-        start + end.start()
-        if end and text[start : start + end.start()].count("{") == 1 + text[start : start + end.start()].count("}")
-        else None
-    )
+    end = _FORMULA_END.search(text, start, start + _MAX_UNCLOSED)
+    if end is None:
+        return None
+    held = text[start : end.start()]
+    return end.start() if held.count("{") == 1 + held.count("}") else None
 
 
 def truncated_box(text: str) -> bool:

@@ -10,7 +10,7 @@ import re
 
 from verifiers.boxes import BOX, boxes, joined, truncated_box, unboxed
 
-_MAX_COMPLETION = 200_000  # characters; a longer completion is read from its end, where answers stand
+_MAX_COMPLETION = 100_000  # characters; a longer completion is read from its end, where answers stand
 _MAX_TAIL = 60  # characters of a value that a sentence ends with
 _MAX_WORDS = 100  # characters of an answer in words, such as "all real numbers"
 _STOP_TOKEN = re.compile(
@@ -18,7 +18,7 @@ _STOP_TOKEN = re.compile(
 )
 _THINK_OPEN = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.I)
 _THINK_CLOSE = re.compile(r"</(think|thinking|thought|reasoning|scratchpad)>", re.I)
-_ANSWER_TAG = re.compile(r"<answer>(.{0,4000}?)</answer>", re.I | re.S)
+_ANSWER_TAG = re.compile(r"<answer>((?:(?!<answer>).){0,4000}?)</answer>", re.I | re.S)
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _A_LINE = re.compile(r"^[ \t]*(?:A|Answer)[ \t]*:[ \t]*(\S[^\n]*)$", re.M)
 _PHRASE = re.compile(
@@ -28,8 +28,10 @@ _PHRASE = re.compile(
     re.I,
 )
 _POLITE = re.compile(r"\s*I hope (?:it|this) (?:is correct|helps)[.!]?\s*$", re.I)
-_MATH_SPAN = re.compile(
-    r"\$\$(.{1,4000}?)\$\$|\\\[(.{1,4000}?)\\\]|\\\((.{1,4000}?)\\\)|(?<!\\)\$((?:\\.|[^$\\]){1,4000}?)(?<!\\)\$", re.S
+_MATH_SPAN = re.compile(  # no span holds the sign that opens it, so that a row of openings costs nothing
+    r"\$\$((?:(?!\$\$).){1,4000}?)\$\$|\\\[((?:(?!\\\[).){1,4000}?)\\\]|\\\(((?:(?!\\\().){1,4000}?)\\\)"
+    r"|(?<!\\)\$((?:\\.|[^$\\]){1,4000}?)(?<!\\)\$",
+    re.S,
 )
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _SENTENCE_END = re.compile(r"(?<!\\)[.!?](?=\s|$|\*)|[。！？।؟]|\n")
