@@ -41,6 +41,7 @@ HONEST = [
     Case("enum", "classes of the library", "from enum import Enum\nfrom dataclasses import dataclass, field\nclass C(Enum):\n    R = 1\n@dataclass\nclass D:\n    v: list[int] = field(default_factory=list)\ndef f(x): return C(x).name + str(D().v)", calls("f", ([1], "R[]")), RIGHT),
     Case("random", "random numbers with a seed", "import random\ndef f(x):\n    random.seed(1)\n    return sorted(random.sample(range(9), 9)) == list(range(9))", calls("f", ([1], True)), RIGHT),
     Case("silence", "output thrown away", "import os, sys\nsys.stderr = open(os.devnull, 'w')\nprint('x', file=sys.stderr)\nprint(1)", prints(("", "1\n")), RIGHT),
+    Case("complaints", "a megabyte of error output", "import sys\nsys.stderr.write('x' * 2**20)\nprint(1)", prints(("", "1\n")), RIGHT),
     Case("alarm", "its own alarm", "import signal\nsignal.signal(signal.SIGALRM, lambda *a: None)\nsignal.setitimer(signal.ITIMER_REAL, 0.01)\nsignal.alarm(0)\nprint(1)", prints(("", "1\n")), RIGHT),
     Case("late_imports", "imports from the library", "import csv, email, hashlib, html, sqlite3, textwrap, urllib.parse, xml.etree.ElementTree, zlib\nprint(hashlib.md5(b'').hexdigest()[:4])", prints(("", "d41d\n")), RIGHT),
     Case("simple_assert", "assertions as data", "def f(x): return x + 1", asserts("assert f(1) == 2\nassert f(1) == 2.0, 'as Python says'\nassert True"), RIGHT),

@@ -55,6 +55,7 @@ def main() -> None:
     gc.disable()
     gc.collect()
     gc.freeze()
+    os.dup2(0, 2)  # the owner reads the pipe behind it only while this process starts; programs would fill it
     control.send(json.dumps({"ready": base_bytes}).encode())
     serve(control, confined)
 
