@@ -122,7 +122,10 @@ def _tokens(text: str) -> list[Token]:
     return [(match.lastgroup, match.group()) for match in _TOKEN.finditer(text)]
 
 
-def _equations_of_line(line: str) -> Iterator[Equation]:
+@lru_cache(1 << 14)
+def _equations_of_line(line: str) -> tuple[Equation, ...]:
+    """The decidable equations of a line; samples of one task share many of their lines."""
+    found = []
     sides = line.split("=")
     for before, after in zip(sides, sides[1:]):
         if not _MAY_END(before[-40:]) or not _MAY_START(after):
@@ -136,7 +139,8 @@ def _equations_of_line(line: str) -> Iterator[Equation]:
             left_values += readings(left[1:])  # "- 3 + 4 = 7" in a list: the sign is a bullet
         if left_values and right_values:
             holds = _equal(left_values, right_values) or _runs_on(left_values, right)
-            yield Equation(f"{_shown(left)}={_shown(right)}", holds, False)
+            found.append(Equation(f"{_shown(left)}={_shown(right)}", holds, False))
+    return tuple(found)
 
 
 _ARITHMETIC = {"number", "operator", "open", "close", "percent"}
