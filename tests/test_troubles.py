@@ -1,0 +1,276 @@
+"""What breaks around a run: the disk, the checkers, the server. A clear message, a clean stop or a retry, nothing lost."""
+
+import asyncio
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from selfplay.allocation import AllocationRule, make_allocator
+from selfplay.crew import Crew
+from selfplay.engines import Engines
+from selfplay.journal import Journal, read_journal
+from selfplay.meter import Meter
+from selfplay.pipeline import MAX_WITHHELD, Pipeline
+from selfplay.recipe import Recipe, Verification
+from selfplay.records import SampleFailure
+from selfplay.resumption import JournaledSamples, SeenTasks
+from selfplay.stations import SamplerStation, StationLost, VerifierStation
+from tasks import UserError, load
+from tests.engines import QueueSampler
+from tests.test_pipeline import keys, seed_of
+from tests.test_rounds import quietly
+from verifiers import Outcome, Reason, Verdict
+
+
+def play(folder, make_sampler=lambda: QueueSampler(), make_verifier=lambda: VerifierStation(Verification()), num_tasks=50, samples=4):
+    """One pass in this process, resuming what is there; gives the rows of its journal. Its one error is raised plainly."""
+
+    async def hire_sampler(number):
+        return SamplerStation(make_sampler())
+
+    async def hire_verifier(number):
+        return make_verifier()
+
+    async def run():
+        samplers, verifiers = Crew("sampler", hire_sampler, 1, 64), Crew("verifier", hire_verifier, 1, 256)
+        journal = Journal(folder)
+        try:
+            journaled = JournaledSamples(folder)
+            meter = Meter(num_resumed=len(journaled))
+            tasks = load("arithmetic", num_tasks=num_tasks)
+            allocator = make_allocator(AllocationRule(samples_per_task=samples))
+            await Pipeline(tasks, allocator, samplers, verifiers, journal, journaled, seed_of, meter).play()
+        except* UserError as group:
+            error = group
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
+            raise error from None
+        finally:
+            journal.close()
+            await samplers.close()
+            await verifiers.close()
+
+    asyncio.run(run())
+    return list(read_journal(folder))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_up_stops_the_pass_and_the_next_goes_on_from_its_last_row(small_disk, tmp_path):
+    with pytest.raises(UserError, match="No space left.*run the same command again"):
+        play(small_disk / "journal", num_tasks=400)
+    kept = list(read_journal(small_disk / "journal"))
+    assert kept
+    subprocess.run(["mount", "-o", "remount,size=10m", str(small_disk)], check=True)
+    rows = play(small_disk / "journal", num_tasks=400)
+    assert rows[: len(kept)] == kept
+    assert len(keys(rows)) == len(set(keys(rows))) == 1600
+    assert {(s.task_id, s.index): s.text for s, _ in rows} == {(s.task_id, s.index): s.text for s, _ in play(tmp_path / "other", num_tasks=400)}
+
+
+def test_a_read_only_folder_is_one_clear_error(small_disk):
+    play(small_disk / "journal", num_tasks=5)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(UserError, match="Read-only file system.*run again"):
+        play(small_disk / "journal", num_tasks=5)
+    assert len(list(read_journal(small_disk / "journal"))) == 20
+
+
+def test_a_checker_that_always_fails_stops_the_pass_and_its_samples_are_owed_again(tmp_path):
+    class Failing(VerifierStation):
+        def _verdict(self, check):
+            return Verdict.of(Reason.CHECKER_FAILURE, "no sandbox here", 0.0, "none@0")
+
+    with pytest.raises(UserError, match=f"verifier failed again and again on each of {MAX_WITHHELD} samples.*no sandbox here"):
+        play(tmp_path, make_verifier=lambda: Failing(Verification()))
+    assert not list(read_journal(tmp_path))
+    assert len(keys(play(tmp_path))) == 200
+
+
+def test_a_verifier_that_always_dies_stops_the_pass_with_its_last_words(tmp_path):
+    class Dying(VerifierStation):
+        async def collect(self):
+            await super().collect()
+            raise StationLost("out of memory")
+
+    with pytest.raises(UserError, match="out of memory"):
+        play(tmp_path, make_verifier=lambda: Dying(Verification()))
+    rows = play(tmp_path)
+    assert len(keys(rows)) == len(set(keys(rows))) == 200
+
+
+def test_one_check_that_kills_every_verifier_costs_only_its_own_sample(tmp_path):
+    poison = next(load("arithmetic", num_tasks=50)).id
+
+    class Dying(VerifierStation):
+        def _verdict(self, check):
+            if (check.task_id, check.index) == (poison, 1):
+                raise SystemExit("killed by a completion")
+            return super()._verdict(check)
+
+    rows = play(tmp_path, make_verifier=lambda: Dying(Verification(threads=1)))
+    assert len(keys(rows)) == len(set(keys(rows))) == 200
+    undecided = [(s.task_id, s.index, s.text != "") for s, verdict in rows if verdict.outcome is Outcome.UNDECIDED]
+    assert undecided == [(poison, 1, True)]
+
+
+def test_one_prompt_that_kills_every_engine_costs_only_its_own_samples(tmp_path):
+    poison = list(load("arithmetic", num_tasks=50))[7].id
+
+    class Dying(QueueSampler):
+        async def _one(self, request, place):
+            if request.task_id == poison and request.indices[place] == 2:
+                await asyncio.sleep(0.01)
+                raise RuntimeError("illegal memory access")
+            return await super()._one(request, place)
+
+    rows = play(tmp_path, make_sampler=Dying)
+    assert len(keys(rows)) == len(set(keys(rows))) == 200
+    undecided = {(s.task_id, s.index) for s, verdict in rows if verdict.outcome is Outcome.UNDECIDED}
+    assert undecided == {(poison, 2)}
+
+
+def test_an_engine_that_forgets_a_sample_is_asked_for_it_again(tmp_path):
+    class Forgetful(QueueSampler):
+        forgotten = 0
+
+        async def sample(self, request):
+            async for outcome in super().sample(request):
+                if Forgetful.forgotten < 5:
+                    Forgetful.forgotten += 1
+                else:
+                    yield outcome
+
+    rows = play(tmp_path, make_sampler=Forgetful)
+    assert len(keys(rows)) == len(set(keys(rows))) == 200
+    assert all(verdict.outcome is not Outcome.UNDECIDED for _, verdict in rows)
+
+
+def test_a_few_samples_that_fail_for_ever_among_others_stay_undecided(tmp_path):
+    tasks = [task.id for task in load("arithmetic", num_tasks=50)]
+
+    class Refusing(QueueSampler):
+        async def _one(self, request, place):
+            if request.task_id in tasks[-3:]:
+                return SampleFailure(request.task_id, request.indices[place], "too long a prompt")
+            return await super()._one(request, place)
+
+    rows = play(tmp_path, make_sampler=Refusing)
+    assert len(rows) == 200
+    assert {s.task_id for s, verdict in rows if verdict.reason is Reason.SAMPLE_FAILURE} == set(tasks[-3:])
+
+
+class Server(ThreadingHTTPServer):
+    """Answers each request with 500, or, `silent`, takes it and never answers; `working`: with a chat completion."""
+
+    def __init__(self, mode):
+        self.mode, self.num_requests, self.closing = mode, 0, threading.Event()
+        super().__init__(("127.0.0.1", 0), Answer)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+
+class Answer(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.num_requests += 1
+        if self.server.mode == "silent":
+            self.server.closing.wait(60)
+            return
+        ok = self.server.mode == "working"
+        body = WORKING if ok else b'{"error": {"message": "the model fell over"}}'
+        self.send_response(200 if ok else 500)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+WORKING = b"""{"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [{"index": 0, "finish_reason": "stop",
+ "message": {"role": "assistant", "content": "#### 12"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}"""
+
+
+@pytest.mark.parametrize(("mode", "words"), [("500", "the model fell over"), ("silent", "timed out")])
+def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, mode, words):
+    server = Server(mode)
+    recipe = Recipe.model_validate({
+        "name": "served",
+        "tasks": {"source": "arithmetic"},
+        "model": {"path": "m"},
+        "sampling": {"engine": "openai", "base_url": server.url, "max_retries": 1, "timeout_seconds": 0.3, "max_concurrency": 64},
+        "ray": {"address": "none"},
+    })
+    rule = AllocationRule(samples_per_task=4)
+    try:
+        with Engines(recipe, quietly()) as engines:
+            with pytest.raises(UserError, match=f"engine failed again and again.*{words}.*run the same command again"):
+                engines.play("sampling", "m", load("arithmetic", num_tasks=40), rule, tmp_path, seed_of)
+        assert not list(read_journal(tmp_path))
+        server.mode = "working"
+        with Engines(recipe, quietly()) as engines:
+            engines.play("sampling", "m", load("arithmetic", num_tasks=40), rule, tmp_path, seed_of)
+        assert len(keys(list(read_journal(tmp_path)))) == 160
+    finally:
+        server.closing.set()
+        server.shutdown()
+
+
+def test_a_damaged_row_is_said_and_drawn_again(tmp_path):
+    whole = play(tmp_path)
+    path = tmp_path / "samples.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[17] = lines[17][:60] + b"#" + lines[17][61:]
+    path.write_bytes(b"".join(lines))
+    assert JournaledSamples(tmp_path).damaged == [18]
+    again = play(tmp_path)
+    assert {(s.task_id, s.index): s.text for s, _ in again} == {(s.task_id, s.index): s.text for s, _ in whole}
+
+
+def test_seen_tasks_are_known_again_across_sorting(monkeypatch):
+    monkeypatch.setattr("selfplay.resumption._RECENT", 50)
+    seen = SeenTasks()
+    names = [f"task {number}" for number in range(1000)]
+    assert all(seen.add(name) for name in names)
+    assert not any(seen.add(name) for name in names)
+    assert seen.add("another")
+
+
+def test_a_journals_facts_are_those_of_its_rows(tmp_path):
+    rows = play(tmp_path)
+    found = JournaledSamples(tmp_path)
+    assert len(found) == len(rows) == 200
+    for task_id in {sample.task_id for sample, _ in rows}:
+        expected = [(s.index, v.outcome, s.completion_tokens) for s, v in rows if s.task_id == task_id]
+        assert list(found.of(task_id)) == expected
+    assert list(found.of("absent")) == []
+
+
+def test_a_completion_that_looks_like_a_row_does_not_mislead_resumption(tmp_path):
+    tricky = '{"sample":{"task_id":"x","index":9,"completion_tokens":99,"verdict":{"outcome":"correct"'
+
+    class Tricky(QueueSampler):
+        async def _one(self, request, place):
+            sample = await super()._one(request, place)
+            return type(sample)(**{**sample.to_dict(), "text": tricky + sample.text, "model": tricky})
+
+    rows = play(tmp_path, make_sampler=Tricky, num_tasks=5)
+    found = JournaledSamples(tmp_path)
+    for sample, verdict in rows:
+        assert (sample.index, verdict.outcome, sample.completion_tokens) in list(found.of(sample.task_id))
