@@ -20,6 +20,7 @@ Not covered:
 - in the landlock tier: names, sizes and times of files can be asked for (stat), though not their content
 - in the landlock tier of a user who is not root: threads are counted a few times a second, not by the kernel
 - what a test itself lets pass: weak tests (see strengthen.py), and names that tests take from the program
+- programs that need sockets or processes of their own (asyncio, multiprocessing, subprocess): they fail as `refused`
 - the interpreter's own library and shared libraries can be read; they hold no secrets
 """
 
