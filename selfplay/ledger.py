@@ -154,7 +154,7 @@ def _cost(num: int, num_new: int, tokens: int, flops: float | None, bits: Floats
 def _by_difficulty(
     tasks: Iterable[Task], sampled: Pass, accepted: Accepted, flops: Floats | None, bits: Floats, fresh: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """The costs of the accepted traces, by the tasks' difficulty, easiest first; empty where the source tells none."""
+    """What was spent, and the costs of the accepted traces, by the tasks' difficulty, easiest first; empty where there is none."""
     present = set(sampled.task_ids)
     level = {task.id: task.metadata["difficulty"] for task in tasks if task.id in present and task.metadata.get("difficulty") is not None}
     of_sample = np.array([str(level.get(task_id, "")) for task_id in sampled.task_ids], dtype=object)[sampled.task]
@@ -165,7 +165,8 @@ def _by_difficulty(
         samples, traces = of_sample == name, of_trace == name
         tokens, group_flops = int(sampled.completion_tokens[samples].sum()), _total(flops, samples)
         new = int(fresh[traces].sum())
-        groups[name] = _cost(int(traces.sum()), new, tokens, group_flops, bits[traces], fresh[traces])
+        spent = {"sampled_tokens": tokens, "sampling_flops": group_flops}
+        groups[name] = spent | _cost(int(traces.sum()), new, tokens, group_flops, bits[traces], fresh[traces])
     return groups
 
 
