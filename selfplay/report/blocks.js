@@ -1,6 +1,6 @@
 // The data of the page: an index that is read at once, and blocks of text that are read when they are needed.
 
-const KEPT_BLOCKS = 400; // unpacked blocks that stay in memory
+const KEPT_BLOCKS = 800; // unpacked blocks that stay in memory, of 200,000 characters each
 const blockNodes = document.querySelectorAll("script.block");
 const unpacked = new Map(); // block number to its content
 
