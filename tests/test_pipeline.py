@@ -222,3 +222,48 @@ def test_tasks_are_read_as_a_stream(tmp_path):
 
     play(tmp_path, hiring(lambda number: Counting()), stream(), samples=1, in_flight=32)
     assert max(ahead) <= 32 + 1
+
+
+def test_a_pass_begins_when_one_engine_is_there_and_uses_the_others_when_they_come(tmp_path):
+    late = QueueSampler(seconds=0.002)
+
+    async def hire(number):
+        if number:
+            await asyncio.sleep(0.3)
+            return SamplerStation(late)
+        return SamplerStation(QueueSampler(seconds=0.02, slots=8))
+
+    tasks = list(load("arithmetic", num_tasks=100))
+    _, rows = play(tmp_path, hire, tasks, num_samplers=2, in_flight=16)
+    assert len(keys(rows)) == len(set(keys(rows))) == 400
+    assert 0 < late.num_samples < 400
+
+
+def test_an_engine_that_never_comes_holds_nothing_up(tmp_path):
+    async def hire(number):
+        if number:
+            await asyncio.sleep(1000)
+        return SamplerStation(QueueSampler())
+
+    assert len(keys(play(tmp_path, hire, num_samplers=2)[1])) == 200
+
+
+def test_an_engine_that_dies_while_another_takes_its_parcel_is_sent_nothing_twice(tmp_path):
+    """The parcel for a dead engine must not reach its successor: its samples were given back already."""
+
+    class SlowToTake(SamplerStation):
+        async def submit(self, items):
+            await asyncio.sleep(0.01)
+            await super().submit(items)
+
+    made = []
+
+    async def hire(number):
+        sampler = QueueSampler(seconds=0.001)
+        sampler.dies_after = 15 if number and len(made) < 8 else 10**9
+        made.append(sampler)
+        return (SamplerStation if number else SlowToTake)(sampler)
+
+    _, rows = play(tmp_path, hire, list(load("arithmetic", num_tasks=100)), num_samplers=3, in_flight=16)
+    assert len(made) > 4
+    assert len(keys(rows)) == len(set(keys(rows))) == 400

@@ -1,0 +1,52 @@
+"""The line of progress says what the engines do and how long it will take."""
+
+import time
+
+from selfplay.allocation import AllocationRule
+from selfplay.meter import Meter, describe, share_done
+from verifiers import Outcome
+
+
+def meter(**figures):
+    started = time.monotonic() - 100.0
+    return Meter(started=started, ended=started + 100.0, num_engines=4, num_engines_wanted=4, **figures)
+
+
+def running(**figures):
+    made = meter(**figures)
+    made.ended = 0.0
+    return made
+
+
+def test_the_line_tells_speed_correct_solved_idle_queue_and_time_left():
+    made = running(num_samples=1000, num_tokens=50_000, num_solved_tasks=120, engine_idle_seconds=4.0, num_unchecked=17)
+    made.outcomes[Outcome.CORRECT] = 400
+    text = describe(made, AllocationRule(samples_per_task=4), 500)
+    assert text == (
+        "1000 of 2000 samples, 400 correct, 120 of 500 tasks solved, 500 tokens/s, engines idle 1.0%, 17 to check, 1 min 40 s left"
+    )
+
+
+def test_resumed_samples_count_as_done_but_not_as_speed():
+    made = running(num_resumed=900, num_samples=100)
+    assert "18 min 20 s left" not in describe(made, AllocationRule(samples_per_task=2), 1000)
+    assert "16 min 40 s left" in describe(made, AllocationRule(samples_per_task=2), 1000)
+
+
+def test_time_left_goes_by_tasks_where_the_rule_decides_and_by_tokens_under_a_budget():
+    until = AllocationRule(rule="until")
+    assert share_done(running(num_complete_tasks=30, num_samples=1), until, 120) == 0.25
+    assert share_done(running(num_complete_tasks=30, num_samples=1), until, 0) == 0.0
+    budget = AllocationRule(rule="budget", token_budget=1000)
+    assert share_done(running(num_resumed_tokens=100, num_tokens=400), budget, 0) == 0.5
+
+
+def test_engines_that_are_not_there_yet_and_troubles_are_said():
+    made = running(trouble="a sample failed: no answer")
+    made.num_engines = 1
+    text = describe(made, AllocationRule())
+    assert "1 of 4 engines at work" in text and text.endswith("a sample failed: no answer")
+
+
+def test_a_pass_that_has_ended_tells_no_time_left():
+    assert "left" not in describe(meter(num_samples=10, trouble="old"), AllocationRule(), 100)
