@@ -79,7 +79,7 @@ def errors():
         print(f"  {rate:10} {-log2(rate):8.3f}" + "".join(f" {mean:8.3f}" for mean in means))
 
 
-def false_alarms(num=400):
+def false_alarms(num=200):
     """Of pairs of evaluations by the same model, and of pairs whose solve rates fell by some share."""
     print("\nalarms on 240 tasks x 16 samples, solve rates Beta(0.4, 1.34), coverage at k = 16")
     for fall in (0.0, 0.2, 0.4, 0.6):
