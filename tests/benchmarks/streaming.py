@@ -1,6 +1,6 @@
 """How much of the engines' time the driver wastes, and how many verdicts a second it sustains, with simulated engines.
 
-    nice -n 15 python -m tests.benchmarks.streaming [--part checks|speed|ray|memory|resume|kill] [--seconds 10]
+    nice -n 15 python -m tests.benchmarks.streaming [--part checks|speed|memory|resume] [--seconds 10]
 
 An engine is a QueueSampler: a known latency, a known number of slots, right or wrong by seed. Everything else is the real
 thing: crews, stations, threads, journal with fsync, allocation. "Generation alone" is the same engines with the same
@@ -56,7 +56,7 @@ class SimulatedVerifier(VerifierStation):
         return Verdict.of(Reason.MATCH if right else Reason.MISMATCH, check.text[4:], self._seconds, "simulated@1")
 
 
-async def _play(folder: Path, tasks, samples: int, samplers: Crew, verifiers: Crew, watch=None) -> Meter:
+async def _play(folder: Path, tasks, samples: int, samplers: Crew, verifiers: Crew) -> Meter:
     meter = Meter()
     journal = Journal(folder)
     try:
@@ -64,10 +64,7 @@ async def _play(folder: Path, tasks, samples: int, samplers: Crew, verifiers: Cr
         pipeline = Pipeline(
             tasks, make_allocator(AllocationRule(samples_per_task=samples)), samplers, verifiers, journal, journaled, seed_of, meter
         )
-        watching = asyncio.create_task(watch(meter, samplers)) if watch else None
         await pipeline.play()
-        if watching:
-            watching.cancel()
     finally:
         journal.close()
         await samplers.close()
@@ -139,14 +136,12 @@ def speed(seconds: float) -> None:
         for real in (False, True):
             num_samples = int(seconds * offered) // 8 * 8
             make = (lambda: VerifierStation(Verification(threads=2))) if real else (lambda: SimulatedVerifier(2, 0.0))
-            before = time.process_time()
             with tempfile.TemporaryDirectory() as folder:
                 engine = lambda number: QueueSampler(seconds=latency, slots=slots)  # noqa: E731
                 plain = asyncio.run(alone(num_engines, 2 * slots, engine, list(sums(num_samples // 8)), 8))
                 middle = time.process_time()
                 meter = asyncio.run(_play(Path(folder), sums(num_samples // 8), 8, *crews(num_engines, 2 * slots, engine, make)))
             figures.append((meter.num_samples / meter.elapsed_seconds, plain / meter.elapsed_seconds, time.process_time() - middle))
-            del before
         (rate, share, cpu), (real_rate, real_share, _) = figures
         print(f"{num_engines:8} {offered:10.0f} {rate:10.0f} {share:6.3f} {real_rate:14.0f} {real_share:6.3f} {cpu / num_samples * 1e6:8.0f} us", flush=True)
     print("\nno latency at all: the driver's own limit")
