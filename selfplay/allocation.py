@@ -62,6 +62,8 @@ class Allocator:
     ever need another.
     """
 
+    resumes_whole = False  # whether all tasks of the journal must be added, with their verdicts, before the first `next`
+
     def __init__(self, rule: AllocationRule):
         self.settings = rule
         self._tasks: dict[str, TaskState] = {}  # complete tasks are dropped

@@ -26,8 +26,10 @@ class Budget(Allocator):
     is not granted more than it would draw one by one. A new task is read from the stream when no task at hand is worth
     as much as a new one. Solve rates are fitted to the counts of the whole run, rarely.
 
-    To resume, add every task that the journal knows, with its verdicts, before the first `next`.
+    What is spent already decides what is worth spending on next, so a run resumes with all its tasks at once.
     """
+
+    resumes_whole = True
 
     def __init__(self, rule: AllocationRule):
         super().__init__(rule)

@@ -96,18 +96,10 @@ def passk(
     """pass@k of a run's rounds, or of a file of verdicts. A dash stands where no task has k samples."""
     from selfplay.measuring import pass_table
 
-    table = Table("samples of", "tasks", "samples", "undecided", *(f"pass@{number}" for number in k))
-    for name, tallies in pass_table(source):
-        from selfplay.measuring import pass_curve
-
-        curve = pass_curve(tallies, k)
-        table.add_row(
-            name,
-            str(len(tallies)),
-            str(sum(counts.num_decided + counts.num_undecided for counts in tallies)),
-            str(sum(counts.num_undecided for counts in tallies)),
-            *(f"{curve[str(number)]:.4f}" if str(number) in curve else "-" for number in k),
-        )
+    table = Table("samples of", "allocation", "tasks", "samples", "undecided", *(f"pass@{number}" for number in k))
+    for row in pass_table(source, k):
+        values = (f"{row.pass_at_k[str(number)]:.4f}" if str(number) in row.pass_at_k else "-" for number in k)
+        table.add_row(row.name, row.rule, str(row.num_tasks), str(row.num_samples), str(row.num_undecided), *values)
     _print(table)
 
 
@@ -117,9 +109,8 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="default: report.html in the first run")] = None,
 ) -> None:
     """Write a report: one HTML file, no network, with the figures and every trace to read."""
-    from selfplay.files_on_disk import RECIPE
+    from selfplay.files_on_disk import CONTROL, RECIPE
     from selfplay.report import write_report
-    from selfplay.rounds import CONTROL
 
     for folder in runs:
         if not (folder / RECIPE).exists():

@@ -63,10 +63,12 @@ class Engines:
                 show("reading the journal")
                 journaled = JournaledSamples(journal_folder)
                 meter = Meter(num_resumed=len(journaled), num_damaged=len(journaled.damaged))
+                allocator = make_allocator(rule)
                 pipeline = Pipeline(
-                    tasks, make_allocator(rule), self._samplers, self._verifiers, journal, journaled, seed_of, meter
+                    tasks, allocator, self._samplers, self._verifiers, journal, journaled, seed_of, meter
                 )
                 self._runner.run(self._play(model, pipeline, meter, lambda: show(describe(meter, rule, num_tasks))))
+                meter.rule = allocator.rule
             finally:
                 journal.close()
         return meter

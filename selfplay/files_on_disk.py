@@ -9,6 +9,7 @@ from typing import Any
 RECIPE = "recipe.toml"
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
+CONTROL = "control"  # folder of the control within a run
 
 
 def round_folder(run: Path, index: int) -> Path:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from selfplay.files_on_disk import METRICS, read_json
 from selfplay.journal import read_rows
-from selfplay.passk import mean_pass_at_k
+from selfplay.passk import macro_average, mean_pass_at_k
+from selfplay.stopping import StoppingRule, pass_at_k_of_runs
 from tasks import Task, UserError
+from verifiers import Outcome
 
 
 @dataclass(slots=True)
@@ -111,17 +114,61 @@ def evaluation_metrics(journal: Path, tasks: Iterable[Task], ks: Iterable[int]) 
     }
 
 
-def pass_table(source: Path) -> Iterator[tuple[str, list[Tally]]]:
-    """The tallies of a file of verdicts, or of each pass of a run, with a name."""
+@dataclass(frozen=True, slots=True)
+class PassRow:
+    """pass@k of one pass."""
+
+    name: str
+    num_tasks: int
+    num_samples: int
+    num_undecided: int
+    pass_at_k: dict[str, float]  # without the k that no task defines
+    rule: str  # how many samples a task got: what the estimate rests on
+
+
+def pass_table(source: Path, ks: Iterable[int]) -> Iterator[PassRow]:
+    """A row for a file of verdicts, or for each pass of a run.
+
+    Where sampling stopped on what it saw, the estimate is the one for the recorded rule (selfplay.stopping); under a
+    budget there is none, and the row says so.
+    """
+    ks = list(ks)
     if source.is_file():
-        yield source.name, list(_tally_file(source).values())
+        yield _pass_row(source.name, list(_tally_file(source).values()), ks)
         return
     folders = [source / "base", *sorted(source.glob("round_*"))] if source.is_dir() else []
     passes = [(folder, name) for folder in folders for name in ("journal", "evaluation") if (folder / name).exists()]
     if not passes:
         raise UserError(f"{source} is neither a file of verdicts nor the folder of a run with a journal")
     for folder, name in passes:
-        yield f"{folder.name} {'sampling' if name == 'journal' else name}", list(tally(folder / name).values())
+        rule = _recorded_rule(folder) if name == "journal" else {}
+        yield _pass_row(f"{folder.name} {'sampling' if name == 'journal' else name}", list(tally(folder / name).values()), ks, rule, folder / name)
+
+
+def _pass_row(name: str, tallies: list[Tally], ks: list[int], rule: dict[str, Any] | None = None, journal: Path | None = None) -> PassRow:
+    kind = (rule or {}).get("rule", "fixed")
+    if kind == "until":
+        curve = _stopped_curve(StoppingRule.from_record(rule), journal, ks)
+    else:
+        curve = pass_curve(tallies, ks) if kind == "fixed" else {}
+    num_undecided = sum(counts.num_undecided for counts in tallies)
+    num_samples = sum(counts.num_decided for counts in tallies) + num_undecided
+    return PassRow(name, len(tallies), num_samples, num_undecided, curve, kind)
+
+
+def _stopped_curve(rule: StoppingRule, journal: Path, ks: list[int]) -> dict[str, float]:
+    outcomes: dict[str, dict[int, Outcome]] = defaultdict(dict)
+    for row in read_rows(journal):
+        outcomes[row["sample"]["task_id"]][row["sample"]["index"]] = Outcome(row["verdict"]["outcome"])
+    runs = [[by_index[index] for index in sorted(by_index)] for by_index in outcomes.values()]
+    means = {k: macro_average(pass_at_k_of_runs(rule, runs, k)[0]) for k in ks}
+    return {str(k): mean.value for k, mean in means.items() if mean.num_tasks}
+
+
+def _recorded_rule(folder: Path) -> dict[str, Any]:
+    """The rule that a finished round applied; what is not finished has no rule yet, and no estimate under one."""
+    metrics = folder / METRICS
+    return read_json(metrics)["allocation"] if metrics.exists() else {"rule": "not finished"}
 
 
 def _tally_file(path: Path) -> dict[str, Tally]:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from selfplay.allocation import AllocationRule
 from selfplay.progress import duration, quantity
@@ -36,6 +37,7 @@ class Meter:
     num_retries: int = 0  # of samples and checks that failed
     num_acknowledged: int = 0
     num_unchecked: int = 0  # samples that wait for their verdict now
+    rule: dict[str, Any] = field(default_factory=dict)  # of allocation, as it was applied: pass@k is estimated under it
     trouble: str = ""  # the latest failure that was not the model's
 
     @property

@@ -61,6 +61,7 @@ class Pipeline:
         self._deaths: Counter[Key] = Counter()  # of engines that held the sample
         self._suspects: deque[Key] = deque()  # checks that may have killed a verifier: one at a time; the first is out
         self._withheld: list[tuple[Sample, Verdict]] = []  # given up, and nothing has succeeded since
+        self._num_resumed = 0  # rows of the journal whose task was added
         self._feeding = asyncio.Lock()
         self._finished = asyncio.Event()
         self._commit_due = asyncio.Event()
@@ -68,6 +69,7 @@ class Pipeline:
     async def play(self) -> None:
         await asyncio.gather(self._samplers.start(), self._verifiers.start())
         self._meter.started = time.monotonic()
+        self._resume()
         async with asyncio.TaskGroup() as group:
             running = [
                 group.create_task(self._samplers.run(self._take_samples, self._resample)),
@@ -81,6 +83,12 @@ class Pipeline:
         self._journal.commit()
         self._meter.num_acknowledged = self._journal.num_committed
         self._meter.ended = time.monotonic()
+
+    def _resume(self) -> None:
+        """Add the tasks of the journal where the rule must know them all before it decides anything."""
+        if self._allocator.resumes_whole and self._journaled:
+            while self._num_resumed < len(self._journaled) and self._add_task():
+                pass
 
     async def _feed(self) -> None:
         """Ask for samples until the samplers are full, the checkers are behind, or nothing is owed now."""
@@ -112,6 +120,7 @@ class Pipeline:
             self._open[task.id] = task
             self._allocator.add(task.id)
             for index, outcome, tokens in self._journaled.of(task.id) if self._journaled else ():
+                self._num_resumed += 1
                 self._meter.num_resumed_correct += outcome is Outcome.CORRECT
                 self._meter.num_resumed_tokens += tokens
                 self._observe(task.id, index, outcome, tokens)

@@ -14,7 +14,7 @@ from selfplay.accounts import base_accounts, lines_of, round_accounts
 from selfplay.allocation import AllocationRule
 from selfplay.contamination import Contamination
 from selfplay.engines import Engines
-from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, finished_rounds, model_digest, read_json, round_folder, write_json
+from selfplay.files_on_disk import CONTROL, MANIFEST, METRICS, RECIPE, finished_rounds, model_digest, read_json, round_folder, write_json
 from selfplay.ledger import record_engine_time
 from selfplay.measuring import evaluation_metrics, sampling_metrics
 from selfplay.models import create_model
@@ -33,8 +33,6 @@ from tasks.arithmetic import organic_corpus
 from tasks.sources import takes
 
 MAX_COUNTED = 100_000  # tasks, about a second
-CONTROL = "control"  # folder of the control within a run
-
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -132,7 +130,7 @@ def play_round(
     metrics = {
         "round": index,
         "sampling": sampling_metrics(folder / "journal", round_tasks(recipe, index)) | _timing(meter),
-        "allocation": recipe.allocation.model_dump(),
+        "allocation": meter.rule,
         "selection": dict(account.counts),
         "selection_cost": account.to_dict(),
         "training": fitted,

@@ -97,7 +97,7 @@ def read_rows(folder: Path | str, kind: str = "", columns: list[str] | None = No
             continue
         with files.open(name, "rb") as opened:
             file = pq.ParquetFile(opened)
-            version = file.metadata.metadata.get(VERSION_KEY.encode(), b"none").decode()
+            version = (file.metadata.metadata or {}).get(VERSION_KEY.encode(), b"none").decode()
             if version != str(SCHEMA_VERSION):
                 raise UserError(
                     f"{name} has shard schema {version}; this selfplay reads {SCHEMA_VERSION}. "

@@ -8,7 +8,7 @@ import pytest
 from tests.shared_data import SHARED
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("run", "verify", "tasks", "passk", "report", "doctor")
+COMMANDS = ("run", "verify", "tasks", "passk", "report", "shards", "export", "reverify", "doctor")
 
 CONTRACT = [
     ({"id": "a", "reference": {"kind": "math", "answer": "\\frac{1}{2}"}, "completion": "... so \\boxed{0.5}"}, "correct"),
@@ -156,7 +156,7 @@ def test_passk_of_a_file_is_the_unbiased_estimate_and_a_dash_where_it_is_undefin
     path.write_text("\n".join(map(json.dumps, rows)))
     done = selfplay("passk", path, "--k", 1, "--k", 2, "--k", 8)
     line = next(line for line in done.stdout.splitlines() if "graded.jsonl" in line)
-    assert [cell.strip() for cell in line.strip("│ ").split("│")[1:]] == ["3", "12", "0", "0.2500", "0.4444", "-"]
+    assert [cell.strip() for cell in line.strip("│ ").split("│")[1:]] == ["fixed", "3", "12", "0", "0.2500", "0.4444", "-"]
 
 
 def test_a_users_mistake_is_one_message_with_status_2_and_no_traceback(tmp_path):

@@ -5,10 +5,12 @@ import time
 import pytest
 
 from selfplay.allocation import AllocationRule, make_allocator
+from selfplay.budget import Budget
 from selfplay.crew import Crew
 from selfplay.journal import Journal, read_journal
 from selfplay.pipeline import Meter, Pipeline
 from selfplay.recipe import Verification
+from selfplay.resumption import JournaledSamples
 from selfplay.rounds import _number
 from selfplay.stations import Check, Checked, SamplerStation, StationLost, VerifierStation
 from tasks import MathReference, Task, UserError, load
@@ -267,3 +269,48 @@ def test_an_engine_that_dies_while_another_takes_its_parcel_is_sent_nothing_twic
     _, rows = play(tmp_path, hire, list(load("arithmetic", num_tasks=100)), num_samplers=3, in_flight=16)
     assert len(made) > 4
     assert len(keys(rows)) == len(set(keys(rows))) == 400
+
+
+def test_a_budget_is_decided_on_with_all_that_was_spent_already(tmp_path):
+    """A run that resumes under a budget knows every row of its journal before it grants a sample."""
+    rule = AllocationRule(rule="budget", accepted_per_task=2, cap=8, token_budget=2000)
+    tasks = list(load("arithmetic", num_tasks=60))
+    observed_before_next = []
+
+    class Watched(Budget):
+        observed = 0
+
+        def next(self, limit):
+            observed_before_next.append(self.observed)
+            return super().next(limit)
+
+        def observe(self, *arguments):
+            self.observed += 1
+            return super().observe(*arguments)
+
+    def spend(folder):
+        async def run():
+            samplers = Crew("sampler", hiring(lambda number: QueueSampler()), 1, 32)
+            verifiers = Crew("verifier", one_verifier, 1, 256)
+            journal = Journal(folder)
+            try:
+                journaled = JournaledSamples(folder)
+                await Pipeline(iter(tasks), Watched(rule), samplers, verifiers, journal, journaled, seed_of, Meter()).play()
+            finally:
+                journal.close()
+                await samplers.close()
+                await verifiers.close()
+
+        observed_before_next.clear()
+        asyncio.run(run())
+        return sum(sample.completion_tokens for sample, _ in read_journal(folder))
+
+    async def one_verifier(number):
+        return VerifierStation(Verification())
+
+    assert spend(tmp_path / "whole") <= 2000 + 32 * 8  # what was in flight when it ran out
+    lines = (tmp_path / "whole" / "samples.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "samples.jsonl").write_bytes(b"".join(lines[:100]))
+    assert spend(tmp_path / "part") <= 2000 + 32 * 8
+    assert observed_before_next[0] == 100

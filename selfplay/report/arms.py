@@ -15,7 +15,6 @@ from selfplay.measuring import Tally, tally
 from selfplay.passk import pass_at_every_k
 from tasks import UserError
 
-CONTROL = "control"  # folder of the control within a run
 LEAST_TO_FORECAST = 8  # samples a task
 FORECAST_TIMES = 100  # a forecast goes to so many times the samples a task
 
