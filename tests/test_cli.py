@@ -1,3 +1,5 @@
+"""The commands, as a user runs them: their contract, their errors, their exit codes."""
+
 import json
 import subprocess
 import sys

@@ -1,3 +1,5 @@
+"""The journal under cuts, flipped bits, kills and full disks."""
+
 import json
 import os
 import random

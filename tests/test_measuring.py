@@ -1,3 +1,5 @@
+"""Figures of a pass, under each rule of allocation."""
+
 import pytest
 
 from selfplay.files_on_disk import write_json

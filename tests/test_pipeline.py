@@ -1,3 +1,5 @@
+"""One pass in this process: failures, deaths, hangs, resumption."""
+
 import asyncio
 import threading
 import time

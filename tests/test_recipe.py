@@ -1,3 +1,5 @@
+"""Recipes: every mistake named, all at once."""
+
 import tomllib
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The transformers engine: seeds, log-probabilities, stops."""
+
 import asyncio
 
 import pytest

@@ -1,3 +1,5 @@
+"""References, task ids, sources and their splits."""
+
 import json
 from dataclasses import FrozenInstanceError
 

@@ -1,3 +1,5 @@
+"""Training: what is learnt, what is left out, a command of the user's."""
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
