@@ -93,12 +93,16 @@ def in_process(folder: Path, num_kills: int, until: float) -> Record:
         for number in range(60):
             process = context.Process(target=child, args=(path, str(output), acknowledged))
             process.start()
-            process.join(rng.uniform(0.0, 1.1 * whole) if number < 59 else 120)
+            begun = time.monotonic()
+            process.join(rng.uniform(0.0, whole) if number < 59 else 120)
+            took = time.monotonic() - begun
             process.kill()
             process.join()
             if process.exitcode != -signal.SIGKILL:
+                whole = took if not number else whole  # the machine has become faster
                 record.counts["failed resumes"] += process.exitcode != 0
                 break
+            whole *= 1.0 if number else 1.02  # or slower
             record.counts["kills"] += 1
             record.check(output, acknowledged)
         record.counts["other rows at the end"] += rows_of(output) != wanted
