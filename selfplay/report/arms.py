@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from selfplay.files_on_disk import METRICS, RECIPE, finished_rounds, read_json
+from selfplay.files_on_disk import CONTROL, METRICS, RECIPE, finished_rounds, read_json
 from selfplay.forecast import Forecast, forecast
 from selfplay.intervals import Interval, over_tasks, paired_difference
 from selfplay.measuring import Tally, tally
