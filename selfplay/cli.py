@@ -107,10 +107,11 @@ def passk(
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; several are laid over each other")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="default: report.html in the first run")] = None,
+    plot: Annotated[Path | None, typer.Option(help="also write the main figure by itself, as SVG")] = None,
 ) -> None:
     """Write a report: one HTML file, no network, with the figures and every trace to read."""
     from selfplay.files_on_disk import CONTROL, RECIPE
-    from selfplay.report import write_report
+    from selfplay.report import write_plot, write_report
 
     for folder in runs:
         if not (folder / RECIPE).exists():
@@ -118,6 +119,8 @@ def report(
     folders = [arm for folder in runs for arm in (folder, folder / CONTROL) if (arm / RECIPE).exists()]
     target = out or runs[0] / "report.html"
     write_report(folders, target)
+    if plot:
+        write_plot(folders, plot)
     print(f"report: {target}")
 
 
