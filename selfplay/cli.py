@@ -30,7 +30,7 @@ def run(
     check: Annotated[bool, typer.Option("--check", help="only check the recipe and print what it resolves to")] = False,
 ) -> None:
     """Play a recipe: sample, verify, select, train, evaluate. The same command again resumes what was interrupted."""
-    from selfplay.recipe import read_recipe, to_toml
+    from selfplay.recipe_file import read_recipe, to_toml
 
     checked = read_recipe(recipe, set)
     if check:

@@ -22,7 +22,8 @@ from selfplay.ordering import OrderedTraces
 from selfplay.pipeline import Meter
 from selfplay.progress import Progress
 from selfplay.provenance import provenance_of, read_provenance
-from selfplay.recipe import Fitting, Pretraining, Recipe, Tasks, first_difference, to_toml
+from selfplay.recipe import Fitting, Pretraining, Recipe, Tasks
+from selfplay.recipe_file import first_difference, to_toml
 from selfplay.records import Trace
 from selfplay.selection import ACCEPTED, Account, select
 from selfplay.shard_schema import SCHEMA_VERSION
@@ -197,7 +198,7 @@ def train(
     shutil.rmtree(out, ignore_errors=True)
     start = base if settings.start == "base" else model
     if settings.command:
-        fitted = {"seconds": training.fit_by_command(settings.command, start, folder / "shards", out)}
+        fitted = {"seconds": training.fit_by_command(settings.command, start, f"{folder}/shards/{ACCEPTED}-*.parquet", out)}
     else:
         lessons = (_lesson(trace, recipe) for trace, _ in read_shards(folder / "shards", ACCEPTED))
         kept = [lesson for number, lesson in enumerate(lessons) if not settings.num_rows or number < settings.num_rows]

@@ -45,10 +45,9 @@ def fit(
     `on_step(step, steps, loss)` is called as the training goes on.
     """
     import datasets
-    import torch
     import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTTrainer
 
     started = time.monotonic()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
@@ -70,7 +69,6 @@ def fit(
                 losses.append(logs["loss"])
                 on_step(state.global_step, state.max_steps, logs["loss"])
 
-    cuda = torch.cuda.is_available()
     temporary = out.with_name(out.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     trainer = SFTTrainer(
@@ -78,49 +76,62 @@ def fit(
         processing_class=tokenizer,
         train_dataset=datasets.Dataset.from_list(kept),
         callbacks=[Report()],
-        args=SFTConfig(
-            output_dir=str(temporary),
-            max_steps=settings.steps or -1,
-            num_train_epochs=settings.epochs,
-            per_device_train_batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate,
-            warmup_steps=settings.warmup_steps,
-            lr_scheduler_type="linear",
-            max_length=settings.max_length,
-            completion_only_loss=True,
-            bf16=cuda and torch.cuda.is_bf16_supported(),
-            use_cpu=not cuda,
-            gradient_checkpointing=cuda,
-            dataloader_pin_memory=cuda,
-            seed=seed,
-            logging_steps=10,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        ),
+        args=_arguments(settings, temporary, seed),
     )
     trainer.pop_callback(_printer())
     with fitting_threads(trainer.model):
         result = trainer.train()
     trainer.save_model(str(temporary))
     temporary.rename(out)
+    last = losses[-max(1, len(losses) // 10) :]
     return Fit(
         num_rows=len(kept),
         num_too_long=len(rows) - len(kept),
         num_tokens=round(sum(len(row["input_ids"]) for row in kept) * trainer.state.epoch),
         num_steps=result.global_step,
-        loss=sum(losses[-max(1, len(losses) // 10) :]) / max(1, len(losses[-max(1, len(losses) // 10) :])),
+        loss=sum(last) / max(1, len(last)),
         seconds=time.monotonic() - started,
     )
 
 
-def fit_by_command(command: str, model: str, shards: Path, out: Path) -> float:
-    """Run the user's trainer; it reads Parquet files in {shards} and leaves a model in {out}. Gives its seconds."""
+def _arguments(settings: Fitting, folder: Path, seed: int):
+    """trl's arguments for a recipe's section."""
+    import torch
+    from trl import SFTConfig
+
+    cuda = torch.cuda.is_available()
+    return SFTConfig(
+        output_dir=str(folder),
+        max_steps=settings.steps or -1,
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        warmup_steps=settings.warmup_steps,
+        lr_scheduler_type="linear",
+        max_length=settings.max_length,
+        completion_only_loss=True,
+        bf16=cuda and torch.cuda.is_bf16_supported(),
+        use_cpu=not cuda,
+        gradient_checkpointing=cuda,
+        dataloader_pin_memory=cuda,
+        seed=seed,
+        logging_steps=10,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def fit_by_command(command: str, model: str, shards: str, out: Path) -> float:
+    """Run the user's trainer; it reads the Parquet files of the pattern {shards} and leaves a model in {out}.
+
+    Gives its wall time in seconds.
+    """
     started = time.monotonic()
     temporary = out.with_name(out.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    filled = command.replace("{model}", model).replace("{shards}", str(shards)).replace("{out}", str(temporary))
+    filled = command.replace("{model}", model).replace("{shards}", shards).replace("{out}", str(temporary))
     finished = subprocess.run(filled, shell=True)
     if finished.returncode:
         raise UserError(f"the training command ended with status {finished.returncode}: {filled}")

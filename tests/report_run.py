@@ -8,7 +8,8 @@ from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, round_folder, writ
 from selfplay.journal import Journal
 from selfplay.measuring import evaluation_metrics, sampling_metrics
 from selfplay.provenance import Provenance
-from selfplay.recipe import Recipe, to_toml
+from selfplay.recipe import Recipe
+from selfplay.recipe_file import to_toml
 from selfplay.records import Sample, Trace
 from selfplay.rounds import Round
 from selfplay.selection import select

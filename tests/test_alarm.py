@@ -10,7 +10,8 @@ from selfplay.files_on_disk import read_json
 from selfplay.intervals import paired_difference
 from selfplay.models import create_model
 from selfplay.progress import Progress
-from selfplay.recipe import Fitting, read_recipe
+from selfplay.recipe import Fitting
+from selfplay.recipe_file import read_recipe
 from selfplay.report.page import write_report
 from selfplay.rounds import run
 from selfplay.training import Lesson, fit

@@ -18,7 +18,8 @@ from selfplay.journal import read_journal
 from selfplay.ledger import engine_seconds, record_engine_time, tokens_of
 from selfplay.pipeline import Meter
 from selfplay.progress import Progress
-from selfplay.recipe import Recipe, read_recipe
+from selfplay.recipe import Recipe
+from selfplay.recipe_file import read_recipe
 from selfplay.rounds import run as play
 from selfplay.samplers.transformers import TransformersSampler
 from selfplay.shards import read_shards

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.recipe import Recipe, first_difference, read_recipe, to_toml
+from selfplay.recipe import Recipe
+from selfplay.recipe_file import first_difference, read_recipe, to_toml
 from tasks import UserError
 
 RECIPES = Path(__file__).resolve().parents[1] / "runs"

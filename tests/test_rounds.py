@@ -13,7 +13,7 @@ from rich.console import Console
 from selfplay.files_on_disk import read_json
 from selfplay.journal import read_journal
 from selfplay.progress import Progress
-from selfplay.recipe import read_recipe
+from selfplay.recipe_file import read_recipe
 from selfplay.rounds import run
 from selfplay.shards import read_shards
 from tasks import UserError

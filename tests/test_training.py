@@ -82,10 +82,11 @@ def test_nothing_to_train_on_is_one_clear_error(model, tmp_path):
 
 
 def test_a_command_of_the_users_trains_and_its_failures_are_named(model, tmp_path):
-    fit_by_command("cp -r {model}/. {out} && ls {shards}", model, tmp_path, tmp_path / "copied")
+    (tmp_path / "accepted-00000.parquet").write_text("")
+    fit_by_command("cp -r {model}/. {out} && ls {shards}", model, f"{tmp_path}/accepted-*.parquet", tmp_path / "copied")
     AutoModelForCausalLM.from_pretrained(tmp_path / "copied")
     with pytest.raises(UserError, match="status 3"):
-        fit_by_command("exit 3", model, tmp_path, tmp_path / "failed")
+        fit_by_command("exit 3", model, "", tmp_path / "failed")
     with pytest.raises(UserError, match="left no model"):
-        fit_by_command("true", model, tmp_path, tmp_path / "empty")
+        fit_by_command("true", model, "", tmp_path / "empty")
     assert not (tmp_path / "failed").exists() and not (tmp_path / "empty").exists()

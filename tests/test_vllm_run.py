@@ -8,7 +8,7 @@ pytest.importorskip("vllm", reason="vllm is not installed")
 
 from selfplay.files_on_disk import read_json
 from selfplay.journal import read_journal
-from selfplay.recipe import read_recipe
+from selfplay.recipe_file import read_recipe
 from selfplay.rounds import run
 from selfplay.shards import read_shards
 from tests.conftest import VLLM_OPTIONS

@@ -8,7 +8,8 @@ from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, round_folder, writ
 from selfplay.flops import Decoder
 from selfplay.journal import Journal
 from selfplay.provenance import PROVENANCE, Provenance
-from selfplay.recipe import Recipe, to_toml
+from selfplay.recipe import Recipe
+from selfplay.recipe_file import to_toml
 from selfplay.records import Sample, Trace
 from selfplay.rounds import Round, make_shards, round_tasks
 from selfplay.shard_schema import SCHEMA_VERSION

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from selfplay.journal import Journal
 from selfplay.progress import Progress
-from selfplay.recipe import read_recipe
+from selfplay.recipe_file import read_recipe
 from selfplay.rounds import run
 
 RECIPE = """

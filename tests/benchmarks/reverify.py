@@ -19,7 +19,8 @@ from pathlib import Path
 
 from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, write_json
 from selfplay.provenance import PROVENANCE
-from selfplay.recipe import Recipe, to_toml
+from selfplay.recipe import Recipe
+from selfplay.recipe_file import to_toml
 from selfplay.records import Sample, Trace
 from selfplay.reverify import reverify
 from selfplay.rounds import Round
