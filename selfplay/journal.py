@@ -53,7 +53,7 @@ class Journal:
         self._num_written = 0
         self.num_committed = 0  # rows of this writer that are acknowledged
         self._committing = threading.Lock()
-        self._failed = False  # a write has failed: what the file holds behind the last commit is not known
+        self._failure: UserError | None = None  # of the first write that failed: what the file holds behind the last commit is not known
 
     def append(self, sample: Sample, verdict: Verdict) -> None:
         """Take one row; the next `commit` writes and acknowledges it. Does no input or output: the driver never waits here."""
@@ -69,8 +69,8 @@ class Journal:
         """Force all rows to the disk; the number of rows that this acknowledged. Rows may be appended meanwhile."""
         with self._committing:
             rows = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            if rows and self._failed:
-                raise UserError(f"{self.path} is not written any more: an earlier write failed")
+            if rows and self._failure:
+                raise self._failure
             if rows:
                 with self._disk_errors():
                     self._file.write(b"".join(rows))
@@ -82,13 +82,13 @@ class Journal:
     def close(self) -> None:
         """Commit and close. After a failed write nothing more is written: a second fsync may hide what the first one lost."""
         try:
-            if not self._failed:
+            if not self._failure:
                 self.commit()
         finally:
             try:
                 self._file.close()
-            except OSError:
-                self._failed = True  # it tries once more to write what it could not
+            except OSError as error:
+                self._failure = self._failure or self._unwritten(error)  # it tries once more to write what it could not
 
     @contextmanager
     def _disk_errors(self) -> Iterator[None]:
@@ -96,11 +96,14 @@ class Journal:
         try:
             yield
         except OSError as error:
-            self._failed = True
-            raise UserError(
-                f"cannot write {self.path}: {error.strerror}; every acknowledged sample is safe. "
-                "Free or mend the disk and run the same command again"
-            ) from error
+            self._failure = self._unwritten(error)
+            raise self._failure from error
+
+    def _unwritten(self, error: OSError) -> UserError:
+        return UserError(
+            f"cannot write {self.path}: {error.strerror}; every acknowledged sample is safe. "
+            "Free or mend the disk and run the same command again"
+        )
 
     def _drop_torn_tail(self) -> int:
         """Cut an unfinished last line, so that the next row starts on a line of its own."""
