@@ -10,6 +10,9 @@ _LABELLED_JOINT = re.compile(r"\s+[a-z]{2,12}\s+and\s+")  # "\boxed{1} papers an
 _BARE = re.compile(r"\\?[A-Za-z]+|[-−]?[\d.,]*\d|\S")
 _BRACE = re.compile(r"\\.|[{}]", re.S)
 _FORMULA_END = re.compile(r"(?<!\\)\$|\\\]|\\\)|\n")
+_REJECTED = re.compile(r"\s*\$?\s*(?:is|was)(?:\s+(?:not|wrong|incorrect|false)\b|n't\b)")  # "\boxed{5} is not the answer"
+_SIGN_BEFORE = re.compile(r"(?:^|=|≈|:|\$|\\\[|\\\()\s*([-−])\s*$")  # "= -\boxed{5}"
+_POWER_BEHIND = re.compile(r"\s*(?:\\(?:times|cdot)|[×*])\s*10\s*\^\s*(?:\{[^{}]*\}|\d)|\s*\^\s*(?:\d|\{-?\d+\})")
 _MAX_BOXES = 400
 _MAX_UNCLOSED = 2_000  # characters of a box without a closing brace
 
@@ -37,7 +40,8 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
             end = closing.get(start)
             forced = _forced_end(text, start) if end is None else None
             if end is not None:
-                found.append((match.start(), end + 1, text[start + 1 : end]))
+                if not _REJECTED.match(text, end + 1):
+                    found.append((match.start(), end + 1, text[start + 1 : end]))
             elif forced is not None:
                 found.append((match.start(), forced, text[start + 1 : forced]))
         else:
@@ -76,7 +80,7 @@ def truncated_box(text: str) -> bool:
 
 def joined(text: str, found: list[tuple[int, int, str]]) -> str:
     """What the last box holds; with boxes that stand side by side, all that they hold: a list, never a choice."""
-    held, only_or = [found[-1][2]], True
+    held, only_or = [_operand(text, found[-1])], True
     for (_, end, content), (start, _, _) in zip(reversed(found[:-1]), reversed(found)):
         between = text[end:start]
         if not (_JOINT.fullmatch(between) or _LABELLED_JOINT.fullmatch(between)):
@@ -86,3 +90,12 @@ def joined(text: str, found: list[tuple[int, int, str]]) -> str:
     inner = [unboxed(part) for part in held]
     distinct = list(dict.fromkeys(part.strip() for part in inner))
     return distinct[0] if len(distinct) == 1 else (" or " if only_or else ", ").join(inner)
+
+
+def _operand(text: str, box: tuple[int, int, str]) -> str:
+    """What a box holds, with the minus sign before it or the power behind it: -\\boxed{5}, \\boxed{5}^2, \\boxed{5} \\times 10^3."""
+    start, end, held = box
+    sign, power = _SIGN_BEFORE.search(text[max(0, start - 20) : start]), _POWER_BEHIND.match(text, end)
+    if not sign and not power:
+        return held
+    return f"{'-' if sign else ''}({held}){power[0] if power else ''}"

@@ -30,7 +30,7 @@ _PHRASE = re.compile(
 _POLITE = re.compile(r"\s*I hope (?:it|this) (?:is correct|helps)[.!]?\s*$", re.I)
 _MATH_SPAN = re.compile(  # no span holds the sign that opens it, so that a row of openings costs nothing
     r"\$\$((?:(?!\$\$).){1,4000}?)\$\$|\\\[((?:(?!\\\[).){1,4000}?)\\\]|\\\(((?:(?!\\\().){1,4000}?)\\\)"
-    r"|(?<!\\)\$((?:\\.|[^$\\]){1,4000}?)(?<!\\)\$",
+    r"|(?<!\\)\$((?:\\.|[^$\\\n]|\n(?![ \t]*\n)){1,4000}?)(?<!\\)\$(?!\d)",  # "$2 each, $18 in all" holds no formula
     re.S,
 )
 _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
@@ -45,11 +45,22 @@ _HEDGE = re.compile(
     r"\b(?:or|maybe|perhaps|not sure|don't know|do not know|unsure|guess|either|one of|(?:it|this|answer|he|she|they) (?:could|might|may))\b",
     re.I,
 )
+_DENIED = re.compile(  # what stands right before a value that is ruled out, or merely supposed
+    r"(?:\b(?:not|cannot|never)|n't)(?:\s+(?:be|equal|exactly))?(?:\s+to)?\s*[:$]*\s*$", re.I
+)
+_SUPPOSED = re.compile(
+    r"\b(?:suppose|supposing|assume|assuming|if|whether|unless|says?|said|claims?|claimed)\s+(?:that\s+)?"
+    r"(?:(?:the|this|our|my|your)\s+)?(?:correct\s+|right\s+)?$",
+    re.I,
+)
+_ADVERB = re.compile(r"(?:actually|simply|indeed|clearly|therefore|thus|equal to|given by)\s+", re.I)
+_ALTERNATIVE = re.compile(r"\s*,?\s*(?:or|and)\s+(?=\S)")
 _COPULA = re.compile(
     r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:", re.I
 )
 _VALUE = r"[-+−–]?\s*[$€£¥]?\s*(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?"
 _LONE_VALUE = re.compile(rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°)?)", re.ASCII)
+_RESULT = re.compile(rf"=\s*\$?({_VALUE})", re.ASCII)
 _FOREIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef]{2}")
 _OPERATORS = re.compile(r"[<>≤≥≠√^]|\\(?:le|ge|ne|sqrt|frac|lt|gt)")  # of a value that is more than a number
 _BARE_FRACTION = re.compile(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)")
@@ -95,7 +106,7 @@ def closing_value(text: str) -> str | None:
     sentences = [part for part in _split_sentences(text[-6000:]) if re.search(r"\w", part)]
     if not sentences:
         return None
-    return _value_of_sentence(sentences[-1])
+    return _value_of_sentence(sentences[-1], text[: text.rfind(sentences[-1])])
 
 
 def _visible(completion: str) -> str | None:
@@ -130,6 +141,8 @@ def _last_commitment(text: str) -> str | None:
     if lines and not boxed:
         found.append((lines[-1].start(), _tidy(lines[-1][1])))
     for phrase in reversed(list(_PHRASE.finditer(text))):
+        if _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()]):
+            continue
         value = _after_phrase(text[phrase.end() :])
         late = found and phrase.start() > max(found)[0] and re.search(r"\d|\$|\\", value or "")
         if value and (not found or late and ("final" in phrase[0].lower() or " is" in phrase[0].lower())):
@@ -140,13 +153,16 @@ def _last_commitment(text: str) -> str | None:
 
 def _after_phrase(rest: str) -> str | None:
     """What follows "the answer is": a span of mathematics, or the text up to the end of the sentence."""
-    rest = rest.lstrip(" \t*:}")
+    rest = rest.partition("</answer>")[0].lstrip(" \t*:}")
+    rest = rest[adverb.end() :] if (adverb := _ADVERB.match(rest)) else rest
     if BOX.search(rest[:12]):
         return None  # a box speaks for itself
     span = _MATH_SPAN.match(rest.lstrip())
     if span:
         tail = _split_sentences(rest.lstrip()[span.end() :].split("\n")[0] or " ")[0]
         held = _held(span)
+        if _ALTERNATIVE.match(tail):
+            return _tidy(held + tail.replace("$", " "))
         return held if len(re.findall(r"\w+", tail)) > 4 or "$" in tail else _tidy(held + _unit_tail(tail))
     sentence = next((part for part in _split_sentences(rest.lstrip()) if part.strip()), "")
     if looks_like_prose(sentence):
@@ -167,7 +183,7 @@ def _whole_or_closing(text: str) -> str | None:
         spans = list(_MATH_SPAN.finditer(stripped))
         if len(spans) == 1 and spans[0].end() >= len(stripped.rstrip(". ")) and spans[0].start() > 0:
             outside = stripped[: spans[0].start()].strip()
-            if re.fullmatch(r"(?:[^\W\d_]+[:,\s]*)+", outside) and len(outside) > 5:
+            if re.fullmatch(r"(?:[^\W\d_]+[:,\s]*)+", outside) and (len(outside) > 5 or _CONCLUDING.search(outside)):
                 return _held(spans[0])
         return (
             closing_value(stripped) or stripped
@@ -180,13 +196,16 @@ def _whole_or_closing(text: str) -> str | None:
     return stated
 
 
-def _value_of_sentence(sentence: str) -> str | None:
-    """The value that a sentence states: behind its last verb or equals sign, its last formula, or its only number."""
+def _value_of_sentence(sentence: str, before: str = "") -> str | None:
+    """The value that a sentence states: behind its last verb or equals sign, its last formula, or its only number, where
+    the sentence concludes, names a sum of money, or repeats what the text `before` it has computed."""
     sentence = sentence.strip().rstrip(".。।!")
     matches = list(_MATH_SPAN.finditer(sentence))
     if _HEDGE.search(_MATH_SPAN.sub("", sentence)):
         return None
     if matches:
+        if _DENIED.search(sentence[: matches[-1].start()]):
+            return None
         tail = sentence[matches[-1].end() :]
         stated = _COPULA.search(tail)
         values = _LONE_VALUE.findall(tail[stated.end() :]) if stated else []
@@ -203,6 +222,8 @@ def _value_of_sentence(sentence: str) -> str | None:
         return fractions[-1] if len(set(fractions)) == 1 else None
     for stated in reversed(list(_COPULA.finditer(plain))):
         tail = plain[stated.end() :].strip()
+        if _DENIED.search(plain[: stated.start()]):
+            return None
         words = re.findall(r"[^\W\d_]{2,}", tail)
         if (
             tail
@@ -217,8 +238,16 @@ def _value_of_sentence(sentence: str) -> str | None:
         values = {value.strip() for value in _LONE_VALUE.findall(tail)}
         if values:
             return values.pop() if len(values) == 1 else None
-    values = _LONE_VALUE.findall(plain)
-    return values[0].strip() if len(values) == 1 and _CONCLUDING.search(plain) else None
+    values = [value.strip() for value in _LONE_VALUE.findall(plain)]
+    if len(values) != 1 or re.search(r"\b(?:not|never|cannot)\b|n't\b", plain):
+        return None
+    concludes = _CONCLUDING.search(plain) or values[0][0] in "$€£¥" or values[0].strip("% ") in _computed(before)
+    return values[0] if concludes else None
+
+
+def _computed(text: str) -> set[str]:
+    """The results of the last calculations of a text: what stands behind their equals signs, as _LONE_VALUE shows it."""
+    return set(_RESULT.findall(text[-2000:]))
 
 
 def _named(before: str, stated: str, tail: str) -> str:

@@ -1,6 +1,7 @@
 """Answers in words: normalised text, number words, and words for sets."""
 
 import re
+from fractions import Fraction
 
 from verifiers.tree import INFINITY, Node, num
 from verifiers.units import singular
@@ -26,6 +27,9 @@ _TENS = {
     word: 10 * place for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
 }
 _NUMBER_WORDS = {**{word: value for value, word in enumerate(_ONES)}, **_TENS}
+_PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
+          "tenth": 10, "eleventh": 11, "twelfth": 12, "twentieth": 20, "hundredth": 100}  # fmt: skip
+_THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 
 
 def words(text: str) -> Node:
@@ -49,11 +53,40 @@ def words(text: str) -> Node:
     return num(value) if value is not None else Node("text", (joined,))
 
 
-def _spelled_number(found: list[str]) -> int | None:
-    found = [part for word in found for part in word.split("-") if part]
-    values = [_NUMBER_WORDS.get(word if word in _NUMBER_WORDS else word + "s") for word in found]
-    if len(values) == 1 and values[0] is not None:
-        return values[0]
-    if len(values) == 2 and None not in values and values[0] in _TENS.values() and 0 < values[1] < 10:
-        return values[0] + values[1]
-    return None
+def _spelled_number(found: list[str]) -> Fraction | None:
+    """The value of a number in words: seventeen, two hundred and five, three tenths, two and a half."""
+    parts = [part for word in found for part in word.split("-") if part]
+    if not parts or len(parts) > 12:
+        return None
+    ending = "half" if parts[-1] in ("half", "halve") else parts[-1]
+    if ending not in _PARTS:
+        return _spelled_whole(parts)
+    before = parts[:-1]
+    if not before:
+        return Fraction(1, 2) if ending == "half" else None
+    if "and" in before:
+        split = len(before) - before[::-1].index("and") - 1
+        whole, top = _spelled_whole(before[:split]), _spelled_whole(before[split + 1 :] or ["one"])
+        return None if whole is None or top is None else whole + top / _PARTS[ending]
+    top = _spelled_whole(before)
+    return None if top is None else top / _PARTS[ending]
+
+
+def _spelled_whole(parts: list[str]) -> Fraction | None:
+    """A whole number in words: groups of hundreds with their thousands and millions, each smaller than the one before."""
+    total, group, smallest, room = 0, 0, 10**12, 1000
+    for position, part in enumerate(parts):
+        value = _NUMBER_WORDS.get(part if part in _NUMBER_WORDS else part + "s")
+        if part == "and" and 0 < position < len(parts) - 1 and room == 100:
+            continue
+        if value is not None and (value or len(parts) == 1) and value < room:
+            group += value
+            room = 10 if value in _TENS.values() else 1
+        elif part == "hundred" and 0 < group < 10 and room == 1:
+            group, room = 100 * group, 100
+        elif part in _THOUSANDS and 0 < group and _THOUSANDS[part] < smallest:
+            smallest = _THOUSANDS[part]
+            total, group, room = total + group * smallest, 0, 1000
+        else:
+            return None
+    return Fraction(total + group)
