@@ -9,6 +9,7 @@ from functools import lru_cache
 from verifiers.characters import plain
 from verifiers.expressions import Expressions
 from verifiers.latex import TooDeep, Unreadable, limits, tokens
+from verifiers.spellings import respelled, second_spelling
 from verifiers.tree import Node, num, sym, times
 from verifiers.units import SYMBOL_UNITS, unit_of
 from verifiers.vocabulary import FUNCTIONS, is_math_word
@@ -23,8 +24,6 @@ _OPTION = re.compile(
     r"^\(([A-J])\)\s+(\S.*)$|^([A-J])[.:)]\s+(\S.*)$|^\\text(?:bf|it|rm)?\s*\{\s*\(([A-J])\)\s*([^{}]*)\}\s*\\?\s*(.*)$",
     re.S,
 )
-_REPEATED = re.compile(r"(?<![\d.])(\d+\.\d{0,12}?)(\d{1,6}?)\2{2,}\s*(?:\.\.\.|\\l?dots\b)")  # 0.1666...
-_ORDINAL = re.compile(r"(?<![\w.])(\d+)(?:st|nd|rd|th)\b")
 _RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
 _CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
 _TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}")
@@ -45,13 +44,7 @@ def readings(text: str) -> tuple[Node, ...]:
 
     A text that is no mathematics has one reading, its normalised words: nothing in it is taken for a value.
     """
-    cleaned = _trimmed(plain(text))
-    cleaned = (
-        _ORDINAL.sub(r"\1", cleaned)
-        if "st" in cleaned or "nd" in cleaned or "rd" in cleaned or "th" in cleaned
-        else cleaned
-    )
-    cleaned = _REPEATED.sub(r"\1\\overline{\2}", cleaned)
+    cleaned = respelled(_trimmed(plain(text)))
     special = _special(cleaned)
     if special is not None:
         return (special,)
@@ -72,9 +65,25 @@ def readings(text: str) -> tuple[Node, ...]:
             return (Node("deep", (cleaned,)),)
         except (Unreadable, ZeroDivisionError):
             continue
+        node = _counted(node)
         if node not in found:
             found.append(node)
-    return tuple(found) or (words(cleaned),)
+    other = second_spelling(cleaned)
+    if other is not None:
+        found += readings(other)
+    return tuple(found) or (_counted(words(cleaned)),)
+
+
+def _counted(read: Node) -> Node:
+    """Words that are a number with a noun behind it as that amount: ten dollars."""
+    number, _, noun = read.args[0].rpartition(" ") if read.kind == "text" else ("", "", "")
+    if not number or not noun.isalpha() or words(noun).kind != "text":
+        return read
+    amount = words(number)
+    try:
+        return _with_unit(amount, [noun]) if amount.kind == "num" else read
+    except Unreadable:
+        return read
 
 
 def _depth(text: str) -> int:
@@ -205,6 +214,8 @@ class _Answers(Expressions):
         unit = self._unit(value)
         if self.kind == "number" and unit.kind == "quantity" and self.tokens[self.at].spaced:
             unit = self._compound(unit)
+        elif unit.kind == "quantity" and self.value == "and" and self.tokens[self.at + 1].kind == "number":
+            unit = self._smaller_part(unit)
         return _rounded(unit)
 
     def _compound(self, first: Node) -> Node:
@@ -215,12 +226,28 @@ class _Answers(Expressions):
         ratio = num(second.args[1][1] / first.args[1][1])
         return Node("quantity", (Node("add", (first.args[0], Node("mul", (ratio, second.args[0])))), first.args[1]))
 
+    def _smaller_part(self, first: Node) -> Node:
+        """1 hour and 30 minutes is one amount; 5 m and 3 m are two."""
+        start = self.at
+        self.at += 1
+        second = self._unit(self.relation())
+        if second.kind == "quantity" and second.args[1][0] == first.args[1][0] and second.args[1][1] < first.args[1][1]:
+            self.at = start + 1
+            return self._compound(first)
+        self.at = start
+        return first
+
     def _text_item(self) -> Node:
         start = self.at
         while self.kind == "word" or self.value in ("-", "'", "."):
             if self._is_connector():
                 break
             self.at += 1
+        if self.value == "=" and self.kind == "sign":  # Area = 24: words that name a value
+            name = sym("text " + " ".join(token.value for token in self.tokens[start : self.at]))
+            self.at += 1
+            value = self._item()
+            return value if value.kind == "relation" else Node("relation", (("=",), name, value))
         if self.kind not in ("end",) and self.value not in (",", ";", "and", "or") and not self._is_connector():
             raise Unreadable(f"{self.value!r} behind words")
         return words(" ".join(token.value for token in self.tokens[start : self.at]))

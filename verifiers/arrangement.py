@@ -2,7 +2,7 @@
 
 from verifiers.relations import assigned
 from verifiers.scalars import EXPRESSIONS
-from verifiers.tree import Node, contains, neg
+from verifiers.tree import Node, contains, letters, neg, substituted, sym
 
 
 def arranged(node: Node) -> Node:
@@ -38,6 +38,28 @@ def arranged(node: Node) -> Node:
         items = [arranged(item) for item in node.args]
         return Node("set", tuple(part for item in items for part in (item.args if item.kind == "list" else (item,))))
     return node
+
+
+def with_plain_letter(node: Node) -> Node:
+    """k pi, k in Z with the letter n in place of k: which letter runs through the integers means nothing."""
+    if node.kind != "list" or len(node.args) < 2:
+        return node
+    last = node.args[-1]
+    if last.kind != "relation" or last.args[0] != ("in",) or last.args[2].kind != "region" or last.args[1].kind != "sym":
+        return node
+    used = set().union(*(letters(item) for item in node.args[:-1]))
+    if "n" in used or last.args[1].args[0] not in used:
+        return node
+    return _substituted_all(node, last.args[1], sym("n"))
+
+
+def _substituted_all(node: Node, letter: Node, value: Node) -> Node:
+    """The tree with a letter replaced, also inside of relations and lists."""
+    if node.kind == "relation":
+        return Node("relation", (node.args[0], *(_substituted_all(side, letter, value) for side in node.args[1:])))
+    if node.kind == "list":
+        return Node("list", tuple(_substituted_all(item, letter, value) for item in node.args))
+    return substituted(node, letter, value)
 
 
 def _from_signs(item: Node) -> bool:

@@ -171,6 +171,8 @@ class Atoms(Brackets):
             return self._environment()
         if name in ("sum", "prod"):
             return self._series(name)
+        if name == "lim":
+            return self._limit()
         if name == "int":
             return self._integral()
         if name == "overline":

@@ -6,6 +6,9 @@ from verifiers.tree import ONE, Node, call, contains, neg, sym, times
 from verifiers.vocabulary import CLOSING, MATRICES, OPENING
 
 
+_CONDITION_WORDS = frozenset(["if", "for", "when", "where"])
+
+
 class Brackets(Cursor):
     """What stands between an opening and a closing sign."""
 
@@ -85,7 +88,9 @@ class Brackets(Cursor):
         self.expect("{")
         name = self.value
         self.at += 1
-        if not self.take("}") or name not in MATRICES:
+        if self.take("}") and name == "cases":
+            return self._cases()
+        if self.tokens[self.at - 1].value != "}" or name not in MATRICES:
             raise Unreadable(f"the environment {name!r}")
         if name == "array" and self.take("{"):
             while not self.take("}"):
@@ -111,6 +116,35 @@ class Brackets(Cursor):
             raise Unreadable("rows of unequal length")
         return call("det", Node("matrix", tuple(rows))) if name == "vmatrix" else Node("matrix", tuple(rows))
 
+    def _cases(self) -> Node:
+        """Rows of value & condition, or a system: its rows as a list."""
+        rows: list[list[Node]] = [[]]
+        while not self.take("end"):
+            if self.take("newline"):
+                rows.append([])
+                continue
+            while self.take(",", "&", ".", ";") or self.kind == "word" and self.value in _CONDITION_WORDS:
+                self.at += self.kind == "word" and self.value in _CONDITION_WORDS
+            if self.value not in ("newline", "end"):
+                rows[-1].append(self._otherwise() or self.relation())
+        self.expect("{")
+        if self.value != "cases":
+            raise Unreadable(f"cases closed by {self.value}")
+        self.at += 1
+        self.expect("}")
+        rows = [row for row in rows if row]
+        if rows and all(len(row) == 1 for row in rows):
+            return Node("list", tuple(row[0] for row in rows))
+        if not rows or any(len(row) != 2 for row in rows):
+            raise Unreadable("cases of another form than value and condition")
+        return Node("cases", tuple(Node("list", tuple(row)) for row in rows))
+
+    def _otherwise(self) -> Node | None:
+        if self.kind == "word" and self.value in ("otherwise", "else"):
+            self.at += 1
+            return Node("text", ("otherwise",))
+        return None
+
     def _integral(self) -> Node:
         """\\int_a^b body dx: the body ends in the letter d and the letter of integration."""
         self.expect("_")
@@ -124,6 +158,18 @@ class Brackets(Cursor):
         for factor in factors[:-2]:
             body = times(body, factor)
         return Node("integral", (factors[-1], low, high, body))
+
+    def _limit(self) -> Node:
+        """\\lim_{x \\to a} body: the body is a product."""
+        self.expect("_")
+        self.expect("{")
+        variable = self.atom()
+        self.expect("to")
+        point = self.sum()
+        if self.take("^") or variable.kind != "sym":
+            raise Unreadable("a limit from one side")
+        self.expect("}")
+        return Node("limit", (variable, point, self.product()))
 
     def _series(self, name: str) -> Node:
         """\\sum_{k=1}^{n} body: the body is a product."""

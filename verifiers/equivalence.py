@@ -10,13 +10,13 @@ import time
 
 from verifiers import guard
 from verifiers.answers import readings
-from verifiers.arrangement import arranged, point
+from verifiers.arrangement import arranged, point, with_plain_letter
 from verifiers.evaluation import OutOfTime
 from verifiers.listings import Listings
-from verifiers.matrices import NotAMatrix, matrix_of
+from verifiers.matrices import NotAMatrix, matrix_of, rows_of
 from verifiers.quantities import WITH_UNIT, Quantities
 from verifiers.real_sets import NotASet, RealSets
-from verifiers.relations import Relations, assigned, same_functions
+from verifiers.relations import Relations, assigned, renamed, same_functions
 from verifiers.scalars import EXPRESSIONS, Prover, Scalars
 from verifiers.tree import Node, contains, div, rational
 from verifiers.verdict import Reason
@@ -63,7 +63,8 @@ class _Comparison(Listings, Quantities):
         """Two whole answers; a side that states its own rounding, E ~ d, may meet the other's decimal."""
         if left.kind == "approx" or right.kind == "approx":
             return self._approximate(left, right)
-        return self.same(arranged(self._one(left)), arranged(self._one(right)))
+        left, right = (arranged(self._one(with_plain_letter(side))) for side in (left, right))
+        return self.same(left, right)
 
     def _one(self, node: Node) -> Node:
         """1/2 or 0.5: an "or" between equal values is one value; between others it is a list of solutions."""
@@ -130,6 +131,8 @@ class _Comparison(Listings, Quantities):
             return self._ratios(left, right)
         if "based" in kinds:
             return self._based(left, right)
+        if "cases" in kinds:
+            return left.kind == right.kind and self._paired(list(left.args), list(right.args))
         if "clock" in kinds or "dots" in kinds or "approx" in kinds:
             return left == right
         return None if left.kind in EXPRESSIONS and right.kind in EXPRESSIONS else False
@@ -181,6 +184,7 @@ class _Comparison(Listings, Quantities):
     def _two_relations(self, left: Node, right: Node) -> bool | None:
         a, b = assigned(left), assigned(right)
         if a and b:
+            b = renamed(a[0], b)
             if a[0] == b[0] or same_functions(a[0], b[0]):
                 return self.same(arranged(a[1]), arranged(b[1]))
             if a[1].kind not in EXPRESSIONS or b[1].kind not in EXPRESSIONS:
@@ -226,14 +230,14 @@ class _Comparison(Listings, Quantities):
             cells = [
                 self._cells(side)
                 for side in (left, right)
-                if side.kind == "bracket" and side.args[:2] == ("(", ")") or contains(side, _MATRIX)
+                if side.kind == "bracket" and side.args[:2] == ("(", ")") or contains(side, _MATRIX) or rows_of(side)
             ]
         except NotAMatrix:
             return None
         if len(cells) < 2:
             return False
         first, second = cells
-        if left.kind == "bracket" or right.kind == "bracket":
+        if not rows_of(left) and not rows_of(right) and "bracket" in (left.kind, right.kind):
             if 1 not in (len(first), len(first[0])) or 1 not in (len(second), len(second[0])):
                 return False
             first, second = (tuple((cell,) for row in side for cell in row) for side in cells)

@@ -15,6 +15,9 @@ def matrix_of(node: Node) -> tuple[tuple[Node, ...], ...]:
         if len(node.args) * len(node.args[0]) > _MAX_CELLS:
             raise NotAMatrix("too many cells")
         return node.args
+    rows = rows_of(node)
+    if rows:
+        return rows
     if node.kind == "add":
         total = matrix_of(node.args[0])
         for term in node.args[1:]:
@@ -39,6 +42,16 @@ def matrix_of(node: Node) -> tuple[tuple[Node, ...], ...]:
             raise NotAMatrix("a power of a matrix")
         return _product([base] * int(exponent))
     raise NotAMatrix(node.kind)
+
+
+def rows_of(node: Node) -> tuple[tuple[Node, ...], ...] | None:
+    """The cells of [[1, 2], [3, 4]], or None."""
+    if node.kind != "bracket" or node.args[:2] != ("[", "]") or len(node.args) < 4:
+        return None
+    rows = node.args[2:]
+    if any(row.kind != "bracket" or row.args[:2] != ("[", "]") or len(row.args) != len(rows[0].args) for row in rows):
+        return None
+    return tuple(row.args[2:] for row in rows) if len(rows) * len(rows[0].args) <= _MAX_CELLS else None
 
 
 def _matrix_or_scalar(node: Node):

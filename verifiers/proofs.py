@@ -6,7 +6,7 @@ Trees become sympy objects node by node: no text reaches sympy, and nothing is e
 from functools import reduce
 from typing import Any
 
-from verifiers.tree import Node
+from verifiers.tree import Node, contains
 
 _NAMES = {
     "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
@@ -75,10 +75,16 @@ def _form(node: Node) -> Any:
         return _call(arguments[0], [_form(argument) for argument in arguments[1:]])
     if kind == "apply":
         return sympy.Function(arguments[0])(*map(_form, arguments[1:]))
+    if kind == "limit":
+        return sympy.Limit(_form(arguments[2]), _form(arguments[0]), _form(arguments[1]), "+-" if not _at_infinity(arguments[1]) else "-")
     if kind in ("sum", "prod", "integral"):
         variable, low, high, body = map(_form, arguments)
         return {"sum": sympy.Sum, "prod": sympy.Product, "integral": sympy.Integral}[kind](body, (variable, low, high))
     raise NoForm(kind)
+
+
+def _at_infinity(point: Node) -> bool:
+    return contains(point, frozenset(["const"])) and "inf" in str(point)
 
 
 def _call(name: str, values: list[Any]) -> Any:

@@ -5,7 +5,7 @@ from fractions import Fraction
 from verifiers.normal_form import Forms
 from verifiers.polynomials import ONE, Poly, TooBig, Undefined, add, key, scale
 from verifiers.scalars import EXPRESSIONS, Scalars
-from verifiers.tree import Node, contains, neg
+from verifiers.tree import Node, contains, letters, neg, substituted
 
 NAMES = frozenset(["sym", "apply", "sub"])
 _FUNCTION_LETTERS = frozenset("y f g h F G H P".split())
@@ -14,7 +14,7 @@ _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 def is_name(node: Node) -> bool:
     """Whether a side only names what the other side gives: x, f(2), AB, |z|, S : T."""
-    if node.kind in NAMES or node.kind == "region" or node.kind == "const" and node.args[0] in ("e", "i"):
+    if node.kind in NAMES or node.kind == "limit" or node.kind == "region" or node.kind == "const" and node.args[0] in ("e", "i"):
         return True
     if node.kind == "ratio":
         return all(is_name(part) for part in node.args)
@@ -52,6 +52,14 @@ def same_functions(left: Node, right: Node) -> bool:
     return all(
         name.kind == "apply" or name.kind == "sym" and name.args[0] in _FUNCTION_LETTERS for name in (left, right)
     ) and "apply" in (left.kind, right.kind)
+
+
+def renamed(name: Node, other: tuple[Node, Node]) -> tuple[Node, Node]:
+    """f(t) = 2t as f(x) = 2x, where `name` is f(x): a function of one letter, whichever letter it is."""
+    kinds = [side.kind == "apply" and len(side.args) == 2 and side.args[1].kind for side in (name, other[0])]
+    if kinds != ["sym", "sym"] or name.args[0] != other[0].args[0] or name.args[1].args[0] in letters(other[1]):
+        return other
+    return name, substituted(other[1], other[0].args[1], name.args[1])
 
 
 class Relations:

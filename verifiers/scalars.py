@@ -9,7 +9,7 @@ from verifiers.polynomials import ONE, TooBig, Undefined, rational_value
 from verifiers.tree import INFINITY, Node, contains, letters, neg, rational
 
 _UNKNOWN = frozenset(["sub", "apply"])
-EXPRESSIONS = frozenset("num sym const add mul pow pm call apply sub sum prod integral percent degree based".split())
+EXPRESSIONS = frozenset("num sym const add mul pow pm call apply sub sum prod integral limit percent degree based".split())
 
 
 Prover = Callable[[Node, Node], bool | None]
@@ -112,8 +112,8 @@ class Scalars:
 
 
 def _endless(node: Node) -> bool:
-    """Whether an integral stands in a tree, or a sum without end: only symbolic algebra has a value for these."""
-    if node.kind == "integral" or node.kind in ("sum", "prod") and contains(node.args[1:3], frozenset(["const"])):
+    """Whether an integral or a limit stands in a tree, or a sum without end: only symbolic algebra has a value for these."""
+    if node.kind in ("integral", "limit") or node.kind in ("sum", "prod") and contains(node.args[1:3], frozenset(["const"])):
         return True
     return any(_endless(part) for part in node.args if isinstance(part, Node))
 

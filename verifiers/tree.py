@@ -6,12 +6,12 @@ Expressions
     call(name, *arguments)     a known function; log carries its base: call("log", base, x)
     apply(name, *arguments)    an unknown function, such as f(2)
     sub(name, index)           a symbol with an index, such as F_{n-1}
-    sum / prod / integral (variable, low, high, body)
+    sum / prod / integral (variable, low, high, body)  limit(variable, point, body)
 Answers
     list(*items)  either(*items): parted by "or" alone  set(*items)  bracket(open, close, *items)  builder(variable, *conditions)  matrix(rows)
     relation(operators, *sides)  union(*sets)  meet(*sets)  minus(set, set)  region("R" | "Z" | ...)  empty()
     ratio(*parts)  quantity(value, unit)  percent(value)  based(digits, base)  text(words)  choice(letter, content)
-    approx(exact, decimal)  dots()  clock(minutes)  deep(text): nested too deep to read in this process
+    cases(*list(value, condition))  approx(exact, decimal)  dots()  clock(minutes)  deep(text): nested too deep to read in this process
 """
 
 from fractions import Fraction
@@ -127,7 +127,7 @@ def letters(node: Node) -> set[str]:
     for part in node.args:
         if isinstance(part, Node):
             found |= letters(part)
-    if node.kind in ("sum", "prod"):
+    if node.kind in ("sum", "prod", "limit"):
         found -= letters(node.args[0])
     return found
 
