@@ -12,7 +12,7 @@ Key = tuple[str, int]  # task id and sample index
 Deliver = Callable[[list[Any]], Awaitable[None]]
 Lost = Callable[[list[Key], str], Awaitable[None]]
 
-MAX_LOSSES = 5  # of one station in a row, without a result between them
+MAX_LOSSES = 6  # of one station in a row, without a result between them; more than one sample may cause (pipeline.MAX_DEATHS)
 
 
 class Crew:

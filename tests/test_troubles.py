@@ -125,13 +125,14 @@ def test_one_check_that_kills_every_verifier_costs_only_its_own_sample(tmp_path)
     assert undecided == [(poison, 1, True)]
 
 
-def test_one_prompt_that_kills_every_engine_costs_only_its_own_samples(tmp_path):
+@pytest.mark.parametrize("delay", [0.01, 1.0], ids=["among others", "when all others are done"])
+def test_one_prompt_that_kills_every_engine_costs_only_its_own_samples(tmp_path, delay):
     poison = list(load("arithmetic", num_tasks=50))[7].id
 
     class Dying(QueueSampler):
         async def _one(self, request, place):
             if request.task_id == poison and request.indices[place] == 2:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(delay)
                 raise RuntimeError("illegal memory access")
             return await super()._one(request, place)
 
@@ -214,7 +215,7 @@ def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, mode, wo
         "name": "served",
         "tasks": {"source": "arithmetic"},
         "model": {"path": "m"},
-        "sampling": {"engine": "openai", "base_url": server.url, "max_retries": 1, "timeout_seconds": 0.3, "max_concurrency": 64},
+        "sampling": {"engine": "openai", "base_url": server.url, "max_retries": 1, "timeout_seconds": 0.3 if mode == "silent" else 30.0, "max_concurrency": 64},
         "ray": {"address": "none"},
     })
     rule = AllocationRule(samples_per_task=4)
