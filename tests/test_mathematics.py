@@ -47,7 +47,7 @@ def test_verdict_is_the_tables_and_swapping_sides_keeps_it(equal, reference, ans
 
 @pytest.mark.parametrize("equal, reference, completion", COMPLETIONS)
 def test_the_committed_answer_is_read_from_a_completion(equal, reference, completion):
-    verdict = verify(MathReference(reference), completion.replace(r" \n ", "\n"))
+    verdict = verify(MathReference(reference), re.sub(r" \\n(?= )", "\n", completion))
     assert (verdict.outcome is Outcome.CORRECT) == equal, verdict
 
 

@@ -48,6 +48,8 @@ def readings(text: str) -> tuple[Node, ...]:
     special = _special(cleaned)
     if special is not None:
         return (special,)
+    if " and " in cleaned and not re.search(r"[\d\\]", cleaned) and words(cleaned).kind == "num":
+        return (words(cleaned),)  # one hundred and one
     found: list[Node] = []
     if len(cleaned) > 4 * limits.depth and _depth(cleaned) > 4 * limits.depth:
         return (Node("deep", (cleaned,)),)

@@ -246,7 +246,7 @@ class _Comparison(Listings, Quantities):
         return self._all((a, b) for row, other in zip(first, second) for a, b in zip(row, other))
 
     def _cells(self, side: Node) -> tuple[tuple[Node, ...], ...]:
-        if side.kind == "bracket":
+        if side.kind == "bracket" and not rows_of(side):
             return tuple((item,) for item in side.args[2:])
         return matrix_of(side)
 

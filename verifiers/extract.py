@@ -53,13 +53,27 @@ _SUPPOSED = re.compile(
     r"(?:(?:the|this|our|my|your)\s+)?(?:correct\s+|right\s+)?$",
     re.I,
 )
-_ADVERB = re.compile(r"(?:actually|simply|indeed|clearly|therefore|thus|equal to|given by)\s+", re.I)
+_ADVERB = re.compile(
+    r"(?:actually|simply|indeed|clearly|therefore|thus|equal to|given by|(?:option|choice)(?=\s+\(?[A-J]\b))\s+", re.I
+)
+_REASON = re.compile(r",?\s+(?:because|since|which|as it)\b")  # "17 because ...": what follows is no answer
+_UNSETTLED = re.compile(r"\b(?:not|never|cannot|wrong|seems?|started|began|initially|originally)\b|n't\b", re.I)
+_WORKING = re.compile(
+    r"\b(?:now|next|then|must|needs?|let|divide|multiply|add|subtract|check|hmm|wait|first|if|suppose)\b", re.I
+)
+_SHORT_SENTENCE = re.compile(r"[A-Z][a-z']*(?: [a-z']+)+ .*\d.*\.")  # "It costs $4."
+_BOUND = re.compile(
+    r"\b(?:least|most|than|up to|nearly|almost|over|under|below|above|between|within|half of|times)\s*$", re.I
+)
+_CONTINUED = re.compile(r"\s*(?:[\^!²³√π/+×÷*]|\\|or\s|[-−]\s*\d|times\b)|[a-zA-Z](?![A-Za-z])(?<![msghkLCF])")
 _ALTERNATIVE = re.compile(r"\s*,?\s*(?:or|and)\s+(?=\S)")
 _COPULA = re.compile(
     r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:", re.I
 )
-_VALUE = r"[-+−–]?\s*[$€£¥]?\s*(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?"
-_LONE_VALUE = re.compile(rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°)?)", re.ASCII)
+_VALUE = r"[-+−–]?\s*[$€£¥]?\s*(?:\d+ \d+/\d+|\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?"
+_LONE_VALUE = re.compile(
+    rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°|(?:hundred|thousand|million|billion|trillion|dozen)\b)?)", re.ASCII
+)
 _RESULT = re.compile(rf"=\s*\$?({_VALUE})", re.ASCII)
 _FOREIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef]{2}")
 _OPERATORS = re.compile(r"[<>≤≥≠√^]|\\(?:le|ge|ne|sqrt|frac|lt|gt)")  # of a value that is more than a number
@@ -101,7 +115,7 @@ def final_text(answer: str) -> str:
 def closing_value(text: str) -> str | None:
     """The one value that the closing sentence of a prose text states, or None."""
     text = _POLITE.sub("", text).strip()
-    if not text or _CODE.search(_MATH_SPAN.sub("", text)) and "\n" not in text and " " not in text.strip():
+    if not text or text.endswith("?") or _CODE.search(_MATH_SPAN.sub("", text)) and "\n" not in text and " " not in text.strip():
         return None
     sentences = [part for part in _split_sentences(text[-6000:]) if re.search(r"\w", part)]
     if not sentences:
@@ -141,7 +155,8 @@ def _last_commitment(text: str) -> str | None:
     if lines and not boxed:
         found.append((lines[-1].start(), _tidy(lines[-1][1])))
     for phrase in reversed(list(_PHRASE.finditer(text))):
-        if _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()]):
+        inside = boxed and boxed[-1][0] < phrase.start() < boxed[-1][1]
+        if inside or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()]):
             continue
         value = _after_phrase(text[phrase.end() :])
         late = found and phrase.start() > max(found)[0] and re.search(r"\d|\$|\\", value or "")
@@ -165,6 +180,7 @@ def _after_phrase(rest: str) -> str | None:
             return _tidy(held + tail.replace("$", " "))
         return held if len(re.findall(r"\w+", tail)) > 4 or "$" in tail else _tidy(held + _unit_tail(tail))
     sentence = next((part for part in _split_sentences(rest.lstrip()) if part.strip()), "")
+    sentence = _REASON.split(sentence)[0] or sentence
     if looks_like_prose(sentence):
         return _value_of_sentence(sentence) or _tidy(sentence)
     return _tidy(sentence)
@@ -187,7 +203,7 @@ def _whole_or_closing(text: str) -> str | None:
                 return _held(spans[0])
         return (
             closing_value(stripped) or stripped
-            if _WORDED_EQUATION.search(stripped) and " where " not in stripped
+            if (_WORDED_EQUATION.search(stripped) or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS])) and " where " not in stripped
             else stripped
         )
     stated = closing_value(stripped)
@@ -204,12 +220,14 @@ def _value_of_sentence(sentence: str, before: str = "") -> str | None:
     if _HEDGE.search(_MATH_SPAN.sub("", sentence)):
         return None
     if matches:
-        if _DENIED.search(sentence[: matches[-1].start()]):
+        if _denied(sentence, matches[-1].start()):
             return None
         tail = sentence[matches[-1].end() :]
         stated = _COPULA.search(tail)
-        values = _LONE_VALUE.findall(tail[stated.end() :]) if stated else []
-        return values[0].strip() if len(values) == 1 else _held_together(sentence, matches)
+        values = _values(tail[stated.end() :]) if stated else []
+        if values and _denied(tail, stated.start()):
+            return None
+        return values[0] if len(values) == 1 else _held_together(sentence, matches)
     letter = _LETTER.search(sentence)
     if letter:
         return letter[1]
@@ -222,7 +240,7 @@ def _value_of_sentence(sentence: str, before: str = "") -> str | None:
         return fractions[-1] if len(set(fractions)) == 1 else None
     for stated in reversed(list(_COPULA.finditer(plain))):
         tail = plain[stated.end() :].strip()
-        if _DENIED.search(plain[: stated.start()]):
+        if _denied(plain, stated.start()):
             return None
         words = re.findall(r"[^\W\d_]{2,}", tail)
         if (
@@ -235,14 +253,27 @@ def _value_of_sentence(sentence: str, before: str = "") -> str | None:
             return _named(plain[: stated.start()], stated[0], tail)
         if _OPERATORS.search(tail):
             return None
-        values = {value.strip() for value in _LONE_VALUE.findall(tail)}
+        values = set(_values(tail))
         if values:
-            return values.pop() if len(values) == 1 else None
-    values = [value.strip() for value in _LONE_VALUE.findall(plain)]
-    if len(values) != 1 or re.search(r"\b(?:not|never|cannot)\b|n't\b", plain):
+            return values.pop() or None if len(values) == 1 else None
+    values = _values(plain)
+    if len(values) != 1 or not values[0] or _OPERATORS.search(plain) or _UNSETTLED.search(plain):
         return None
-    concludes = _CONCLUDING.search(plain) or values[0][0] in "$€£¥" or values[0].strip("% ") in _computed(before)
-    return values[0] if concludes else None
+    repeats = values[0][0] in "$€£¥" or values[0].strip("%, ") in _computed(before)
+    return values[0] if _CONCLUDING.search(plain) or repeats and not _WORKING.search(plain) else None
+
+
+def _denied(text: str, position: int) -> bool:
+    """Whether the value that begins at a position, with its verb, is ruled out by the words before it."""
+    return bool(_DENIED.search(text[max(0, position - 40) : position]))
+
+
+def _values(text: str) -> list[str]:
+    """The numbers of a text; an empty text for one that is a bound ("at least 4") or a part of something (4x, 4^2)."""
+    return [
+        "" if _BOUND.search(text[max(0, value.start() - 20) : value.start()]) or _CONTINUED.match(text, value.end(1)) else value[0].strip()
+        for value in _LONE_VALUE.finditer(text)
+    ]
 
 
 def _computed(text: str) -> set[str]:

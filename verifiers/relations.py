@@ -5,7 +5,7 @@ from fractions import Fraction
 from verifiers.normal_form import Forms
 from verifiers.polynomials import ONE, Poly, TooBig, Undefined, add, key, scale
 from verifiers.scalars import EXPRESSIONS, Scalars
-from verifiers.tree import Node, contains, letters, neg, substituted
+from verifiers.tree import Node, contains, neg, substituted, sym
 
 NAMES = frozenset(["sym", "apply", "sub"])
 _FUNCTION_LETTERS = frozenset("y f g h F G H P".split())
@@ -57,9 +57,10 @@ def same_functions(left: Node, right: Node) -> bool:
 def renamed(name: Node, other: tuple[Node, Node]) -> tuple[Node, Node]:
     """f(t) = 2t as f(x) = 2x, where `name` is f(x): a function of one letter, whichever letter it is."""
     kinds = [side.kind == "apply" and len(side.args) == 2 and side.args[1].kind for side in (name, other[0])]
-    if kinds != ["sym", "sym"] or name.args[0] != other[0].args[0] or name.args[1].args[0] in letters(other[1]):
+    if kinds != ["sym", "sym"] or name.args[0] != other[0].args[0] or name == other[0]:
         return other
-    return name, substituted(other[1], other[0].args[1], name.args[1])
+    fixed = substituted(other[1], name.args[1], sym(name.args[1].args[0] + " fixed"))  # that letter is another one there
+    return name, substituted(fixed, other[0].args[1], name.args[1])
 
 
 class Relations:

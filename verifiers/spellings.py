@@ -2,6 +2,7 @@
 
 import re
 
+_MAX_LENGTH = 300  # characters of a text that holds words
 _ORDINAL = re.compile(r"(?<![\w.])(\d+)(?:st|nd|rd|th)\b")
 _REPEATED = re.compile(r"(?<![\d.])(\d+\.\d{0,12}?)(\d{1,6}?)\2{2,}\s*(?:\.\.\.|\\l?dots\b)")  # 0.1666...
 _OLD_FRACTION = re.compile(r"\{([^{}\\]*)\\(over|choose)(?![A-Za-z])([^{}\\]*)\}")  # {n \choose k}
@@ -19,6 +20,7 @@ _EVERY = re.compile(  # "for all real x": says of a letter what it says without
 _ALL_BEFORE = re.compile(  # "all n >= 2"
     r"^(?:\\text\s*\{\s*(?:for )?all\s*\}|(?:for )?all\s)[\s~$]*(?=[a-z]\s*(?:[<>=]|\\(?:g|l)e|\\(?:ne|in|g|l)))"
 )
+_LOGARITHM = re.compile(r"(?<![A-Za-z])log(2|10)\s*(?=\()")  # log10(5)
 _CHOICES = re.compile(r"(?<![A-Za-z0-9_\\])C\(\s*(\w+)\s*,\s*(\w+)\s*\)")
 
 
@@ -35,6 +37,10 @@ def respelled(text: str) -> str:
         text = _CROSS.sub(r"\\times ", text)
     if "_" in text:
         text = _TEXT_DIGITS.sub(r"\1", text)
+    if "log" in text:
+        text = _LOGARITHM.sub(r"\\log_{\1}", text)
+    if len(text) > _MAX_LENGTH:
+        return text
     if "for " in text and re.search(r"[=<>]|\\[gl]e", text):
         text = _EVERY.sub("", text)
     if "all" in text:
