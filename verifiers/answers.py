@@ -31,6 +31,7 @@ _LEADING_SIGNS = re.compile(r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\
 _OPENING_WRAP = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf)\s*\{|\{|(?:\\left)?\(")
 _CLOSES = {"{": "}", "(": ")"}
 _LEADING = frozenset("the year answer is exactly only just value equals approximately total number".split())
+_NAMELESS = frozenset("let if suppose assume when consider try not no never cannot or".split())  # words that give no value a name
 _MAGNITUDES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _ALTERING = frozenset(  # words behind a number that make it another number, or none
     "base at least most more less fewer than greater smaller off squared cubed factorial half halves third quarter point plus minus not "
@@ -245,7 +246,8 @@ class _Answers(Expressions):
             if self._is_connector():
                 break
             self.at += 1
-        if self.value == "=" and self.kind == "sign":  # Area = 24: words that name a value
+        spoken = {token.value.lower() for token in self.tokens[start : self.at]}
+        if self.value == "=" and self.kind == "sign" and not spoken & _NAMELESS:  # Area = 24: words that name a value
             name = sym("text " + " ".join(token.value for token in self.tokens[start : self.at]))
             self.at += 1
             value = self._item()

@@ -46,7 +46,7 @@ _HEDGE = re.compile(
     re.I,
 )
 _DENIED = re.compile(  # what stands right before a value that is ruled out, or merely supposed
-    r"(?:\b(?:not|cannot|never)|n't)(?:\s+(?:be|equal|exactly))?(?:\s+to)?\s*[:$]*\s*$", re.I
+    r"(?:\b(?:not|cannot|never|unlikely)|n't)(?:\s+(?:be|equal|exactly))?(?:\s+to)?\s*[:$]*\s*$", re.I
 )
 _SUPPOSED = re.compile(
     r"\b(?:suppose|supposing|assume|assuming|if|whether|unless|says?|said|claims?|claimed)\s+(?:that\s+)?"
@@ -61,12 +61,14 @@ _UNSETTLED = re.compile(r"\b(?:not|never|cannot|wrong|seems?|started|began|initi
 _WORKING = re.compile(
     r"\b(?:now|next|then|must|needs?|let|divide|multiply|add|subtract|check|hmm|wait|first|if|suppose)\b", re.I
 )
+_HYPOTHESIS = re.compile(r"\s*(?:suppose|assume|let|if|when|consider|try)\b[^,]*", re.I)  # a sentence that only supposes
 _SHORT_SENTENCE = re.compile(r"[A-Z][a-z']*(?: [a-z']+)+ .*\d.*\.")  # "It costs $4."
 _BOUND = re.compile(
     r"\b(?:least|most|than|up to|nearly|almost|over|under|below|above|between|within|half of|times)\s*$", re.I
 )
 _CONTINUED = re.compile(r"\s*(?:[\^!²³√π/+×÷*]|\\|or\s|[-−]\s*\d|times\b)|[a-zA-Z](?![A-Za-z])(?<![msghkLCF])")
-_ALTERNATIVE = re.compile(r"\s*,?\s*(?:or|and)\s+(?=\S)")
+_ALTERNATIVE = re.compile(r"\s*,?\s*(?:or|and|times|plus|minus|divided|more|less|fewer)\s+(?=\S)")
+_LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,30}:\s*(?=\S)")  # "Total: 26"
 _COPULA = re.compile(
     r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:", re.I
 )
@@ -153,7 +155,7 @@ def _last_commitment(text: str) -> str | None:
         found.append((hashes[-1].start(), _tidy(hashes[-1][1])))
     lines = list(_A_LINE.finditer(text))
     if lines and not boxed:
-        found.append((lines[-1].start(), _tidy(lines[-1][1])))
+        found.append((lines[-1].start(), _after_phrase(lines[-1][1]) or _tidy(lines[-1][1])))
     for phrase in reversed(list(_PHRASE.finditer(text))):
         inside = boxed and boxed[-1][0] < phrase.start() < boxed[-1][1]
         if inside or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()]):
@@ -199,6 +201,8 @@ def _whole_or_closing(text: str) -> str | None:
         spans = list(_MATH_SPAN.finditer(stripped))
         if len(spans) == 1 and spans[0].end() >= len(stripped.rstrip(". ")) and spans[0].start() > 0:
             outside = stripped[: spans[0].start()].strip()
+            if _HYPOTHESIS.fullmatch(outside):
+                return None
             if re.fullmatch(r"(?:[^\W\d_]+[:,\s]*)+", outside) and (len(outside) > 5 or _CONCLUDING.search(outside)):
                 return _held(spans[0])
         return (
@@ -217,7 +221,7 @@ def _value_of_sentence(sentence: str, before: str = "") -> str | None:
     the sentence concludes, names a sum of money, or repeats what the text `before` it has computed."""
     sentence = sentence.strip().rstrip(".。।!")
     matches = list(_MATH_SPAN.finditer(sentence))
-    if _HEDGE.search(_MATH_SPAN.sub("", sentence)):
+    if _HEDGE.search(_MATH_SPAN.sub("", sentence)) or _HYPOTHESIS.fullmatch(sentence):
         return None
     if matches:
         if _denied(sentence, matches[-1].start()):
@@ -233,7 +237,7 @@ def _value_of_sentence(sentence: str, before: str = "") -> str | None:
         return letter[1]
     bold = _BOLD.findall(sentence)
     if bold and re.search(r"\d", bold[-1]):
-        return _tidy(bold[-1])
+        return _tidy(_LABEL.sub("", bold[-1], count=1))
     plain = sentence.replace("**", "")
     fractions = _BARE_FRACTION.findall(plain)
     if fractions:
@@ -257,9 +261,12 @@ def _value_of_sentence(sentence: str, before: str = "") -> str | None:
         if values:
             return values.pop() or None if len(values) == 1 else None
     values = _values(plain)
+    money = [value for value in values if value[:1] in ("$", "€", "£", "¥")]
+    single = len(values) == 1
+    values = money if len(money) == 1 else values
     if len(values) != 1 or not values[0] or _OPERATORS.search(plain) or _UNSETTLED.search(plain):
         return None
-    repeats = values[0][0] in "$€£¥" or values[0].strip("%, ") in _computed(before)
+    repeats = single and money or values[0].strip("$€£¥%, ") in _computed(before)
     return values[0] if _CONCLUDING.search(plain) or repeats and not _WORKING.search(plain) else None
 
 
