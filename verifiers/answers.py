@@ -9,7 +9,7 @@ from functools import lru_cache
 from verifiers.characters import plain
 from verifiers.expressions import Expressions
 from verifiers.latex import TooDeep, Unreadable, limits, tokens
-from verifiers.spellings import respelled, second_spelling
+from verifiers.spellings import respelled, second_spelling, trimmed
 from verifiers.tree import Node, num, sym, times
 from verifiers.units import SYMBOL_UNITS, unit_of
 from verifiers.vocabulary import FUNCTIONS, is_math_word
@@ -27,9 +27,6 @@ _OPTION = re.compile(
 _RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
 _CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
 _TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}")
-_LEADING_SIGNS = re.compile(r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\therefore\b|USD(?=\s*\d))\s*")
-_OPENING_WRAP = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf)\s*\{|\{|(?:\\left)?\(")
-_CLOSES = {"{": "}", "(": ")"}
 _LEADING = frozenset("the year answer is exactly only just value equals approximately total number".split())
 _NAMELESS = frozenset("let if suppose assume when consider try not no never cannot or".split())  # words that give no value a name
 _MAGNITUDES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
@@ -45,7 +42,7 @@ def readings(text: str) -> tuple[Node, ...]:
 
     A text that is no mathematics has one reading, its normalised words: nothing in it is taken for a value.
     """
-    cleaned = respelled(_trimmed(plain(text)))
+    cleaned = respelled(trimmed(plain(text)))
     special = _special(cleaned)
     if special is not None:
         return (special,)
@@ -96,50 +93,6 @@ def _depth(text: str) -> int:
         depth += 1 if bracket in "({[" else -1
         deepest = max(deepest, depth)
     return deepest
-
-
-def _trimmed(text: str) -> str:
-    """The text without what surrounds a formula: dollars, \\[ \\], stops at its end."""
-    text = text.strip()
-    for _ in range(4):
-        before = text
-        text = text.rstrip(" \t\n,;") if not text.endswith("\\,") and not text.endswith("\\;") else text[:-2].rstrip()
-        if text.endswith(".") and not text.endswith(".."):
-            text = text[:-1]
-        if text.endswith("\\") and not text.endswith("\\\\"):
-            text = text[:-1]
-        text = _LEADING_SIGNS.sub("", text)
-        for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
-            if (
-                len(text) >= len(opening) + len(closing)
-                and text.startswith(opening)
-                and text.endswith(closing)
-                and not text.endswith("\\$")
-            ):
-                inner = text[len(opening) : -len(closing)]
-                if opening not in inner:
-                    text = inner.strip()
-        text = _without_wrapping(text)
-        if text == before:
-            break
-    return re.sub(r"\\\(|\\\)|(?<!\\)\\\[|(?<!\\)\\\](?!\d)", " ", text) if "\\(" in text or "\\[" in text else text
-
-
-def _without_wrapping(text: str) -> str:
-    """The text without one pair of brackets around all of it that part no list, such as {5} or \\mathbf{5}."""
-    opening = _OPENING_WRAP.match(text)
-    if not opening or text[-1] not in "})":
-        return text
-    depth = 0
-    for bracket in re.finditer(r"\\?[{}()\[\]]|,", text):
-        sign = bracket[0][-1]
-        if bracket[0] == "," and depth == 1 and text[opening.end() - 1] == "(":
-            return text
-        depth += (sign in "({[") - (sign in ")}]")
-        if depth == 0 and bracket.end() < len(text):
-            return text
-    inner = text[opening.end() : -1].removesuffix("\\right")
-    return text if depth or _CLOSES[text[opening.end() - 1]] != text[-1] or inner.endswith("\\") else inner.strip()
 
 
 def _special(text: str) -> Node | None:

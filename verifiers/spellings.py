@@ -2,6 +2,9 @@
 
 import re
 
+_LEADING_SIGNS = re.compile(r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\therefore\b|USD(?=\s*\d))\s*")
+_OPENING_WRAP = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf)\s*\{|\{|(?:\\left)?\(")
+_CLOSES = {"{": "}", "(": ")"}
 _MAX_LENGTH = 300  # characters of a text that holds words
 _ORDINAL = re.compile(r"(?<![\w.])(\d+)(?:st|nd|rd|th)\b")
 _REPEATED = re.compile(r"(?<![\d.])(\d+\.\d{0,12}?)(\d{1,6}?)\2{2,}\s*(?:\.\.\.|\\l?dots\b)")  # 0.1666...
@@ -22,6 +25,50 @@ _ALL_BEFORE = re.compile(  # "all n >= 2"
 )
 _LOGARITHM = re.compile(r"(?<![A-Za-z])log(2|10)\s*(?=\()")  # log10(5)
 _CHOICES = re.compile(r"(?<![A-Za-z0-9_\\])C\(\s*(\w+)\s*,\s*(\w+)\s*\)")
+
+
+def trimmed(text: str) -> str:
+    """The text without what surrounds a formula: dollars, \\[ \\], stops at its end."""
+    text = text.strip()
+    for _ in range(4):
+        before = text
+        text = text.rstrip(" \t\n,;") if not text.endswith("\\,") and not text.endswith("\\;") else text[:-2].rstrip()
+        if text.endswith(".") and not text.endswith(".."):
+            text = text[:-1]
+        if text.endswith("\\") and not text.endswith("\\\\"):
+            text = text[:-1]
+        text = _LEADING_SIGNS.sub("", text)
+        for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
+            if (
+                len(text) >= len(opening) + len(closing)
+                and text.startswith(opening)
+                and text.endswith(closing)
+                and not text.endswith("\\$")
+            ):
+                inner = text[len(opening) : -len(closing)]
+                if opening not in inner:
+                    text = inner.strip()
+        text = _without_wrapping(text)
+        if text == before:
+            break
+    return re.sub(r"\\\(|\\\)|(?<!\\)\\\[|(?<!\\)\\\](?!\d)", " ", text) if "\\(" in text or "\\[" in text else text
+
+
+def _without_wrapping(text: str) -> str:
+    """The text without one pair of brackets around all of it that part no list, such as {5} or \\mathbf{5}."""
+    opening = _OPENING_WRAP.match(text)
+    if not opening or text[-1] not in "})":
+        return text
+    depth = 0
+    for bracket in re.finditer(r"\\?[{}()\[\]]|,", text):
+        sign = bracket[0][-1]
+        if bracket[0] == "," and depth == 1 and text[opening.end() - 1] == "(":
+            return text
+        depth += (sign in "({[") - (sign in ")}]")
+        if depth == 0 and bracket.end() < len(text):
+            return text
+    inner = text[opening.end() : -1].removesuffix("\\right")
+    return text if depth or _CLOSES[text[opening.end() - 1]] != text[-1] or inner.endswith("\\") else inner.strip()
 
 
 def respelled(text: str) -> str:

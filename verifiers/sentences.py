@@ -1,0 +1,178 @@
+"""Sentences in which a model states its answer: the value behind the last verb, the last formula, the only number.
+
+extract.py finds the sentence that counts; here it is read. A value that a sentence denies, supposes, doubts or only bounds is
+none.
+"""
+
+import re
+
+_MAX_TAIL = 60  # characters of a value that a sentence ends with
+_POLITE = re.compile(r"\s*I hope (?:it|this) (?:is correct|helps)[.!]?\s*$", re.I)
+MATH_SPAN = re.compile(  # no span holds the sign that opens it, so that a row of openings costs nothing
+    r"\$\$((?:(?!\$\$).){1,4000}?)\$\$|\\\[((?:(?!\\\[).){1,4000}?)\\\]|\\\(((?:(?!\\\().){1,4000}?)\\\)"
+    r"|(?<!\\)\$((?:\\.|[^$\\\n]|\n(?![ \t]*\n)){1,4000}?)(?<!\\)\$(?!\d)",  # "$2 each, $18 in all" holds no formula
+    re.S,
+)
+_BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
+_SENTENCE_END = re.compile(r"(?<!\\)[.!?](?=\s|$|\*)|[。！？।؟]|\n")
+CONCLUDING = re.compile(
+    r"\b(?:so|thus|hence|therefore|altogether|in total|finally|consequently|donc|also|por lo tanto|así que)\b"
+    r"|所以|因此|总共|一共|结论|故|إذن|لذا|لذلك|इसलिए|अतः|поэтому|итого",
+    re.I,
+)
+_HEDGE = re.compile(
+    r"\b(?:or|maybe|perhaps|not sure|don't know|do not know|unsure|guess|either|one of|(?:it|this|answer|he|she|they) (?:could|might|may))\b",
+    re.I,
+)
+_DENIED = re.compile(  # what stands right before a value that is ruled out, or merely supposed
+    r"(?:\b(?:not|cannot|never|unlikely)|n't)(?:\s+(?:be|equal|exactly))?(?:\s+to)?\s*[:$]*\s*$", re.I
+)
+_UNSETTLED = re.compile(r"\b(?:not|never|cannot|wrong|seems?|started|began|initially|originally)\b|n't\b", re.I)
+_WORKING = re.compile(
+    r"\b(?:now|next|then|must|needs?|let|divide|multiply|add|subtract|check|hmm|wait|first|if|suppose)\b", re.I
+)
+HYPOTHESIS = re.compile(r"\s*(?:suppose|assume|let|if|when|consider|try)\b[^,]*", re.I)  # a sentence that only supposes
+_BOUND = re.compile(
+    r"\b(?:least|most|than|up to|nearly|almost|over|under|below|above|between|within|half of|times)\s*$", re.I
+)
+_CONTINUED = re.compile(r"\s*(?:[\^!²³√π/+×÷*]|\\|or\s|[-−]\s*\d|times\b)|[a-zA-Z](?![A-Za-z])(?<![msghkLCF])")
+_LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,30}:\s*(?=\S)")  # "Total: 26"
+_COPULA = re.compile(
+    r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:", re.I
+)
+_VALUE = r"[-+−–]?\s*[$€£¥]?\s*(?:\d+ \d+/\d+|\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?"
+_LONE_VALUE = re.compile(
+    rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°|(?:hundred|thousand|million|billion|trillion|dozen)\b)?)", re.ASCII
+)
+_RESULT = re.compile(rf"=\s*\$?({_VALUE})", re.ASCII)
+FOREIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef]{2}")
+_OPERATORS = re.compile(r"[<>≤≥≠√^]|\\(?:le|ge|ne|sqrt|frac|lt|gt)")  # of a value that is more than a number
+_BARE_FRACTION = re.compile(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)")
+_LETTER = re.compile(
+    r"(?:option|choice|it's|is|it is|answer)\s*:?\s*\**\(?([A-J])\)?\**(?:\s+is\s+(?:correct|right|the\s+answer))?\s*$"
+)
+_CODE = re.compile(r"\w\(|[\[\]{}_]|['\"]\s*[*)]|\*\*\d")
+
+
+def closing_value(text: str) -> str | None:
+    """The one value that the closing sentence of a prose text states, or None."""
+    text = _POLITE.sub("", text).strip()
+    if not text or text.endswith("?") or _CODE.search(MATH_SPAN.sub("", text)) and "\n" not in text and " " not in text.strip():
+        return None
+    sentences = [part for part in split_sentences(text[-6000:]) if re.search(r"\w", part)]
+    if not sentences:
+        return None
+    return value_of_sentence(sentences[-1], text[: text.rfind(sentences[-1])])
+
+
+def value_of_sentence(sentence: str, before: str = "") -> str | None:
+    """The value that a sentence states: behind its last verb or equals sign, its last formula, or its only number, where
+    the sentence concludes, names a sum of money, or repeats what the text `before` it has computed."""
+    sentence = sentence.strip().rstrip(".。।!")
+    matches = list(MATH_SPAN.finditer(sentence))
+    if _HEDGE.search(MATH_SPAN.sub("", sentence)) or HYPOTHESIS.fullmatch(sentence):
+        return None
+    if matches:
+        if _denied(sentence, matches[-1].start()):
+            return None
+        tail = sentence[matches[-1].end() :]
+        stated = _COPULA.search(tail)
+        values = _values(tail[stated.end() :]) if stated else []
+        if values and _denied(tail, stated.start()):
+            return None
+        return values[0] if len(values) == 1 else _held_together(sentence, matches)
+    letter = _LETTER.search(sentence)
+    if letter:
+        return letter[1]
+    bold = _BOLD.findall(sentence)
+    if bold and re.search(r"\d", bold[-1]):
+        return tidy(_LABEL.sub("", bold[-1], count=1))
+    plain = sentence.replace("**", "")
+    fractions = _BARE_FRACTION.findall(plain)
+    if fractions:
+        return fractions[-1] if len(set(fractions)) == 1 else None
+    for stated in reversed(list(_COPULA.finditer(plain))):
+        tail = plain[stated.end() :].strip()
+        if _denied(plain, stated.start()):
+            return None
+        words = re.findall(r"[^\W\d_]{2,}", tail)
+        if (
+            tail
+            and not FOREIGN.search(tail)
+            and len(tail) <= _MAX_TAIL
+            and len(words) <= 2
+            and (words or re.search(r"[\d\\]", tail))
+        ):
+            return _named(plain[: stated.start()], stated[0], tail)
+        if _OPERATORS.search(tail):
+            return None
+        values = set(_values(tail))
+        if values:
+            return values.pop() or None if len(values) == 1 else None
+    values = _values(plain)
+    money = [value for value in values if value[:1] in ("$", "€", "£", "¥")]
+    single = len(values) == 1
+    values = money if len(money) == 1 else values
+    if len(values) != 1 or not values[0] or _OPERATORS.search(plain) or _UNSETTLED.search(plain):
+        return None
+    repeats = single and money or values[0].strip("$€£¥%, ") in _computed(before)
+    return values[0] if CONCLUDING.search(plain) or repeats and not _WORKING.search(plain) else None
+
+
+def _denied(text: str, position: int) -> bool:
+    """Whether the value that begins at a position, with its verb, is ruled out by the words before it."""
+    return bool(_DENIED.search(text[max(0, position - 40) : position]))
+
+
+def _values(text: str) -> list[str]:
+    """The numbers of a text; an empty text for one that is a bound ("at least 4") or a part of something (4x, 4^2)."""
+    return [
+        "" if _BOUND.search(text[max(0, value.start() - 20) : value.start()]) or _CONTINUED.match(text, value.end(1)) else value[0].strip()
+        for value in _LONE_VALUE.finditer(text)
+    ]
+
+
+def _computed(text: str) -> set[str]:
+    """The results of the last calculations of a text: what stands behind their equals signs, as _LONE_VALUE shows it."""
+    return set(_RESULT.findall(text[-2000:]))
+
+
+def _named(before: str, stated: str, tail: str) -> str:
+    """A value behind an equals sign with the single letter that it belongs to: x = 7."""
+    letter = re.search(r"(?<![\w\\])([A-Za-z])\s*$", before) if stated == "=" else None
+    return f"{letter[1]} = {tail}" if letter else tail
+
+
+def _held_together(sentence: str, spans: list[re.Match[str]]) -> str:
+    """The last formula, with those before it where only commas or "and" stand between: $1$ and $2$."""
+    held = [inside_of(spans[-1])]
+    for earlier, later in zip(reversed(spans[:-1]), reversed(spans)):
+        between = sentence[earlier.end() : later.start()]
+        if not re.fullmatch(r"\s*(?:,|and|or|,\s*and|,\s*or)\s*", between):
+            break
+        held.insert(0, inside_of(earlier))
+    return ", ".join(held)
+
+
+def inside_of(span: re.Match[str]) -> str:
+    """What a formula's dollars or brackets hold."""
+    return next(group for group in span.groups() if group is not None).strip()
+
+
+def split_sentences(text: str) -> list[str]:
+    """Sentences of a text; a stop inside of mathematics or of a number ends none."""
+    spans = [match.span() for match in MATH_SPAN.finditer(text)]
+    parts, start = [], 0
+    for end in _SENTENCE_END.finditer(text):
+        if any(a <= end.start() < b for a, b in spans):
+            continue
+        parts.append(text[start : end.start()])
+        start = end.end()
+    parts.append(text[start:])
+    return parts
+
+
+def tidy(text: str) -> str:
+    """A value without the marks around it."""
+    text = text.replace("**", "").strip().strip("*").strip()
+    return re.sub(r"(?<=[^.\s])[.。]\s*$", "", text).rstrip("*").strip()
