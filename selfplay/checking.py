@@ -7,14 +7,15 @@ from typing import Any
 from selfplay.files_on_disk import MANIFEST, finished_rounds, read_json
 
 
-
 def check_shards(run: Path) -> list[str]:
     """Every difference between the manifests of a run (its control's too) and its files, in words; empty: all is well."""
     folders = [*finished_rounds(run), *sorted(path.parent for path in run.glob(f"*/round_*/{MANIFEST}"))]
     folders += sorted(path.parent for path in run.glob(f"**/reverified/{MANIFEST}"))
     if not folders:
         return [f"{run} has no finished round: no round_*/{MANIFEST}"]
-    return [problem for folder in folders for problem in check_round(folder)]
+    started = {path.parent for path in run.glob("**/round_*/shards")} - set(folders)
+    unfinished = [f"{folder}: has shards and no {MANIFEST}; run its recipe again to finish the round" for folder in sorted(started)]
+    return [problem for folder in folders for problem in check_round(folder)] + unfinished
 
 
 def check_round(folder: Path) -> list[str]:

@@ -105,7 +105,7 @@ class Crew:
 
     async def run(self, deliver: Deliver, lost: Lost) -> None:
         """Deliver results until cancelled."""
-        self._idle_since = {number: time.monotonic() for number in self._stations}
+        self._idle_since = {number: time.monotonic() for number in self._stations if not self._holding[number]}
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self.size):

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from selfplay.card import card
 from selfplay.checking import check_round
-from selfplay.files_on_disk import finished_rounds
+from selfplay.files_on_disk import RECIPE, finished_rounds
 from selfplay.formats import FORMATS, Row, Selected
 from selfplay.shards import read_in_order
 from tasks import UserError
@@ -71,10 +71,15 @@ def export(run: Path, format: str, out: Path | str, plain: bool = False, reverif
     if format not in FORMATS:
         raise UserError(f'unknown format "{format}"; one of {", ".join(FORMATS)}')
     folders = [folder / "reverified" if reverified else folder for folder in finished_rounds(run)]
+    if missing := [folder.parent.name for folder in folders if reverified and not folder.is_dir()]:
+        raise UserError(f"nothing exported: {', '.join(missing)} of {run} not verified again; run `selfplay reverify {run}` first")
     problems = [problem for folder in folders for problem in check_round(folder)]
     if problems or not folders:
         what = "\n".join(problems) or f"{run} has no finished round"
         raise UserError(f"nothing exported: {what}" + ("\nMake damaged shards again with `selfplay shards rebuild`" if problems else ""))
+    if Path(out).is_file() or (Path(out) / RECIPE).exists():
+        what = "is a file" if Path(out).is_file() else "holds a run"
+        raise UserError(f"{out} {what}; name a folder of the export's own with --out")
     summary = Summary(format)
     rows = FORMATS[format](_groups(folders, summary), plain)
     files, root = fsspec.core.url_to_fs(str(out))

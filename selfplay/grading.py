@@ -26,6 +26,7 @@ def grade_file(source: Path, out: Path, num_workers: int, show: Callable[[int, C
     the number of rows. `show(rows, outcomes)` is called as the work goes on.
     """
     outcomes: Counter[str] = Counter()
+    refuse_same_file(source, out)
     try:
         with source.open(encoding="utf-8") as lines, out.open("w", encoding="utf-8") as results:
             for rows, error in _graded(lines, num_workers):
@@ -33,11 +34,19 @@ def grade_file(source: Path, out: Path, num_workers: int, show: Callable[[int, C
                     results.write(json.dumps(row, ensure_ascii=False) + "\n")
                     outcomes[row["outcome"]] += 1
                 if error:
-                    raise UserError(f"{source}, {error}. The {outcomes.total()} rows before it are in {out}")
+                    raise UserError(f"{source}, {error}. The verdicts of the {outcomes.total()} before it are in {out}")
                 show(outcomes.total(), outcomes)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {source} or write {out}: {error}") from None
+    except OSError as error:
+        raise UserError(f"cannot open {error.filename}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source} is not UTF-8 text: {error}") from None
     return outcomes
+
+
+def refuse_same_file(source: Path, out: Path) -> None:
+    """UserError where writing `out` would empty `source`."""
+    if source.exists() and out.exists() and source.samefile(out):
+        raise UserError(f"{out} is the file to read, and writing it would empty it; name another --out")
 
 
 def grade_lines(lines: list[Line]) -> Graded:

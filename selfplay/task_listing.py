@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from selfplay.grading import refuse_same_file
 from selfplay.validation import validate as put_to_test
 from tasks import AssertTests, FunctionTests, Task, load
 from verifiers.strengthen import Report, strengthen
@@ -52,6 +53,8 @@ def list_tasks(
 ) -> Counts:
     """Go through a source once; prints the first tasks, every invalid one, and every one that could not be strengthened."""
     counts = Counts(validated=validate)
+    if out and isinstance(options.get("path"), str):
+        refuse_same_file(Path(options["path"]), out)
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(out.open("w", encoding="utf-8")) if out else None
         for task in load(source, **options):

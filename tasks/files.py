@@ -52,8 +52,8 @@ def files(
             return
         where = f"{path}, row {number + 1}"
         text = _column(row, prompt, where)
-        if reference:
-            value = _column(row, reference, where)
+        if reference or (answer not in row and "reference" in row):  # as `selfplay tasks --out` writes it
+            value = _column(row, reference or "reference", where)
             try:
                 checked = reference_from_dict(json.loads(value) if isinstance(value, str) else value)
             except (UserError, json.JSONDecodeError) as error:

@@ -139,8 +139,20 @@ def test_tasks_shows_validates_and_writes_tasks_that_files_reads(tmp_path):
     done = selfplay("tasks", "arithmetic", "--set", "num_tasks=20", "--show", 1, "--validate", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "20 tasks, 20 valid, 0 not" in done.stdout
-    again = selfplay("tasks", "files", "--set", f"path={out}", "--set", "reference=reference", "--validate", "--show", 0)
+    again = selfplay("tasks", "files", "--set", f"path={out}", "--validate", "--show", 0)
     assert "20 tasks, 20 valid, 0 not" in again.stdout, again.stderr
+
+
+@pytest.mark.parametrize("arguments", [("verify", "{}", "--out", "{}"), ("tasks", "files", "--set", "path={}", "--out", "{}")], ids=["verify", "tasks"])
+def test_a_file_is_never_written_over_itself(tmp_path, arguments):
+    source, link = tmp_path / "rows.jsonl", tmp_path / "link.jsonl"
+    source.write_text(json.dumps({"prompt": "2+2=", "answer": "4"}) + "\n")
+    link.symlink_to(source)
+    *first, last = (argument.format(source) for argument in arguments)
+    for target in (last, str(link)):
+        done = selfplay(*first, target)
+        assert done.returncode == 2 and "would empty it" in done.stderr
+    assert source.read_text()
 
 
 def test_tasks_ends_with_status_1_where_a_reference_fails_its_own_verifier(tmp_path):
