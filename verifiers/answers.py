@@ -28,7 +28,9 @@ _RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
 _CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
 _TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}")
 _LEADING = frozenset("the year answer is exactly only just value equals approximately total number".split())
-_NAMELESS = frozenset("let if suppose assume when consider try not no never cannot or".split())  # words that give no value a name
+_NAMELESS = frozenset(  # words that give no value a name
+    "let if suppose assume when consider try not no never cannot or without except excluding than least most".split()
+)
 _MAGNITUDES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _ALTERING = frozenset(  # words behind a number that make it another number, or none
     "base at least most more less fewer than greater smaller off squared cubed factorial half halves third quarter point plus minus not "

@@ -93,7 +93,7 @@ def joined(text: str, found: list[tuple[int, int, str]]) -> str:
 
 
 def _operand(text: str, box: tuple[int, int, str]) -> str:
-    """What a box holds, with the minus sign before it or the power behind it: -\\boxed{5}, \\boxed{5}^2, \\boxed{5} \\times 10^3."""
+    """What a box holds, with the minus sign before it or the power behind it: -\\boxed{5}, \\boxed{5}^2."""
     start, end, held = box
     sign, power = _SIGN_BEFORE.search(text[max(0, start - 20) : start]), _POWER_BEHIND.match(text, end)
     if not sign and not power:

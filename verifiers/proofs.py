@@ -6,7 +6,8 @@ Trees become sympy objects node by node: no text reaches sympy, and nothing is e
 from functools import reduce
 from typing import Any
 
-from verifiers.tree import Node, contains
+from verifiers.scalars import infinite
+from verifiers.tree import Node
 
 _NAMES = {
     "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh",
@@ -76,15 +77,12 @@ def _form(node: Node) -> Any:
     if kind == "apply":
         return sympy.Function(arguments[0])(*map(_form, arguments[1:]))
     if kind == "limit":
-        return sympy.Limit(_form(arguments[2]), _form(arguments[0]), _form(arguments[1]), "+-" if not _at_infinity(arguments[1]) else "-")
+        variable, point, body = map(_form, arguments)
+        return sympy.Limit(body, variable, point, "-" if infinite(arguments[1]) else "+-")
     if kind in ("sum", "prod", "integral"):
         variable, low, high, body = map(_form, arguments)
         return {"sum": sympy.Sum, "prod": sympy.Product, "integral": sympy.Integral}[kind](body, (variable, low, high))
     raise NoForm(kind)
-
-
-def _at_infinity(point: Node) -> bool:
-    return contains(point, frozenset(["const"])) and "inf" in str(point)
 
 
 def _call(name: str, values: list[Any]) -> Any:

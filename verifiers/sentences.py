@@ -31,7 +31,7 @@ _UNSETTLED = re.compile(r"\b(?:not|never|cannot|wrong|seems?|started|began|initi
 _WORKING = re.compile(
     r"\b(?:now|next|then|must|needs?|let|divide|multiply|add|subtract|check|hmm|wait|first|if|suppose)\b", re.I
 )
-HYPOTHESIS = re.compile(r"\s*(?:suppose|assume|let|if|when|consider|try)\b[^,]*", re.I)  # a sentence that only supposes
+HYPOTHESIS = re.compile(r"\s*(?:suppose|assume|let|if|consider|try)\b[^,]*", re.I)  # a sentence that only supposes
 _BOUND = re.compile(
     r"\b(?:least|most|than|up to|nearly|almost|over|under|below|above|between|within|half of|times)\s*$", re.I
 )

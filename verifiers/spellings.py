@@ -1,4 +1,7 @@
-"""Other spellings of mathematics, rewritten as the one that the reader knows; each rewriting keeps the value."""
+"""Other spellings of mathematics, rewritten as the one that the reader knows.
+
+Each rewriting keeps the value: what surrounds a formula goes, words and old TeX become signs.
+"""
 
 import re
 
