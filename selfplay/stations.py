@@ -16,7 +16,7 @@ from selfplay.recipe import Verification
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers import Sampler
 from tasks import Reference, UserError
-from verifiers import Verdict, verify
+from verifiers import Verdict, guard, verify
 
 
 AT_ONCE_SECONDS = 1.0  # for an engine to end where nobody will wait for it
@@ -120,6 +120,7 @@ class VerifierStation:
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.threads)]
         for thread in self._threads:
             thread.start()
+        threading.Thread(target=guard.warm, daemon=True).start()  # symbolic algebra takes a second to be ready
 
     async def submit(self, items: Sequence[Check]) -> None:
         self._results.use_loop(asyncio.get_running_loop())
