@@ -68,9 +68,9 @@ class Journal:
     def commit(self) -> int:
         """Force all rows to the disk; the number of rows that this acknowledged. Rows may be appended meanwhile."""
         with self._committing:
-            rows = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            if rows and self._failure:
+            if self._failure:  # told again, even with nothing to write: who saw it first may have been cancelled
                 raise self._failure
+            rows = [self._waiting.popleft() for _ in range(len(self._waiting))]
             if rows:
                 with self._disk_errors():
                     self._file.write(b"".join(rows))
