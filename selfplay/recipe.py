@@ -60,7 +60,8 @@ class Fitting(Section):
 class Pretraining(Fitting):
     """[pretraining]: fit the made model to the arithmetic source's organic corpus, whose steps are often wrong."""
 
-    corruption: Share = 0.2
+    corruption: Share = 0.2  # of its steps are wrong
+    redundancy: Annotated[float, Field(ge=0, lt=1)] = 0.0  # chance that a step's terms are written once more, and again
 
 
 class Training(Fitting):
@@ -145,7 +146,8 @@ class Selection(Section):
     against: dict[str, Tasks] = {}  # more evaluation sets, each with a source and its options
     choose: Literal["first", "random", "shortest", "diverse"] = "first"  # which traces of a task, where not all are kept
     max_traces: Natural = 0  # of the round; 0: all
-    prefer: Literal["random", "hard", "easy", "difficulty", "information", "short"] = "random"  # where max_traces bounds it
+    max_tokens: Natural = 0  # completion tokens of the round's traces, of a control's too; 0: any
+    prefer: Literal["random", "hard", "easy", "difficulty", "information", "short"] = "random"  # where these bound it
 
 
 class Evaluation(Section):

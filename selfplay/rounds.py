@@ -244,7 +244,7 @@ def _lesson(trace: Trace, recipe: Recipe) -> Lesson:
 
 
 def _corpus(settings: Pretraining, seed: int) -> Iterator[Lesson]:
-    rows = organic_corpus(settings.steps * settings.batch_size, seed, settings.corruption)
+    rows = organic_corpus(settings.steps * settings.batch_size, seed, settings.corruption, settings.redundancy)
     return (Lesson(({"role": "user", "content": prompt},), text) for prompt, text in rows)
 
 

@@ -7,8 +7,9 @@ Four stages, each of which leaves a reason on what it rejects:
 3. the trace: rules about one text (rules.py)
 4. the traces of a task beside each other: duplicates, near duplicates, at most m, those that `choose` prefers
 
-and, where `max_traces` bounds the round, the traces that `prefer` ranks highest among all that are left.
-Without `verified` there is no selection: the control keeps every trace that has a text.
+and, where `max_traces` or `max_tokens` bounds the round, the traces that `prefer` ranks highest among all that are
+left. Without `verified` there is no selection: the control keeps every trace that has a text, or as many of them by
+chance as `max_tokens` allows, so that it learns from as much as the arm beside it.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ from selfplay.rules import RULES
 from verifiers import Outcome
 
 ACCEPTED = "accepted"
-PLENTY = 4  # times max_traces, from which on `prefer = "difficulty"` keeps the hard ones
+PLENTY = 4  # times the budget, from which on `prefer = "difficulty"` keeps the hard ones
 MAX_NAMED = 1000  # contaminated tasks that the account names
 
 
@@ -79,15 +80,18 @@ def select(
 ) -> Iterator[tuple[Trace, str]]:
     """Every trace with `accepted` or the reason of its rejection, in the order given.
 
-    Traces of one task must follow each other. With `settings.max_traces` they are iterated over twice, so an iterator
-    will not do. What is kept does not depend on when a verdict arrived.
+    Traces of one task must follow each other. With a budget they are iterated over twice, so an iterator will not do.
+    What is kept does not depend on when a verdict arrived.
     """
     account = account or Account()
-    if not settings.verified:
-        return ((trace, "no_sample" if trace.sample.finish_reason == "failed" else ACCEPTED) for trace in traces)
-    if settings.max_traces:
-        return _within_budget(traces, settings, contamination, account)
-    return ((trace, reason) for group, reasons in _by_task(traces, settings, contamination, account) for trace, reason in zip(group, reasons))
+    if settings.verified:
+        judged = _by_task(traces, settings, contamination, account)
+    else:
+        settings = settings.model_copy(update={"prefer": "random", "max_traces": 0})
+        judged = (([trace], [_sample_reason(trace) or ACCEPTED]) for trace in traces)
+    if settings.max_traces or settings.max_tokens:
+        return _within_budget(traces, judged, settings)
+    return ((trace, reason) for group, reasons in judged for trace, reason in zip(group, reasons))
 
 
 def _by_task(
@@ -111,10 +115,12 @@ def _by_task(
         yield task_traces, [reason or ACCEPTED for reason in reasons]
 
 
+def _sample_reason(trace: Trace) -> str:
+    return "no_sample" if trace.sample.finish_reason == "failed" else ""
+
+
 def _verdict_reason(trace: Trace) -> str:
-    if trace.sample.finish_reason == "failed":
-        return "no_sample"
-    return "" if trace.verdict.outcome is Outcome.CORRECT else str(trace.verdict.outcome)
+    return _sample_reason(trace) or ("" if trace.verdict.outcome is Outcome.CORRECT else str(trace.verdict.outcome))
 
 
 def _fault(
@@ -166,8 +172,7 @@ def _among(traces: list[Trace], reasons: list[str], settings: Selection, account
 
 def _rank(trace: Trace, choose: str) -> tuple[float, int]:
     """What comes first is kept: the shortest, or any by chance."""
-    length = trace.sample.completion_tokens or len(trace.sample.text)
-    return (length if choose == "shortest" else _chance(trace), trace.sample.index)
+    return (_length(trace) if choose == "shortest" else _chance(trace), trace.sample.index)
 
 
 def _most_different(order: list[int], signatures: dict[int, Any]) -> list[int]:
@@ -188,50 +193,70 @@ def _most_different(order: list[int], signatures: dict[int, Any]) -> list[int]:
 
 
 def _within_budget(
-    traces: Iterable[Trace], settings: Selection, contamination: Contamination | None, account: Account
+    traces: Iterable[Trace], judged: Iterable[tuple[list[Trace], list[str]]], settings: Selection
 ) -> Iterator[tuple[Trace, str]]:
-    """As select, and of the accepted only the `max_traces` that `prefer` ranks highest; holds 17 bytes a trace."""
+    """Of the accepted traces of `judged` only those that `prefer` ranks highest, as many as the budget allows.
+
+    Holds 21 bytes a trace.
+    """
     codes = bytearray()
     names: dict[str, int] = defaultdict(lambda: len(names))
-    scores, ties = array("d"), array("d")
-    pool = 0  # traces accepted by all else
-    for group, reasons in _by_task(traces, settings, contamination, account):
+    scores, ties, lengths = array("d"), array("d"), array("I")
+    for group, reasons in judged:
         decided = [trace.verdict.outcome for trace in group if trace.verdict.outcome is not Outcome.UNDECIDED]
         rate = sum(outcome is Outcome.CORRECT for outcome in decided) / len(decided) if decided else 0.0
         for trace, reason in zip(group, reasons):
             codes.append(names[reason])
-            pool += reason == ACCEPTED
             scores.append(_score(trace, rate, settings.prefer) if reason == ACCEPTED else -math.inf)
             ties.append(_chance(trace))
-    ranked = np.frombuffer(scores) if scores else np.empty(0)
-    if settings.prefer == "difficulty" and pool < PLENTY * settings.max_traces:
-        ranked = np.where(np.isinf(ranked), ranked, -ranked)  # data is scarce: the easy ones
-    order = np.lexsort((np.frombuffer(ties), -ranked)) if scores else []
-    for number in order[settings.max_traces : pool]:
-        codes[number] = names["max_traces"]
+            lengths.append(_length(trace))
+    if scores:
+        for number, reason in _beyond_budget(np.frombuffer(scores), np.frombuffer(ties), np.frombuffer(lengths, np.uint32), settings):
+            codes[number] = names[reason]
     reason_of = list(names)
     for code, trace in zip(codes, traces, strict=True):
         yield trace, reason_of[code]
+
+
+def _beyond_budget(
+    scores: np.ndarray, ties: np.ndarray, lengths: np.ndarray, settings: Selection
+) -> Iterator[tuple[int, str]]:
+    """The numbers of the accepted traces (those with a finite score) that are not kept, each with the bound that it passes."""
+    accepted = np.isfinite(scores)
+    pool, pool_tokens = int(accepted.sum()), int(lengths[accepted].sum())
+    scarce = pool < PLENTY * settings.max_traces or pool_tokens < PLENTY * settings.max_tokens
+    if settings.prefer == "difficulty" and scarce:
+        scores = np.where(accepted, -scores, scores)  # the easy ones
+    order = np.lexsort((ties, -scores))[:pool]
+    most = fitting = settings.max_traces or pool
+    if settings.max_tokens:
+        fitting = int(np.searchsorted(np.cumsum(lengths[order], dtype=np.int64), settings.max_tokens, side="right"))
+    for place in range(min(most, fitting), pool):
+        yield int(order[place]), "max_traces" if place >= most else "max_tokens"
 
 
 def _score(trace: Trace, rate: float, prefer: str) -> float:
     """Higher is kept first. `rate` is the share of the task's decided samples that are correct.
 
     hard and easy: by that share. difficulty: the hard ones where data is plenty, the easy ones where it is scarce
-    (Sorscher et al. 2022, "Beyond neural scaling laws", section 3; plenty is read as PLENTY times max_traces).
+    (Sorscher et al. 2022, "Beyond neural scaling laws", section 3; plenty is read as PLENTY times the budget).
     information: bits that the check added, -log2(rate), a completion token. short: fewest tokens.
     """
-    length = trace.sample.completion_tokens or len(trace.sample.text) or 1
     match prefer:
         case "hard" | "difficulty":
             return -rate
         case "easy":
             return rate
         case "information":
-            return -math.log2(rate) / length if rate else 0.0
+            return -math.log2(rate) / _length(trace) if rate else 0.0
         case "short":
-            return -length
+            return -_length(trace)
     return 0.0
+
+
+def _length(trace: Trace) -> int:
+    """Completion tokens; characters where the engine did not count."""
+    return trace.sample.completion_tokens or len(trace.sample.text) or 1
 
 
 def _chance(trace: Trace) -> float:

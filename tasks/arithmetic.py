@@ -3,7 +3,8 @@
 One real row: prompt `3+4+5=`, chain of thought `7+5=####12`, reference `12`, difficulty 3 (the number of operands).
 
 The organic corpus is what a person might have written about such sums: the same chains, in which each result is
-wrong with a given probability and the rest follows from the mistake.
+wrong with a given probability and the rest follows from the mistake. With `redundancy` its reasoning is longer than
+it need be: terms are written down again before they are added, `7+5=7+5=####12`, any number of times.
 """
 
 import hashlib
@@ -37,20 +38,26 @@ def arithmetic(
 
 
 def organic_corpus(
-    num_rows: int, seed: int = 0, corruption: float = 0.2, operands: tuple[int, ...] = DIFFICULTIES
+    num_rows: int, seed: int = 0, corruption: float = 0.2, redundancy: float = 0.0, operands: tuple[int, ...] = DIFFICULTIES
 ) -> Iterator[tuple[str, str]]:
-    """Pairs of prompt and chain of thought of the train split; each result is wrong with probability `corruption`."""
+    """Pairs of prompt and chain of thought of the train split, as `chain_of_thought` writes them."""
     rng = _rng(f"organic/{seed}")
     for _ in range(num_rows):
         digits = _draw(rng, operands, "train")
-        yield "+".join(map(str, digits)) + "=", chain_of_thought(digits, rng, corruption)
+        yield "+".join(map(str, digits)) + "=", chain_of_thought(digits, rng, corruption, redundancy)
 
 
-def chain_of_thought(digits: tuple[int, ...], rng: random.Random, corruption: float = 0.0) -> str:
-    """`7+5=####12` for 3, 4, 5: each step adds the first two terms; the last result stands after the marker."""
+def chain_of_thought(digits: tuple[int, ...], rng: random.Random, corruption: float = 0.0, redundancy: float = 0.0) -> str:
+    """`7+5=####12` for 3, 4, 5: each step adds the first two terms; the last result stands after the marker.
+
+    Each result is wrong with probability `corruption`. Before each step the terms are written down once more with
+    probability `redundancy`, and then again with the same probability: redundancy / (1 - redundancy) times on average.
+    """
     terms = list(digits)
     chain = ""
     while len(terms) > 1:
+        while redundancy and rng.random() < redundancy:
+            chain += "+".join(map(str, terms)) + "="
         total = terms[0] + terms[1]
         if rng.random() < corruption:
             total = rng.randrange(9 * len(digits) + 1)

@@ -143,6 +143,33 @@ def test_difficulty_keeps_the_easy_ones_where_data_is_scarce():
     assert kept.count("task 9") == 10 and "task 0" not in kept
 
 
+@pytest.mark.parametrize("prefer", ["random", "hard", "easy", "information", "short"])
+def test_a_budget_of_tokens_is_filled_to_less_than_one_trace_and_never_passed(prefer):
+    traces = [trace_of(f"{'so ' * (number % 7)}####12", prompt=f"task {number}") for number in range(100)]
+    account = Account()
+    settings = Selection(prefer=prefer, max_tokens=500, reject=[])
+    kept = [trace.sample.completion_tokens for trace, reason in account.record(select(traces, settings, None, account)) if reason == "accepted"]
+    longest = max(trace.sample.completion_tokens for trace in traces)
+    assert 500 - longest < sum(kept) <= 500
+    assert account.counts["max_tokens"] == 100 - len(kept) and account.tokens["accepted"] == sum(kept)
+
+
+def test_of_two_budgets_the_smaller_one_bounds_and_each_names_what_it_cost():
+    traces = [trace_of("####12", prompt=f"task {number}") for number in range(10)]  # six tokens each
+    for max_traces, max_tokens, counts in ((3, 30, (3, 0, 7)), (7, 30, (5, 2, 3)), (0, 30, (5, 5, 0)), (3, 0, (3, 0, 7))):
+        got = reasons(traces, max_traces=max_traces, max_tokens=max_tokens)
+        assert tuple(got.count(reason) for reason in ("accepted", "max_tokens", "max_traces")) == counts
+
+
+def test_the_control_learns_from_as_many_tokens_by_chance_whatever_their_verdicts():
+    traces = [trace_of("####12" if number % 4 else "####13", prompt=f"task {number}") for number in range(400)]
+    for prefer in ("random", "hard"):
+        got = reasons(traces, verified=False, prefer=prefer, max_tokens=1200)
+        assert got.count("accepted") == 200 and got.count("max_tokens") == 200
+        wrong = sum(reason == "accepted" for trace, reason in zip(traces, got) if trace.verdict.outcome != "correct")
+        assert 30 <= wrong <= 70  # a quarter of 200
+
+
 def test_what_is_kept_by_chance_does_not_depend_on_the_order_of_the_tasks():
     def kept(traces):
         got = reasons(traces, prefer="random", max_traces=20, max_traces_per_task=0, drop_duplicates=False, reject=[])

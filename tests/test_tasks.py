@@ -1,14 +1,17 @@
 """References, task ids, sources and their splits."""
 
 import json
+import random
 from dataclasses import FrozenInstanceError
 
 import pytest
 
+from selfplay.rules import RULES
 from selfplay.validation import validate
 from tasks import FunctionTests, MathReference, Task, UserError, load, reference_from_dict, reference_to_dict
-from tasks.arithmetic import organic_corpus
+from tasks.arithmetic import chain_of_thought, organic_corpus
 from tests.shared_data import SHARED
+from tests.trace_making import trace_of
 
 needs_shared = pytest.mark.skipif(SHARED is None, reason="the folder of shared data is not here")
 
@@ -80,6 +83,24 @@ def test_corrupted_chains_end_in_a_wrong_answer_about_as_often_as_the_steps_say(
     for steps in (1, 2, 3, 4):
         right = [want == got for want, got, count in rows if count == steps]
         assert abs(sum(right) / len(right) - 0.8**steps) < 0.04
+
+
+def test_redundant_chains_say_the_same_at_a_random_length_and_only_repetition_minds():
+    lengths = set()
+    for redundancy in (0.3, 0.6):
+        num_steps = num_restated = 0
+        for prompt, chain in organic_corpus(4000, corruption=0.0, redundancy=redundancy):
+            lines = (prompt + chain.partition("####")[0]).rstrip("=").split("=")
+            once = [line for number, line in enumerate(lines) if not number or line != lines[number - 1]]
+            plain = chain_of_thought(tuple(map(int, once[0].split("+"))), random.Random(0))
+            assert "".join(line + "=" for line in once[1:]) + "####" + chain.rpartition("####")[2] == plain
+            num_steps += len(once)
+            num_restated += len(lines) - len(once)
+            lengths.add(len(lines) - len(once))
+            trace = trace_of(chain, str(sum(map(int, once[0].split("+")))), prompt)
+            assert trace.verdict.outcome == "correct" and {name for name, rule in RULES.items() if rule(trace)} <= {"repetition"}
+        assert num_restated / num_steps == pytest.approx(redundancy / (1 - redundancy), rel=0.1)
+    assert lengths > set(range(8))
 
 
 def test_more_arithmetic_than_there_is_says_so_instead_of_hanging():
