@@ -15,7 +15,14 @@ from rich.text import Text
 from selfplay.cli_data import add_commands
 from tasks import SOURCES, UserError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+STATUSES = (
+    "Exit status: 0, done. 1, done, and the answer is no: an invalid reference, a damaged or differing shard, a part that does "
+    'not work. 2, something that is yours to mend, told in lines that begin with "selfplay:". 130, stopped; the same command '
+    "goes on."
+)
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, epilog=STATUSES)
+UsageError = typer.BadParameter.__bases__[0]  # of all that typer refuses; it gives it no name of its own
 
 
 @app.callback()
@@ -143,19 +150,27 @@ add_commands(app)
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one message and status 2, an interruption status 130."""
+    """Run the command line; the statuses are those of STATUSES."""
     from selfplay.interruption import STATUS, STOPPED, stop_in_time
 
     stop_in_time()
     try:
-        app()
+        status = app(standalone_mode=False) or 0
+    except UsageError as error:
+        if message := error.format_message():  # without one, a command without arguments has shown its help
+            _complain(f"{message} (see {error.ctx.command_path if error.ctx else 'selfplay'} --help)")
+        status = 2
     except UserError as error:
-        print(f"selfplay: {error}", file=sys.stderr)
-        sys.exit(2)
-    except SystemExit as end:  # which typer makes of KeyboardInterrupt
-        if end.code == STATUS:
-            print(f"\n{STOPPED}", file=sys.stderr)
-        raise
+        _complain(str(error))
+        status = 2
+    if status == STATUS:  # which typer makes of KeyboardInterrupt
+        print(f"\n{STOPPED}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _complain(text: str) -> None:
+    for line in text.splitlines():
+        print(f"selfplay: {line}", file=sys.stderr)
 
 
 def _options(pairs: list[str]) -> dict[str, Any]:

@@ -173,11 +173,15 @@ def test_passk_of_a_file_is_the_unbiased_estimate_and_a_dash_where_it_is_undefin
     assert [cell.strip() for cell in line.strip("│ ").split("│")[1:]] == ["fixed", "3", "12", "0", "0.2500", "0.4444", "-"]
 
 
-def test_a_users_mistake_is_one_message_with_status_2_and_no_traceback(tmp_path):
-    for arguments in (("run", "absent.toml"), ("passk", tmp_path), ("report", tmp_path), ("tasks", "nothing"), ("verify", "absent", "--out", tmp_path / "o")):
+def test_every_mistake_has_status_2_and_lines_that_begin_alike(tmp_path):
+    given = (
+        ("run", "absent.toml"), ("run", "runs/quickstart.toml", "--set", "rounds=0", "--set", "sede=1"), ("run",), ("runn",),
+        ("passk", tmp_path), ("passk", tmp_path, "--k", 0), ("report", tmp_path), ("tasks", "nothing"), ("verify", "absent", "--out", tmp_path / "o"),
+    )  # fmt: skip
+    for arguments in given:
         done = selfplay(*arguments)
         assert done.returncode == 2, (arguments, done.stderr)
-        assert done.stderr.strip() and "Traceback" not in done.stderr
+        assert done.stderr and all(line.startswith("selfplay: ") for line in done.stderr.splitlines()), done.stderr
 
 
 def test_doctor_names_every_part_and_what_to_do():
