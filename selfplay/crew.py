@@ -1,9 +1,9 @@
-"""Crews: all stations of one kind behind one queue. A station that dies is replaced, and what it held is given back."""
+"""Crews: all stations of one trade behind one queue. A station that dies is replaced, and what it held is given back."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from selfplay.stations import Station, StationLost
 from tasks import UserError
@@ -12,11 +12,21 @@ Key = tuple[str, int]  # task id and sample index
 Deliver = Callable[[list[Any]], Awaitable[None]]
 Lost = Callable[[list[Key], str], Awaitable[None]]
 
+
+
+class Parcel(NamedTuple):
+    """What a station is sent."""
+
+    item: Any
+    keys: Sequence[Key]  # of the results that it owes
+    model: str = ""  # goes to a station that holds this model; verifiers hold none
+
+
 MAX_LOSSES = 6  # of one station in a row, without a result between them; more than one sample may cause (pipeline.MAX_DEATHS)
 
 
 class Crew:
-    """Sends items to the station that holds least, and delivers results as they come.
+    """Sends parcels to the station that holds least, of those with the right model, and delivers results as they come.
 
     `hire(number)` makes a station; it is called again for a replacement. `deliver(results)` and `lost(keys, error)` are
     called from the driver's loop; `lost` without keys says that a station has joined.
@@ -26,9 +36,11 @@ class Crew:
         self.name = name
         self.size = size
         self.num_losses = 0
+        self.models = [""] * size  # what each station holds, or will when it is there
         self._hire = hire
-        self._capacity = capacity  # items that one station may hold
+        self._capacity = capacity  # results that one station may owe
         self._stations: dict[int, Station] = {}
+        self._homeless: list[Parcel] = []  # no station with their model is at work now
         self._hiring: dict[int, asyncio.Task[Station]] = {}  # those on their way; they outlive a pass
         self._holding: dict[int, set[Key]] = {number: set() for number in range(size)}
         self._idle_since: dict[int, float] = {}
@@ -40,16 +52,17 @@ class Crew:
 
     @property
     def num_held(self) -> int:
-        return sum(map(len, self._holding.values()))
+        """Results that are owed."""
+        return sum(map(len, self._holding.values())) + sum(len(parcel.keys) for parcel in self._homeless)
 
     @property
     def held_keys(self) -> set[Key]:
-        return set().union(*self._holding.values())
+        return set().union(*self._holding.values(), *(parcel.keys for parcel in self._homeless))
 
     @property
     def room(self) -> int:
-        """How many items the stations at work would still take."""
-        return sum(max(0, self._capacity - len(self._holding[number])) for number in self._stations)
+        """How many more results the stations at work would owe together, whatever each of them is behind with."""
+        return self._capacity * len(self._stations) - self.num_held
 
     @property
     def idle_seconds(self) -> float:
@@ -70,38 +83,40 @@ class Crew:
             except StationLost as error:
                 raise UserError(f"{self.name} could not start: {error}; `selfplay doctor` helps to find the cause") from error
 
-    async def load(self, model: str) -> None:
-        """Bring a model into every station; one that cannot take it is made anew by the next pass."""
+    async def load(self, models: Sequence[str]) -> None:
+        """Bring a model into each station that holds another; one that cannot take it is made anew by the next pass."""
+        if list(models) == self.models:
+            return
         await self._stop_hiring()  # it was begun with another model
-        numbers = list(self._stations)
-        loaded = await asyncio.gather(*(self._stations[number].load(model) for number in numbers), return_exceptions=True)
+        numbers = [number for number in self._stations if models[number] != self.models[number]]
+        self.models = list(models)
+        loaded = await asyncio.gather(*(self._stations[number].load(models[number]) for number in numbers), return_exceptions=True)
         for number, error in zip(numbers, loaded, strict=True):
             if isinstance(error, StationLost):
                 await self._stations.pop(number).close(at_once=True)
             elif error is not None:
                 raise error
 
-    async def send(self, items: Iterable[tuple[Any, Sequence[Key]]]) -> list[Key]:
-        """Give each item, with the keys of the results that it owes, to a station; the keys that found none are returned."""
-        parcels: dict[int, list[Any]] = {}
-        homeless: list[Key] = []
-        for item, keys in items:
-            if not self._stations:
-                homeless += keys
+    async def send(self, parcels: Iterable[Parcel]) -> None:
+        """Give each parcel to a station; what finds none with its model waits for one."""
+        loads: dict[int, list[Any]] = {}
+        for parcel in parcels:
+            able = [number for number in self._stations if self.models[number] == parcel.model]
+            if not able:
+                self._homeless.append(parcel)
                 continue
-            number = min(self._stations, key=lambda station: len(self._holding[station]))
-            self._holding[number].update(keys)
-            parcels.setdefault(number, []).append(item)
+            number = min(able, key=lambda station: len(self._holding[station]))
+            self._holding[number].update(parcel.keys)
+            loads.setdefault(number, []).append(parcel.item)
         # the stations as they are now: what a station that dies meanwhile has been given back must not reach its successor
-        for station, parcel in [(self._stations[number], parcel) for number, parcel in parcels.items()]:
+        for station, items in [(self._stations[number], items) for number, items in loads.items()]:
             try:
-                await station.submit(parcel)
+                await station.submit(items)
             except StationLost:
                 pass  # the station's own loop sees it too, and gives back what it held
-        for number in parcels:
+        for number in loads:
             if self._holding[number]:
                 self._note_busy(number)
-        return homeless
 
     async def run(self, deliver: Deliver, lost: Lost) -> None:
         """Deliver results until cancelled."""
@@ -126,6 +141,8 @@ class Crew:
             try:
                 if number not in self._stations:
                     await self._join(number)
+                    waiting, self._homeless = self._homeless, []
+                    await self.send(waiting)
                     await lost([], "")
                 results = await self._stations[number].collect()
             except StationLost as error:
@@ -177,11 +194,14 @@ class Crew:
             await asyncio.gather(station.close(at_once=True), return_exceptions=True)
         if losses >= MAX_LOSSES:
             raise UserError(
-                f"{self.name} {number} failed {losses} times in a row; the last error: {error}. What was acknowledged is "
+                f"{self._title(number)} failed {losses} times in a row; the last error: {error}. What was acknowledged is "
                 "on disk; mend the cause (`selfplay doctor` helps) and run the same command again"
             )
         if losses > 1:
             await asyncio.sleep(min(10.0, 0.1 * 2**losses))
+
+    def _title(self, number: int) -> str:
+        return f"{self.name} {number}{f' of {self.models[number]}' if self.models[number] else ''}"
 
     def _note_busy(self, number: int) -> None:
         since = self._idle_since.pop(number, None)

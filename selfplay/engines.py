@@ -6,6 +6,7 @@ from pathlib import Path
 
 from selfplay.allocation import AllocationRule, make_allocator
 from selfplay.crew import Crew
+from selfplay.ensemble import Ensemble
 from selfplay.journal import Journal
 from selfplay.meter import Meter, describe
 from selfplay.pipeline import Pipeline
@@ -26,7 +27,6 @@ class Engines:
     def __init__(self, recipe: Recipe, progress: Progress):
         self._recipe = recipe
         self._progress = progress
-        self._model = ""
         self._runner = asyncio.Runner()
         self._in_process = recipe.ray.address == "none"
         settings = recipe.ray
@@ -46,17 +46,18 @@ class Engines:
     def play(
         self,
         title: str,
-        model: str,
+        models: str | Ensemble,
         tasks: Iterator[Task],
         rule: AllocationRule,
         journal_folder: Path,
         seed_of: Callable[[str, int], int],
         num_tasks: int = 0,
     ) -> Meter:
-        """One pass: sample the tasks from the model as the rule says, check, and journal. Resumes what is there.
+        """One pass: sample the tasks from the models as the rule says, check, and journal. Resumes what is there.
 
         `num_tasks` in the stream, for the time left; 0 where nobody knows.
         """
+        ensemble = models if isinstance(models, Ensemble) else Ensemble((models,))
         with self._progress.step(title) as show:
             journal = Journal(journal_folder)
             try:
@@ -65,24 +66,25 @@ class Engines:
                 meter = Meter(num_resumed=len(journaled), num_damaged=len(journaled.damaged))
                 allocator = make_allocator(rule)
                 pipeline = Pipeline(
-                    tasks, allocator, self._samplers, self._verifiers, journal, journaled, seed_of, meter
+                    tasks, allocator, self._samplers, self._verifiers, journal, journaled, seed_of, meter, ensemble.model_of
                 )
-                self._runner.run(self._play(model, pipeline, meter, lambda: show(describe(meter, rule, num_tasks))))
+                self._runner.run(self._play(ensemble, pipeline, meter, lambda: show(describe(meter, rule, num_tasks))))
                 meter.rule = allocator.rule
             finally:
                 journal.close()
         return meter
 
-    async def _play(self, model: str, pipeline: Pipeline, meter: Meter, show: Callable[[], None]) -> None:
+    async def _play(self, ensemble: Ensemble, pipeline: Pipeline, meter: Meter, show: Callable[[], None]) -> None:
         idle_before = self._samplers.idle_seconds
 
         def observe() -> None:
             meter.num_engines, meter.num_engines_wanted = len(self._samplers.stations), self._samplers.size
+            meter.num_in_flight = self._samplers.num_held
             meter.engine_idle_seconds = self._samplers.idle_seconds - idle_before
 
         showing = asyncio.create_task(self._show(observe, show))
         try:
-            await self._load(model)
+            await self._samplers.load(ensemble.engines(self._samplers.size))
             await pipeline.play()
         except* Exception as group:
             raise _first(group) from None
@@ -97,22 +99,17 @@ class Engines:
             show()
             await asyncio.sleep(SHOW_SECONDS)
 
-    async def _load(self, model: str) -> None:
-        """Bring the model into every engine; an engine that is made later starts with it."""
-        changed, self._model = self._model != model, model
-        if changed:
-            await self._samplers.load(model)
-
     async def _hire_sampler(self, number: int) -> Station:
+        model = self._samplers.models[number]
         if self._in_process:
             try:
-                return SamplerStation(make_sampler(self._recipe.sampling, self._model))
+                return SamplerStation(make_sampler(self._recipe.sampling, model))
             except (OSError, ValueError, RuntimeError, ImportError) as error:
                 raise StationLost(f"{type(error).__name__}: {error}") from error
         from selfplay import actors
 
         actors.connect(self._recipe.ray)
-        return await actors.hire_sampler(self._recipe.ray, self._recipe.sampling, self._model)
+        return await actors.hire_sampler(self._recipe.ray, self._recipe.sampling, model)
 
     async def _hire_verifier(self, number: int) -> Station:
         if self._in_process:

@@ -10,12 +10,17 @@ from selfplay.progress import duration, quantity
 from verifiers import Outcome, Verdict
 
 
+SILENT_SECONDS = 30.0  # without anything from any engine, before the line says so
+
+
 @dataclass(slots=True)
 class Meter:
     """Figures of one pass. Those of samples are of this process, unless they say that they count resumed ones too."""
 
     started: float = 0.0  # monotonic clock, when the first engine was ready
     ended: float = 0.0
+    heard: float = 0.0  # when an engine last gave something
+    num_in_flight: int = 0  # samples asked of the engines now
     num_engines: int = 0  # at work now
     num_engines_wanted: int = 0
     engine_idle_seconds: float = 0.0  # summed over engines
@@ -43,6 +48,12 @@ class Meter:
     @property
     def elapsed_seconds(self) -> float:
         return (self.ended or time.monotonic()) - self.started if self.started else 0.0
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since an engine last gave something, while they are asked for something."""
+        asked = self.started and self.num_in_flight and not self.ended
+        return time.monotonic() - max(self.started, self.heard) if asked else 0.0
 
     @property
     def idle_share(self) -> float:
@@ -95,6 +106,8 @@ def describe(meter: Meter, rule: AllocationRule, num_tasks: int = 0) -> str:
     if new and 0 < done < 1 and not meter.ended:
         resumed = meter.num_resumed / (meter.num_resumed + new)  # of what is done, the part that cost no time now
         parts.append(f"{duration((1 - done) * elapsed / (done * (1 - resumed)))} left")
+    if meter.silent_seconds > SILENT_SECONDS:
+        parts.append(f"nothing from the engines for {duration(meter.silent_seconds)}")
     if meter.trouble and not meter.ended:
         parts.append(meter.trouble)
     return ", ".join(parts)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from selfplay.allocation import Allocator
-from selfplay.crew import Crew, Key
+from selfplay.crew import Crew, Key, Parcel
 from selfplay.journal import Journal
 from selfplay.meter import Meter
 from selfplay.records import Request, Sample, SampleFailure
@@ -44,6 +44,7 @@ class Pipeline:
         journaled: JournaledSamples | None,
         seed_of: Callable[[str, int], int],
         meter: Meter,
+        model_of: Callable[[str, int], str] = lambda task_id, index: "",
     ):
         self._tasks = tasks
         self._allocator = allocator
@@ -52,6 +53,7 @@ class Pipeline:
         self._journal = journal
         self._journaled = journaled  # the rows on disk
         self._seed_of = seed_of
+        self._model_of = model_of  # which of the samplers' models draws a sample
         self._meter = meter
         self._open: dict[str, Task] = {}  # tasks that are not complete
         self._seen = SeenTasks()
@@ -104,9 +106,7 @@ class Pipeline:
         while (room := min(self._samplers.room, MAX_UNCHECKED - len(self._unchecked) - self._journal.num_uncommitted)) > 0:
             grants = self._allocator.next(room)
             if grants:
-                homeless = await self._samplers.send((self._request(*grant), _keys(*grant)) for grant in grants)
-                for key in homeless:
-                    self._allocator.lost(*key)
+                await self._samplers.send(parcel for grant in grants for parcel in self._requests(*grant))
             elif not (self._allocator.wants_task and self._add_task()):
                 break
 
@@ -128,11 +128,18 @@ class Pipeline:
         self._allocator.end()
         return False
 
-    def _request(self, task_id: str, indices: tuple[int, ...]) -> Request:
-        seeds = tuple(self._seed_of(task_id, index) for index in indices)
-        return Request(task_id, self._open[task_id].prompt, indices, seeds)
+    def _requests(self, task_id: str, indices: tuple[int, ...]) -> Iterator[Parcel]:
+        """One request for all samples that a model draws."""
+        shares: dict[str, list[int]] = {}
+        for index in indices:
+            shares.setdefault(self._model_of(task_id, index), []).append(index)
+        for model, share in shares.items():
+            seeds = tuple(self._seed_of(task_id, index) for index in share)
+            request = Request(task_id, self._open[task_id].prompt, tuple(share), seeds)
+            yield Parcel(request, [(task_id, index) for index in share], model)
 
     async def _take_samples(self, results: list[Sample | SampleFailure]) -> None:
+        self._meter.heard = time.monotonic()
         checks = []
         for sample in results:
             key = (sample.task_id, sample.index)
@@ -223,8 +230,8 @@ class Pipeline:
             f"{last.answer}. Everything before them is on disk; mend the cause and run the same command again"
         )
 
-    def _check(self, key: Key) -> tuple[Check, list[Key]]:
-        return Check(*key, self._open[key[0]].reference, self._unchecked[key].text), [key]
+    def _check(self, key: Key) -> Parcel:
+        return Parcel(Check(*key, self._open[key[0]].reference, self._unchecked[key].text), [key])
 
     async def _resample(self, keys: list[Key], error: str) -> None:
         """An engine died, and its samples are owed again; or, without keys, one has joined."""
@@ -238,7 +245,7 @@ class Pipeline:
 
     async def _recheck(self, keys: list[Key], error: str) -> None:
         """A verifier died: its checks go to another, those that have seen several deaths one at a time, so that the one
-        that kills is told from its neighbours. Without keys, a verifier has joined: it gets the checks without a home.
+        that kills is told from its neighbours. Without keys, a verifier has joined.
         """
         checks = []
         for key in keys:
@@ -252,13 +259,10 @@ class Pipeline:
                 self._give_up(self._unchecked.pop(key), failure)
             elif key not in self._suspects:
                 self._suspects.append(key)
-        if not keys:
-            elsewhere = self._verifiers.held_keys | set(self._suspects)
-            checks = [self._check(key) for key in self._unchecked if key not in elsewhere]
         await self._verifiers.send(checks + self._next_suspect())
         await self._feed()
 
-    def _next_suspect(self) -> list[tuple[Check, list[Key]]]:
+    def _next_suspect(self) -> list[Parcel]:
         """The next check to try alone, when the one before it has come back or is given up."""
         while self._suspects and self._suspects[0] not in self._unchecked:
             self._suspects.popleft()
@@ -278,7 +282,3 @@ class Pipeline:
                 await loop.run_in_executor(thread, self._journal.commit)
                 self._meter.num_acknowledged = self._journal.num_committed
                 await self._feed()
-
-
-def _keys(task_id: str, indices: tuple[int, ...]) -> list[Key]:
-    return [(task_id, index) for index in indices]

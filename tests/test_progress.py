@@ -50,3 +50,9 @@ def test_engines_that_are_not_there_yet_and_troubles_are_said():
 
 def test_a_pass_that_has_ended_tells_no_time_left():
     assert "left" not in describe(meter(num_samples=10, trouble="old"), AllocationRule(), 100)
+
+
+def test_engines_that_are_asked_and_give_nothing_are_said_to_be_silent():
+    figures = {"num_samples": 1, "heard": time.monotonic() - 65.0}
+    assert "nothing from the engines for 1 min" in describe(running(**figures, num_in_flight=8), AllocationRule())
+    assert "nothing from" not in describe(running(**figures), AllocationRule())
