@@ -9,6 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from selfplay import trackers, training
 from selfplay.accounts import base_accounts, lines_of, round_accounts
 from selfplay.allocation import AllocationRule
@@ -69,8 +71,7 @@ def open_run(folder: Path, recipe: Recipe) -> Path:
     path = folder / RECIPE
     if path.exists():
         free = {"ray", "rounds", "output"}
-        stored = {key: value for key, value in tomllib.loads(path.read_text(encoding="utf-8")).items() if key not in free}
-        present = tomllib.loads(to_toml(recipe.model_dump(exclude=free)))
+        stored, present = (_table(content, free) for content in (tomllib.loads(path.read_text(encoding="utf-8")), recipe.model_dump()))
         if difference := first_difference(stored, present):
             raise UserError(
                 f"{folder} holds a run of another recipe: {difference}. Restore the key, or give the new recipe another "
@@ -85,6 +86,15 @@ def open_run(folder: Path, recipe: Recipe) -> Path:
         temporary.write_text(to_toml(recipe.model_dump()), encoding="utf-8")
         temporary.rename(path)
     return folder
+
+
+def _table(content: dict[str, Any], free: set[str]) -> dict[str, Any]:
+    """A recipe as its file holds it, without the free keys; keys that are newer than the file have their defaults."""
+    try:
+        content = Recipe.model_validate(content).model_dump()
+    except ValidationError:
+        pass  # it has keys that are no more: the comparison names one
+    return tomllib.loads(to_toml({key: value for key, value in content.items() if key not in free}))
 
 
 def make_base(recipe: Recipe, folder: Path, engines: Engines, progress: Progress) -> str:

@@ -148,6 +148,17 @@ def test_a_finished_run_is_not_played_again(finished):
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()} == before
 
 
+def test_a_run_from_before_a_key_existed_goes_on_with_the_default_of_the_key(finished):
+    stored = finished / "recipe.toml"
+    whole = stored.read_text()
+    stored.write_text(whole.replace("redundancy = 0.0\n", "").replace("max_tokens = 0\n", ""))
+    assert stored.read_text() != whole
+    run(read_recipe(finished.parent / "small.toml"), quietly())
+    with pytest.raises(UserError, match="selection.max_tokens was 0 and is now 5"):
+        run(read_recipe(finished.parent / "small.toml", ["selection.max_tokens=5"]), quietly())
+    stored.write_text(whole)
+
+
 def test_another_recipe_is_refused_by_the_name_of_the_key(finished):
     with pytest.raises(UserError, match="sampling.temperature was 1.0 and is now 0.5"):
         run(read_recipe(finished.parent / "small.toml", ["sampling.temperature=0.5"]), quietly())
