@@ -18,6 +18,7 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # a process with threads cannot be forked safely
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",  # each arena takes 64 MiB of a program's address space, and threads would have one each
     "HOME": "/",
     "PATH": "/nowhere",
     "LC_ALL": "C.UTF-8",

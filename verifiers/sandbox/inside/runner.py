@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import random
+import site
 import sys
 import threading
 import types
@@ -16,13 +17,15 @@ import types
 from . import wire
 
 JOB, ANSWERS, CHANNEL = 3, 4, 5
-_THREAD_STACK_BYTES = 16 * 2**20
+_THREAD_STACK_BYTES = 4 * 2**20  # address space is what is limited: 200 threads fit
 
 
 def prepare() -> None:
     """What every program finds set, done once in the fork-server: the same random numbers in every run, roomy threads."""
     random.seed(0)
     threading.stack_size(_THREAD_STACK_BYTES)
+    site.setquit()  # quit() and exit(), which an interpreter without site lacks
+    sys.argv[:] = sys.orig_argv[:] = ["program.py"]
 
 
 def run(kind: str) -> None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 MAX_DEPTH = 150  # containers in containers; the C parser's own limit stands at about 1,000 brackets
 MAX_TEXT = 8 * 2**20  # characters of one text
 _LARGE_BITS = 8192  # a longer int travels as hexadecimal: decimal digits cost quadratic time
+_FRACTION_BITS = 2**15
 _DICTS = (dict, Counter, OrderedDict, defaultdict)
 _SEQUENCES = {tuple: "t", set: "s", frozenset: "z", deque: "q"}
 
@@ -161,8 +162,8 @@ def _text(body: Any) -> str:
 
 def _fraction(body: Any) -> Fraction:
     numerator, denominator = _numbers(body, (int,))
-    if denominator == 0:
-        raise ValueError("a fraction over zero")
+    if denominator == 0 or max(numerator.bit_length(), denominator.bit_length()) > _FRACTION_BITS:
+        raise ValueError("a fraction over zero, or one whose reduction takes quadratic time")
     return Fraction(numerator, denominator)
 
 
