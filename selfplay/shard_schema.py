@@ -1,9 +1,13 @@
 """The rows of a shard: one explicit, versioned schema, and the way from a trace to a row and back."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from selfplay.flops import Decoder
 from selfplay.provenance import Provenance
@@ -48,6 +52,7 @@ SCHEMA = pa.schema(
         ("selection", pa.string()),  # accepted, or why not
     ]
 )
+_PLACE = {name: number for number, name in enumerate(SCHEMA.names)}
 _DISTINCT = {"completion", "token_ids", "seed", "cumulative_logprob", "verify_seconds", "prompt"}
 # Leaf columns whose values repeat from row to row: Parquet stores each value once.
 DICTIONARY_COLUMNS = [name for name in SCHEMA.names if name not in _DISTINCT] + [
@@ -56,7 +61,7 @@ DICTIONARY_COLUMNS = [name for name in SCHEMA.names if name not in _DISTINCT] + 
 ]
 
 
-def table_of(rows: list[tuple], decoder: Decoder | None) -> pa.Table:
+def table_of(rows: list[tuple], provenance: Provenance) -> pa.Table:
     """A table of rows made by `row_of`, with the operations of each sample. Half of a surrogate pair, which no UTF-8 can hold, becomes U+FFFD."""
     columns = []
     for values, field in zip(zip(*rows, strict=True), SCHEMA, strict=True):
@@ -64,10 +69,26 @@ def table_of(rows: list[tuple], decoder: Decoder | None) -> pa.Table:
             columns.append(pa.array(values, field.type))
         except UnicodeEncodeError:
             columns.append(pa.array([_encodable(value) for value in values], field.type))
-    if decoder:
-        tokens = (columns[SCHEMA.get_field_index(f"{kind}_tokens")].to_numpy() for kind in ("prompt", "cached", "completion"))
-        columns[SCHEMA.get_field_index("flops")] = pa.array(decoder.sampling(*tokens))
+    tokens = [columns[_PLACE[f"{kind}_tokens"]].to_numpy() for kind in ("prompt", "cached", "completion")]
+    columns[_PLACE["flops"]] = _operations([row[_PLACE["model"]] for row in rows], tokens, provenance)
     return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _operations(models: list[str], tokens: list[NDArray], provenance: Provenance) -> pa.Array:
+    """Of each sample, by the model that drew it; null where that model's size is not known."""
+    names = np.array([model if model in provenance.teachers else "" for model in models])
+    found = np.full(len(models), np.nan)
+    for name in set(names.tolist()):
+        if decoder := _decoder(provenance.teachers.get(name) or asdict(provenance)):
+            found[names == name] = decoder.sampling(*(column[names == name] for column in tokens))
+    return pa.array(found, mask=np.isnan(found))
+
+
+def _decoder(model: Mapping[str, Any]) -> Decoder | None:
+    """The decoder that a provenance tells of a model."""
+    if model["decoder"]:
+        return Decoder.from_dict(model["decoder"])
+    return Decoder(model["num_parameters"], 0, (), "parameters") if model["num_parameters"] else None
 
 
 def task_columns(task: Task, number: int) -> tuple:
@@ -102,7 +123,7 @@ def row_of(trace: Trace, selection: str, described: tuple, provenance: Provenanc
         sample.seed,
         provenance.sampling,
         sample.model,
-        provenance.model_digest,
+        provenance.digest_of(sample.model),
         provenance.engine,
         provenance.engine_version,
         provenance.recipe_digest,

@@ -18,7 +18,6 @@ from typing import Any
 import fsspec
 import pyarrow.parquet as pq
 
-from selfplay.flops import Decoder
 from selfplay.provenance import Provenance
 from selfplay.records import Trace
 from selfplay.selection import ACCEPTED
@@ -53,14 +52,13 @@ def write_shards(
     for leftover in files.ls(root, detail=False):
         if leftover.endswith((".parquet", ".tmp")):
             files.rm(leftover)
-    decoder = _decoder(provenance)
-    writers = {kind: _Writer(files, root, kind, decoder, shard_bytes) for kind in ("accepted", "rejected")}
+    writers = {kind: _Writer(files, root, kind, provenance, shard_bytes) for kind in ("accepted", "rejected")}
     present, number = "", -1
     for trace, selection in selected:
         if trace.task.id != present:
             present, number = trace.task.id, number + 1
             described = task_columns(trace.task, number)
-        writers["accepted" if selection == ACCEPTED else "rejected"].add(trace, selection, described, provenance)
+        writers["accepted" if selection == ACCEPTED else "rejected"].add(trace, selection, described)
     return [shard for writer in writers.values() for shard in writer.close()]
 
 
@@ -107,24 +105,18 @@ def read_rows(folder: Path | str, kind: str = "", columns: list[str] | None = No
                 yield from batch.to_pylist()
 
 
-def _decoder(provenance: Provenance) -> Decoder | None:
-    if provenance.decoder:
-        return Decoder.from_dict(provenance.decoder)
-    return Decoder(provenance.num_parameters, 0, (), "parameters") if provenance.num_parameters else None
-
-
 class _Writer:
     """The files of one kind, one after the other; holds one row group in memory."""
 
-    def __init__(self, files: fsspec.AbstractFileSystem, root: str, kind: str, decoder: Decoder | None, shard_bytes: int):
-        self._files, self._root, self._kind, self._decoder, self._shard_bytes = files, root, kind, decoder, shard_bytes
+    def __init__(self, files: fsspec.AbstractFileSystem, root: str, kind: str, provenance: Provenance, shard_bytes: int):
+        self._files, self._root, self._kind, self._provenance, self._shard_bytes = files, root, kind, provenance, shard_bytes
         self._shards: list[Shard] = []
         self._rows: list[tuple] = []
         self._bytes = 0  # of the rows held, roughly
         self._parquet: pq.ParquetWriter | None = None
 
-    def add(self, trace: Trace, selection: str, described: tuple, provenance: Provenance) -> None:
-        self._rows.append(row_of(trace, selection, described, provenance))
+    def add(self, trace: Trace, selection: str, described: tuple) -> None:
+        self._rows.append(row_of(trace, selection, described, self._provenance))
         self._bytes += len(trace.sample.text) + 4 * len(trace.sample.token_ids) + 300
         if self._bytes >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
             self._write_group()
@@ -145,7 +137,7 @@ class _Writer:
             self._parquet = pq.ParquetWriter(
                 self._out, SCHEMA, compression="zstd", use_dictionary=DICTIONARY_COLUMNS, store_schema=False
             )
-        self._parquet.write_table(table_of(self._rows, self._decoder))
+        self._parquet.write_table(table_of(self._rows, self._provenance))
         self._num_rows += len(self._rows)
         self._rows, self._bytes = [], 0
         if self._out.num_bytes >= self._shard_bytes:

@@ -3,7 +3,7 @@
 import json
 import random
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import fsspec
 import pyarrow.parquet as pq
@@ -12,7 +12,7 @@ import pytest
 from selfplay.checking import check_shards
 from selfplay.journal import Journal
 from selfplay.ordering import OrderedTraces
-from selfplay.provenance import count_parameters
+from selfplay.provenance import count_parameters, provenance_of, read_provenance
 from selfplay.rebuilding import rebuild_shards
 from selfplay.rounds import make_shards, round_tasks
 from selfplay.shard_schema import SCHEMA
@@ -62,6 +62,46 @@ def test_every_row_says_how_it_was_made(tmp_path):
     assert row["engine"] == "transformers" and json.loads(row["sampling"]) == {"temperature": 1.0} and row["license"] == "MIT"
     assert row["flops"] == DECODER.sampling([5], [0], [6])[0] > 2 * 1000 * (5 + 6 - 1)
     assert row["seed"] == 2**62 and row["token_ids"] == [0, 1, 2, 3, 4, 5]
+
+
+def test_each_row_has_the_digest_and_the_operations_of_the_model_that_drew_it(tmp_path):
+    """Of two teachers of one round, and of a name that is no teacher's: the round's model."""
+    small, large = replace(DECODER, body=10), replace(DECODER, body=10_000)
+    teachers = {
+        "small": {"model_digest": "sha256:1", "num_parameters": 10, "decoder": asdict(small)},
+        "large": {"model_digest": "sha256:2", "num_parameters": 10_000, "decoder": asdict(large)},
+        "unknown": {"model_digest": "hub:unknown", "num_parameters": 0, "decoder": None},
+    }
+    names = ["large", "a-model", "small", "unknown", "large"]
+    traces = [trace_of("####12", index=number) for number in range(len(names))]
+    traces = [replace(trace, sample=replace(trace.sample, model=name)) for trace, name in zip(traces, names)]
+    write_shards(accepted(traces), tmp_path, replace(MADE_BY, teachers=teachers))
+    rows = pq.read_table(tmp_path / "accepted-00000.parquet").to_pylist()
+    assert [row["model_digest"] for row in rows] == ["sha256:2", "sha256:0", "sha256:1", "hub:unknown", "sha256:2"]
+    expected = [decoder.sampling([5], [0], [6])[0] if decoder else None for decoder in (large, DECODER, small, None, large)]
+    assert [row["flops"] for row in rows] == expected
+
+
+def test_the_provenance_of_a_round_describes_each_of_its_models(tmp_path):
+    from selfplay.files_on_disk import model_digest
+    from selfplay.models import create_model
+
+    models = [str(create_model(tmp_path / name, hidden_size=width, num_layers=1, num_heads=2)) for name, width in (("one", 16), ("two", 32))]
+    made = provenance_of(recipe_of(), models[0], tmp_path / "round", models)
+    assert [made.digest_of(model) for model in models] == [model_digest(model) for model in models]
+    assert made == read_provenance(tmp_path / "round") and list(made.teachers) == models[1:]
+    assert made.teachers[models[1]]["num_parameters"] == count_parameters(models[1]) > made.num_parameters
+
+
+def test_a_round_without_provenance_or_of_another_version_is_told_as_such(played):
+    path = played / "round_000" / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"colour": "red"}))
+    with pytest.raises(UserError, match="provenance.json cannot be read .*colour.*another version of selfplay"):
+        rebuild_shards(played)
+    path.unlink()
+    with pytest.raises(UserError, match="provenance.json is missing: another version of selfplay"):
+        rebuild_shards(played)
+    assert check_shards(played) == []
 
 
 def test_right_and_wrong_traces_are_kept_apart(played):
