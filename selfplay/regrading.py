@@ -12,7 +12,7 @@ Row = dict[str, Any]  # of a shard
 COLUMNS = ["task_id", "reference", "sample_index", "completion", "finish_reason", "outcome", "reason", "answer", "verify_seconds", "verifier"]
 CACHE_PAIRS = 100_000  # of reference and answer, that one process remembers
 
-_known: OrderedDict[tuple[str, str], Verdict] = OrderedDict()  # of this process: (reference, answer) -> verdict
+_known: OrderedDict[tuple[MathReference, str], Verdict] = OrderedDict()  # of this process: (reference, answer) -> verdict
 
 
 def grade_groups(groups: list[list[Row]]) -> list[tuple[list[Verdict], int]]:
@@ -53,7 +53,7 @@ def _math_verdict(reference: MathReference, text: str) -> tuple[Verdict, bool]:
         answer = None
     if not answer:
         return verify(reference, text), False
-    pair = (reference.answer, answer)
+    pair = (reference, answer)
     if pair in _known:
         _known.move_to_end(pair)
         return _known[pair], True

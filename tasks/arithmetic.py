@@ -10,6 +10,9 @@ it need be: terms are written down again before they are added, `7+5=7+5=####12`
 import hashlib
 import random
 from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
 
 from tasks.errors import UserError
 from tasks.task import MathReference, Task
@@ -18,9 +21,15 @@ DIFFICULTIES = (2, 3, 4, 5)
 
 
 def arithmetic(
-    num_tasks: int = 1000, split: str = "train", seed: int = 0, operands: tuple[int, ...] = DIFFICULTIES
+    num_tasks: Annotated[int, Field(ge=1)] = 1000,
+    split: str = "train",
+    seed: int = 0,
+    operands: tuple[int, ...] = DIFFICULTIES,
+    literal: bool = False,
 ) -> Iterator[Task]:
     """Distinct tasks, each number of operands as often as the others while its sums last.
+
+    With `literal` the answer counts only written out: 12, and not 7+5.
 
     The splits `train` and `test` share no task, whatever the seeds: a task's own hash decides its split.
     """
@@ -29,7 +38,7 @@ def arithmetic(
         yield Task.make(
             "arithmetic",
             prompt,
-            MathReference(str(sum(digits))),
+            MathReference(str(sum(digits)), literal),
             difficulty=len(digits),
             split=split,
             number=number,

@@ -22,6 +22,7 @@ class MathReference:
     """A final answer; equal in value is correct."""
 
     answer: str  # LaTeX or plain text, as the source writes it
+    literal: bool = False  # a number written out is asked for: 7, and not 3+4
     kind: str = field(default="math", init=False)
 
 
@@ -59,7 +60,7 @@ Reference = MathReference | FunctionTests | StdioTests | AssertTests
 
 _KINDS = {"math": MathReference, "function_tests": FunctionTests, "stdio_tests": StdioTests, "assert_tests": AssertTests}
 _FIELDS = {
-    "math": ({"answer": str}, {}),
+    "math": ({"answer": str}, {"literal": bool}),
     "function_tests": ({"entry_point": str, "cases": list}, {"tolerance": (int, float), "limits": dict}),
     "stdio_tests": ({"cases": list}, {"limits": dict}),
     "assert_tests": ({"code": str}, {"entry_point": str, "limits": dict}),
@@ -84,7 +85,7 @@ def reference_from_dict(row: Any) -> Reference:
             raise UserError(f'a {kind} reference needs the key "{key}"')
     for key, value in row.items():
         wanted = allowed.get(key, str)
-        if not isinstance(value, wanted) or isinstance(value, bool):
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             name = wanted.__name__ if isinstance(wanted, type) else "number"
             raise UserError(f'"{key}" of a {kind} reference must be a {name}, not {value!r:.80}')
     fields = {key: value for key, value in row.items() if key != "kind"}
@@ -102,7 +103,7 @@ def reference_to_dict(reference: Reference) -> dict[str, Any]:
     row: dict[str, Any] = {"kind": reference.kind}
     for name in type(reference).__dataclass_fields__:
         value = getattr(reference, name)
-        if name == "kind" or (name in ("tolerance", "entry_point") and not value and reference.kind != "function_tests"):
+        if name == "kind" or (name in ("literal", "tolerance", "entry_point") and not value and reference.kind != "function_tests"):
             continue
         if name == "limits":
             limits = {key: getattr(value, key) for key in Limits.__dataclass_fields__ if getattr(value, key)}

@@ -12,11 +12,13 @@ from tasks import FunctionTests, MathReference, Task, UserError, load, reference
 from tasks.arithmetic import chain_of_thought, organic_corpus
 from tests.shared_data import SHARED
 from tests.trace_making import trace_of
+from verifiers import verify_answer
 
 needs_shared = pytest.mark.skipif(SHARED is None, reason="the folder of shared data is not here")
 
 CONTRACT = [
     {"kind": "math", "answer": "\\frac{1}{2}"},
+    {"kind": "math", "answer": "7", "literal": True},
     {"kind": "function_tests", "entry_point": "add", "cases": [{"args": [1, 2], "expected": 3}], "tolerance": 0.5},
     {"kind": "stdio_tests", "cases": [{"stdin": "1 2\n", "stdout": "3\n"}], "limits": {"cpu_seconds": 2.0, "memory_mb": 512}},
     {"kind": "assert_tests", "code": "assert add(1, 2) == 3"},
@@ -37,6 +39,7 @@ def test_a_reference_survives_the_way_through_json(row):
         ({"kind": "math"}, '"answer"'),
         ({"kind": "math", "answer": 5}, '"answer"'),
         ({"kind": "math", "answer": "5", "tolerance": 1}, "tolerance"),
+        ({"kind": "math", "answer": "5", "literal": 1}, '"literal"'),
         ({"kind": "function_tests", "entry_point": "f", "cases": []}, "at least one case"),
         ({"kind": "function_tests", "entry_point": "f", "cases": [{"args": 1, "expected": 1}]}, "case 0"),
         ({"kind": "function_tests", "entry_point": "f", "cases": [{"args": []}]}, "case 0"),
@@ -56,6 +59,21 @@ def test_a_task_id_depends_on_content_and_nothing_else():
     assert one.id != Task.make("a", "2+2=", MathReference("5")).id
     assert one.id != Task.make("a", "2+3=", MathReference("4")).id
     assert Task.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+
+
+def test_a_literal_task_takes_a_number_that_is_written_out_and_no_expression_of_its_value():
+    value, literal = (list(load("arithmetic", num_tasks=20, literal=literal)) for literal in (False, True))
+    assert all(validate(task).valid for task in literal)
+    assert not {task.id for task in value} & {task.id for task in literal}
+    assert value[0].id == Task.make("", value[0].prompt, MathReference(value[0].reference.answer)).id
+    for answer, written, other in (
+        ("7", ["7", "7.0", "\\frac{7}{1}=7", "3+4=7", "x = 7", "seven", "\\$7"], ["3+4", "7+0", "14/2", "\\sqrt{49}", "7 \\cdot 1", "\\frac{7}{1}"]),
+        ("-1/2", ["-1/2", "-0.5", "\\frac{-1}{2}"], ["-2/4", "1/2-1", "2^{-1}-1"]),
+        ("1, 2", ["1, 2"], ["1, 1+1"]),
+    ):  # fmt: skip
+        for text in [*written, *other]:
+            assert verify_answer(MathReference(answer), text).outcome == "correct", text
+            assert (verify_answer(MathReference(answer, literal=True), text).outcome == "correct") == (text in written), text
 
 
 def test_a_task_cannot_be_changed():

@@ -22,7 +22,7 @@ def verify_math(reference: MathReference, completion: str) -> Verdict:
     answer = extract(completion)
     if answer is None:
         return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, VERSION)
-    return _verdict(reference.answer, answer, start)
+    return _verdict(reference, answer, start)
 
 
 def verify_math_answer(reference: MathReference, answer: str) -> Verdict:
@@ -30,20 +30,24 @@ def verify_math_answer(reference: MathReference, answer: str) -> Verdict:
     start = time.perf_counter()
     if not answer.strip():
         return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, VERSION)
-    return _verdict(reference.answer, answer, start)
+    return _verdict(reference, answer, start)
 
 
-def _verdict(reference: str, answer: str, start: float) -> Verdict:
+def _verdict(reference: MathReference, answer: str, start: float) -> Verdict:
     shown = answer.strip()
-    if _INTEGER.fullmatch(shown) and _INTEGER.fullmatch(reference):
-        reason = Reason.MATCH if int(shown) == int(reference) else Reason.MISMATCH
+    if _INTEGER.fullmatch(shown) and _INTEGER.fullmatch(reference.answer):
+        reason = Reason.MATCH if int(shown) == int(reference.answer) else Reason.MISMATCH
     else:
         from verifiers.equivalence import compare
 
         if not shown.isascii():
             shown = shown.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written to a journal
         shown = _settled(shown)
-        reason = compare(_settled(reference), shown)
+        reason = compare(_settled(reference.answer), shown)
+        if reference.literal and reason in (Reason.MATCH, Reason.ROUNDED):
+            from verifiers.literal import is_written_out
+
+            reason = reason if is_written_out(shown) else Reason.MISMATCH
     return Verdict.of(reason, shown[:500], time.perf_counter() - start, VERSION)
 
 
