@@ -13,6 +13,8 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+FREE = {"ray", "rounds", "stop", "output"}  # what may change when a run is resumed
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -39,11 +41,33 @@ class Create(Section):
     max_length: Count = 128
 
 
+class Teacher(Section):
+    """[[model.teachers]]: one of several models that are sampled side by side, each by engines of its own."""
+
+    path: str
+    weight: Positive = 1.0  # its share of the samples, in any unit
+
+
+class Student(Section):
+    """[model.student]: the model that is trained and evaluated, where it is another than the one that is sampled."""
+
+    path: str = ""
+    create: Create | None = None  # of random weights; it is not pretrained
+    teaches: bool = False  # from the second round on sample the student that the round before made
+
+
 class Model(Section):
-    """[model]: the model of the first round, by path or hub name, or made here."""
+    """[model]: the model of the first round, by path or hub name, or made here; or teachers, which stay as they are."""
 
     path: str = ""
     create: Create | None = None
+    teachers: list[Teacher] = []
+    student: Student | None = None
+
+    @property
+    def name(self) -> str:
+        """The sampled model, or all that are."""
+        return " + ".join(teacher.path for teacher in self.teachers) or self.path
 
 
 class Fitting(Section):
@@ -64,12 +88,22 @@ class Pretraining(Fitting):
     redundancy: Annotated[float, Field(ge=0, lt=1)] = 0.0  # chance that a step's terms are written once more, and again
 
 
+class Lora(Section):
+    """[training.lora]: train adapters of low rank beside the frozen weights, and merge them when done (by peft)."""
+
+    rank: Count = 16
+    alpha: Positive = 32.0  # an adapter's output is scaled by alpha / rank
+    dropout: Share = 0.0
+    targets: list[str] = []  # names of layers, such as ["q_proj", "v_proj"]; empty: all linear ones but the head
+
+
 class Training(Fitting):
     """[training]: fit the next round's model to the accepted traces."""
 
     start: Literal["last", "base"] = "last"  # train the round's model further, or the first one anew
-    command: str = ""  # instead of the built-in trainer; {model}, {shards} (accepted-*.parquet) and {out} are filled in
+    command: str = ""  # instead of the built-in trainer; training.fit_by_command says what is filled in
     num_rows: Natural = 0  # most accepted traces to train on; 0: all
+    lora: Lora | None = None
 
 
 class Replay(Section):
@@ -134,6 +168,19 @@ class Verification(Section):
 RejectRule = Literal["unfinished", "language", "text_after_answer", "answer_from_nowhere", "repetition", "wrong_step"]
 
 
+class Mix(Section):
+    """[selection.mix]: rows that are trained on beside the round's accepted traces, against collapse.
+
+    Shares of all rows trained on, drawn by the seed; the round's own traces are the rest.
+    """
+
+    earlier_rounds: Annotated[float, Field(ge=0, lt=1)] = 0.0  # accepted traces of the rounds before; none in the first
+    corpus: Annotated[float, Field(ge=0, lt=1)] = 0.0  # rows of the corpus that the first model was made of
+    path: str = ""  # of the corpus: JSONL, Parquet or a hub dataset; empty: the one of [pretraining]
+    prompt: str = "prompt"  # its columns: text or a list of chat messages,
+    completion: str = "completion"  # and text
+
+
 class Selection(Section):
     """[selection]: which traces become training data."""
 
@@ -148,6 +195,7 @@ class Selection(Section):
     max_traces: Natural = 0  # of the round; 0: all
     max_tokens: Natural = 0  # completion tokens of the round's traces, of a control's too; 0: any
     prefer: Literal["random", "hard", "easy", "difficulty", "information", "short"] = "random"  # where these bound it
+    mix: Mix | None = None
 
 
 class Evaluation(Section):
@@ -158,11 +206,23 @@ class Evaluation(Section):
     k: list[Count] = [1, 4, 16]
 
 
+class Stop(Section):
+    """[stop]: end a run before its last round, once rounds no longer pay. It may change when a run is resumed.
+
+    The last `patience` rounds together must have brought no gain of held-out pass@1 beyond its paired 95% interval, and
+    each of them less than `least_bits` of the new bits a FLOP that the first round brought. A control stops with its run.
+    """
+
+    patience: Count = 2
+    least_bits: Annotated[float, Field(ge=0)] = 0.1  # 0: by pass@1 alone
+
+
 class Ray(Section):
-    """[ray]: where the engines and checkers run. The only section that may change between a run and its resumption."""
+    """[ray]: where the engines and checkers run. It may change when a run is resumed."""
 
     address: str = "local"  # "local": Ray on this machine; "none": in this process; else a cluster's address
     num_samplers: Count = 1
+    samplers_of_teachers: list[Count] = []  # engines of each teacher, num_samplers in all; empty: shared out by weight
     sampler_cpus: Positive = 1.0
     sampler_gpus: Annotated[float, Field(ge=0)] = 0.0
     num_verifiers: Count = 1
@@ -184,10 +244,11 @@ class Recipe(Section):
     selection: Selection = Selection()
     training: Training | None = None
     evaluation: Evaluation | None = None
+    stop: Stop | None = None
     ray: Ray = Ray()
 
     @property
     def digest(self) -> str:
         """Of all that decides the rows: everything but where the run works and how many rounds it goes on."""
-        content = self.model_dump(exclude={"ray", "rounds", "output"})
+        content = self.model_dump(exclude=FREE)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -16,6 +16,7 @@ from selfplay.accounts import base_accounts, lines_of, round_accounts
 from selfplay.allocation import AllocationRule
 from selfplay.contamination import Contamination
 from selfplay.engines import Engines
+from selfplay.ensemble import Ensemble
 from selfplay.files_on_disk import CONTROL, MANIFEST, METRICS, RECIPE, finished_rounds, model_digest, read_json, round_folder, write_json
 from selfplay.ledger import record_engine_time
 from selfplay.measuring import evaluation_metrics, sampling_metrics
@@ -24,7 +25,7 @@ from selfplay.ordering import OrderedTraces
 from selfplay.pipeline import Meter
 from selfplay.progress import Progress
 from selfplay.provenance import provenance_of, read_provenance
-from selfplay.recipe import Fitting, Pretraining, Recipe, Tasks
+from selfplay.recipe import FREE, Fitting, Pretraining, Recipe, Tasks
 from selfplay.recipe_file import first_difference, to_toml
 from selfplay.records import Trace
 from selfplay.selection import ACCEPTED, Account, select
@@ -70,8 +71,7 @@ def open_run(folder: Path, recipe: Recipe) -> Path:
     """The run's folder with its resolved recipe; UserError where another recipe has worked in it."""
     path = folder / RECIPE
     if path.exists():
-        free = {"ray", "rounds", "output"}
-        stored, present = (_table(content, free) for content in (tomllib.loads(path.read_text(encoding="utf-8")), recipe.model_dump()))
+        stored, present = (_table(content) for content in (tomllib.loads(path.read_text(encoding="utf-8")), recipe.model_dump()))
         if difference := first_difference(stored, present):
             raise UserError(
                 f"{folder} holds a run of another recipe: {difference}. Restore the key, or give the new recipe another "
@@ -88,18 +88,18 @@ def open_run(folder: Path, recipe: Recipe) -> Path:
     return folder
 
 
-def _table(content: dict[str, Any], free: set[str]) -> dict[str, Any]:
-    """A recipe as its file holds it, without the free keys; keys that are newer than the file have their defaults."""
+def _table(content: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as its file holds it, without the keys that may change; keys that are newer than the file have their defaults."""
     try:
         content = Recipe.model_validate(content).model_dump()
     except ValidationError:
         pass  # it has keys that are no more: the comparison names one
-    return tomllib.loads(to_toml({key: value for key, value in content.items() if key not in free}))
+    return tomllib.loads(to_toml({key: value for key, value in content.items() if key not in FREE}))
 
 
 def make_base(recipe: Recipe, folder: Path, engines: Engines, progress: Progress) -> str:
     """The model of the first round, made and fitted where the recipe says so, and its evaluation."""
-    model = recipe.model.path
+    model = recipe.model.name
     if recipe.model.create:
         model = str(folder / "model")
         if not Path(model).exists():
@@ -132,7 +132,7 @@ def play_round(
 ) -> None:
     """Sample, check, select, train, evaluate; the manifest is written last."""
     name = f"{'' if recipe.selection.verified else CONTROL + ' '}round {index}"
-    provenance = provenance_of(recipe, model, folder)
+    provenance = provenance_of(recipe, model, folder, [teacher.path for teacher in recipe.model.teachers])
     meter = sample(recipe, name, index, model, folder, engines)
     record_engine_time(folder, meter, recipe.ray.num_samplers)
     shards, account = make_shards(recipe, index, folder)
@@ -161,12 +161,25 @@ def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engi
     rule = recipe.allocation.as_rule
     return engines.play(
         f"{name}: sampling",
-        model,
+        teachers_of(recipe, index) or model,
         round_tasks(recipe, index),
         rule,
         folder / "journal",
         lambda task_id, number: _number(recipe.seed, "sample", index, task_id, number),
         recipe.tasks.options.get("num_tasks") or num_tasks_of(round_tasks(recipe, index)),
+    )
+
+
+def teachers_of(recipe: Recipe, index: int) -> Ensemble | None:
+    """The models of a round that samples several."""
+    teachers = recipe.model.teachers
+    if not teachers:
+        return None
+    return Ensemble(
+        tuple(teacher.path for teacher in teachers),
+        tuple(teacher.weight for teacher in teachers),
+        lambda task_id, number: _number(recipe.seed, "teacher", index, task_id, number),
+        tuple(recipe.ray.samplers_of_teachers),
     )
 
 
