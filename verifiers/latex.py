@@ -31,9 +31,9 @@ class Token(NamedTuple):
     spaced: bool = False  # space before it
 
 
-_SEPARATOR = r"(?:,\\!\s*|\{,\}\s?|\\,|\\;|\\!|\\ |\\:|[ ~](?=\d{3}(?!\d)))"
+_SEPARATOR = r"(?:(?:\\!)?,\\!\s*|\{,\}\s?|\\[,;!: ]|[ ~_'](?=\d{3}(?!\d)))"
 _GROUPED = rf"\d{{1,3}}(?:{_SEPARATOR}\d{{3}})+(?!\d)"
-_COMMA_GROUPED = rf"\d{{1,3}}(?:(?:,|{_SEPARATOR})\d{{3}})+(?!\d)"
+_COMMA_GROUPED = rf"(?:\d{{1,3}}(?:(?:,|{_SEPARATOR})\d{{3}})+|\d{{1,2}}(?:,\d{{2}})+,\d{{3}})(?!\d)"  # 1,234,567 and 12,34,567
 _REPEATING = r"(?:\\overline\s*\{\s*\d+\s*\}|\\dot\s*\{?\d\}?(?:\d*\\dot\s*\{?\d\}?)?|\\bar\s*\{\s*\d+\s*\})"
 _TAIL = rf"(?:\.\d*{_REPEATING}|\.\d*\(\d+\)(?![\d(])|\.\d+|\.(?![\d.]))?(?:[eE][+-]?\d{{1,9}}(?![\d.]))?"
 
@@ -53,19 +53,23 @@ def _pattern(grouped: str) -> re.Pattern[str]:
 
 
 _TOKEN = {True: _pattern(_COMMA_GROUPED), False: _pattern(_GROUPED)}
+_GROUP = re.compile(r"\s*\{")
+_WHOLE_GROUP = re.compile(r"\s*\{[^{}]*\}")
 _WORD_GROUP = re.compile(r"\s*\{\s*([A-Za-z]{2,})\s*\}")  # \mathrm{cm} is one word
 _DROPPED = frozenset(
     "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle scriptstyle limits nolimits "
-    "mathstrut strut phantom vphantom middle normalsize small large Large it rm bf em cal sf tt ensuremath allowbreak nobreak "
+    "mathstrut strut middle normalsize small large Large it rm bf em cal sf tt ensuremath allowbreak nobreak "
     "mathopen mathclose mathrel mathord mathbin protect qquad".split()
 )
 _TRANSPARENT = frozenset(
     "mathrm mathbf boldsymbol mathit mathsf mathtt bm pmb mathnormal symbf symrm mathcal mathscr emph underline operatorname operatorname* "
-    "boxed fbox mathop vec hat tilde widehat overrightarrow color".split()
+    "boxed fbox mathop vec hat tilde widehat overrightarrow".split()
 )
+_UNSEEN = frozenset("color textcolor phantom hphantom vphantom tag label hskip".split())  # dropped with the group behind them
 _TEXT = frozenset("text mbox textbf textit textrm textsf texttt textsc hbox textnormal textup".split())
 _SPELLED = {
     "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "dfrac": "frac", "tfrac": "frac", "cfrac": "frac",
+    "sfrac": "frac", "nicefrac": "frac",
     "dbinom": "binom", "tbinom": "binom", "dots": "ldots", "cdots": "ldots", "dotsc": "ldots", "dotsb": "ldots", "lbrace": "{",
     "rbrace": "}", "lt": "<", "gt": ">", "colon": ":", "lvert": "|", "rvert": "|", "vert": "|", "mid": "|", "lparen": "(", "rparen": ")",
     "lbrack": "[", "rbrack": "]", "backslash": "setminus", "smallsetminus": "setminus", "varnothing": "emptyset", "ast": "*",
@@ -75,6 +79,9 @@ _SPELLED = {
     "dollar": "usd", "textdollar": "usd", "euro": "eur", "pounds": "gbp", "yen": "jpy", "textdegree": "degree", "prime": "'",
 }  # fmt: skip
 _SIGNS = frozenset("{}|<>()[]:*/%'")
+_SAME_SIGN = {"**": "^", "==": "="}
+_OPPOSITE = {"=": "ne", "<": "ge", ">": "le", r"\in": "notin", r"\le": ">", r"\leq": ">", r"\ge": "<", r"\geq": "<", r"\lt": "ge", r"\gt": "le"}
+_DENIED = re.compile(r"\s*([=<>]|\\(?:in|[gl]eq?|[gl]t)(?![A-Za-z]))")  # \not<
 
 
 def tokens(text: str, commas: str) -> list[Token]:
@@ -86,7 +93,8 @@ def tokens(text: str, commas: str) -> list[Token]:
     if len(text) > MAX_LENGTH:
         raise Unreadable(f"an answer of {len(text)} characters")
     found: list[Token] = []
-    position, spaced, depth, text_ends = 0, False, 0, []
+    position, spaced, depth = 0, False, 0
+    text_ends: list[int] = []  # depths at which an open \\text{...} ends
     while position < len(text):
         match = _TOKEN[commas == "always" or commas == "outside" and depth == 0].match(text, position)
         position = match.end()
@@ -101,26 +109,15 @@ def tokens(text: str, commas: str) -> list[Token]:
         elif kind in ("word", "letters"):
             found.append(Token("word", value, None, in_text, spaced))
         elif kind == "command":
-            if value in _DROPPED:
-                if value in ("left", "right") and text[position : position + 1] == ".":
-                    position += 1
+            brace = _GROUP.match(text, position) if value in _TEXT else None
+            if brace:
+                position, spaced = brace.end(), True
+                text_ends.append(depth)
+                depth += 1
+            token, position = _command(value, text, position, in_text, spaced)
+            if token is None:
                 continue
-            if value in _TEXT:
-                brace = re.compile(r"\s*\{").match(text, position)
-                if brace:
-                    position = brace.end()
-                    text_ends.append(depth)
-                    depth += 1
-                    spaced = True
-                continue
-            if value in _TRANSPARENT:
-                whole_word = _WORD_GROUP.match(text, position)
-                if whole_word:
-                    found.append(Token("word", whole_word[1], None, in_text, spaced))
-                    position = whole_word.end()
-            else:
-                value = _SPELLED.get(value, value)
-                found.append(Token("sign" if value in _SIGNS else "command", value, None, in_text, spaced))
+            found.append(token)
         elif kind == "escaped":
             found.append(_escaped(value, spaced))
             depth += (value == r"\{") - (value == r"\}")
@@ -132,7 +129,7 @@ def tokens(text: str, commas: str) -> list[Token]:
                 text_ends.pop()
                 spaced = True
                 continue
-            found.append(Token("sign", {"**": "^", "...": "ldots", "==": "="}.get(value, value), None, in_text, spaced))
+            found.append(Token("command", "ldots") if value[:2] == ".." else Token("sign", _SAME_SIGN.get(value, value), None, in_text, spaced))
         else:
             raise Unreadable(f"the sign {value!r}")
         spaced = False
@@ -140,6 +137,26 @@ def tokens(text: str, commas: str) -> list[Token]:
             raise Unreadable(f"an answer of more than {limits.tokens} tokens")
     found.append(Token("end", ""))
     return found
+
+
+def _command(name: str, text: str, position: int, in_text: bool, spaced: bool) -> tuple[Token | None, int]:
+    """The token of a command, None for one that shows nothing, and the position behind both."""
+    if name in _TEXT:
+        return None, position
+    if name in _DROPPED:
+        return None, position + (name in ("left", "right") and text[position : position + 1] == ".")
+    if name in _UNSEEN:
+        group = _WHOLE_GROUP.match(text, position)
+        return None, group.end() if group else position
+    if name in _TRANSPARENT:
+        word = _WORD_GROUP.match(text, position)
+        return (Token("word", word[1], None, in_text, spaced), word.end()) if word else (None, position)
+    if name == "not":
+        denied = _DENIED.match(text, position)
+        if denied:
+            return Token("command", _OPPOSITE[denied[1]], None, in_text, spaced), denied.end()
+    name = _SPELLED.get(name, name)
+    return Token("sign" if name in _SIGNS else "command", name, None, in_text, spaced), position
 
 
 def _escaped(value: str, spaced: bool) -> Token:
