@@ -99,15 +99,17 @@ def tasks(
 def passk(
     source: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="a run's folder, or graded rows (JSONL) with a task_id")],
     k: Annotated[list[int], typer.Option(min=1, help="can be repeated")] = [1, 4, 16],
+    majority: Annotated[bool, typer.Option("--majority", help="chance that the most frequent final answer of k is correct")] = False,
+    best_of: Annotated[bool, typer.Option("--best-of", help="chance that the likeliest of k, by log-probability, is correct")] = False,
+    false_accept: Annotated[float | None, typer.Option(help="share of wrong samples that the verifier accepts: chance that the first accepted of k is truly right")] = None,
+    false_reject: Annotated[float, typer.Option(help="share of right samples that it refuses; with --false-accept")] = 0.0,
+    forecast: Annotated[bool, typer.Option("--forecast", help="forecast pass@k where k is more than the samples")] = False,
 ) -> None:
-    """pass@k of a run's rounds, or of a file of verdicts. A dash stands where no task has k samples."""
-    from selfplay.measuring import pass_table
+    """pass@k of a run's rounds, or of a file of verdicts, with 95% intervals. A dash stands where no task has k samples."""
+    from selfplay.pass_table import Wanted, in_table, pass_table
 
-    table = Table("samples of", "allocation", "tasks", "samples", "undecided", *(f"pass@{number}" for number in k))
-    for row in pass_table(source, k):
-        values = (f"{row.pass_at_k[str(number)]:.4f}" if str(number) in row.pass_at_k else "-" for number in k)
-        table.add_row(row.name, row.rule, str(row.num_tasks), str(row.num_samples), str(row.num_undecided), *values)
-    _print(table)
+    wanted = Wanted(tuple(sorted(set(k))), majority, best_of, false_accept, false_reject, forecast)
+    _print(in_table(pass_table(source, wanted), wanted))
 
 
 @app.command()

@@ -60,7 +60,7 @@ def read_pass(journal: Path) -> Pass:
     tokens = array("q")
     outcomes = bytearray()
     texts = array("Q")
-    for row in read_journal_rows(journal):
+    for row in read_journal_rows(journal, token_ids=False):
         sample = row["sample"]
         number = numbers.setdefault(sample["task_id"], len(numbers))
         tokens.extend((number, sample["prompt_tokens"], sample["cached_tokens"], sample["completion_tokens"]))

@@ -29,6 +29,7 @@ _PREFIX = len('{"crc32":"00000000",')
 _HEAD = re.compile(rb'\{"crc32":"[0-9a-f]{8}","sample":\{"task_id":"([^"\\]+)","index":(\d+),')
 # within a JSON string a quote has a backslash before it, so that these stand only where they are keys
 _TOKENS = b',"completion_tokens":'
+_TOKEN_IDS = b',"token_ids":['
 _OUTCOME = b',"verdict":{"outcome":"'
 
 
@@ -122,10 +123,10 @@ def read_journal(folder: Path, damaged: list[int] | None = None) -> Iterator[tup
         yield Sample.from_dict(row["sample"]), Verdict.from_dict(row["verdict"])
 
 
-def read_rows(folder: Path, damaged: list[int] | None = None) -> Iterator[dict[str, Any]]:
-    """As read_journal, but each row as the JSON object that it is."""
+def read_rows(folder: Path, damaged: list[int] | None = None, token_ids: bool = True) -> Iterator[dict[str, Any]]:
+    """As read_journal, but each row as the JSON object that it is; twice as fast without its token ids."""
     for _, line in read_lines(folder, damaged):
-        yield json.loads(line)
+        yield json.loads((line if token_ids else _without_token_ids(line)).decode())
 
 
 def read_lines(folder: Path, damaged: list[int] | None = None) -> Iterator[tuple[int, bytes]]:
@@ -157,6 +158,11 @@ def row_facts(line: bytes) -> tuple[bytes, int, int, bytes]:
     tokens = line.index(_TOKENS) + len(_TOKENS)
     outcome = line.rindex(_OUTCOME) + len(_OUTCOME)
     return *row_head(line), int(line[tokens : line.index(b",", tokens)]), line[outcome : line.index(b'"', outcome)]
+
+
+def _without_token_ids(line: bytes) -> bytes:
+    start = line.find(_TOKEN_IDS)
+    return line if start < 0 else line[:start] + line[line.index(b"]", start) + 1 :]
 
 
 def task_key(task_id: bytes) -> int:

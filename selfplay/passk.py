@@ -5,6 +5,8 @@ Every function takes counts, one entry a task: `num_samples` (decided samples, n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,17 +82,16 @@ def best_of_k(correct: ArrayLike, logprobs: ArrayLike, k: int) -> float:
         raise ValueError(f"best-of-{k} needs k of at least 1 and a log-probability for each of the {n} samples")
     if n < k:
         return float("nan")
-    chosen = np.diff(pass_at_k(np.full(n + 1, n), np.arange(n + 1), k))  # chance that the likeliest has rank r
     _, ties = np.unique(-scores, return_inverse=True)
-    share = np.bincount(ties, right[np.arange(n)]) / np.bincount(ties)
-    return float(np.bincount(ties[np.argsort(-scores, kind="stable")], chosen) @ share)
+    share = np.bincount(ties, right) / np.bincount(ties)
+    return float(np.bincount(np.sort(ties), _chance_of_ranks(n, k)) @ share)
 
 
-def majority_at_k(answers: Sequence[str], correct: ArrayLike, k: int, num_choices: int = 2000) -> float:
+def majority_at_k(answers: Sequence[str] | NDArray[Any], correct: ArrayLike, k: int, num_choices: int = 2000, no_vote: Any = "") -> float:
     """Chance that the most frequent answer among k samples of one task is correct; nan where there are fewer than k.
 
     Over `num_choices` random choices of k samples (standard error at most 0.5 / sqrt(num_choices)), always the same
-    ones. An empty answer is no vote; a tie is drawn by lot; no vote at all is wrong.
+    ones. The answer `no_vote` is none; a tie is drawn by lot; no vote at all is wrong.
     """
     right = np.asarray(correct, dtype=float)
     n = len(right)
@@ -98,16 +99,26 @@ def majority_at_k(answers: Sequence[str], correct: ArrayLike, k: int, num_choice
         raise ValueError(f"majority@{k} needs k of at least 1 and an answer for each of the {n} samples, not {len(answers)}")
     if n < k:
         return float("nan")
-    names, which = np.unique(np.asarray(answers, dtype=object).astype(str), return_inverse=True)
+    names, which = np.unique(np.asarray(answers), return_inverse=True)
     share = np.bincount(which, right) / np.bincount(which)  # of an answer's samples, those judged correct
-    random = np.random.default_rng(0)
-    chosen = which[np.argsort(random.random((num_choices, n)), axis=1)[:, :k]]
-    votes = np.zeros((num_choices, len(names)))
-    np.add.at(votes, (np.arange(num_choices)[:, None], chosen), 1.0)
-    votes[:, names == ""] = 0.0
+    chosen = which[_choices(n, k, num_choices)] + len(names) * np.arange(num_choices)[:, None]
+    votes = np.bincount(chosen.ravel(), minlength=num_choices * len(names)).reshape(num_choices, -1).astype(float)
+    votes[:, names == no_vote] = 0.0
     most = votes.max(axis=1, keepdims=True)
     winners = (votes == most) & (most > 0)
     return float(np.mean(winners @ share / np.maximum(winners.sum(axis=1), 1)))
+
+
+@lru_cache(maxsize=64)
+def _chance_of_ranks(n: int, k: int) -> Floats:
+    """Chance that the sample of each rank is the likeliest of k of n, shape [n]."""
+    return np.diff(pass_at_k(np.full(n + 1, n), np.arange(n + 1), k))
+
+
+@lru_cache(maxsize=8)
+def _choices(n: int, k: int, num_choices: int) -> NDArray[np.int64]:
+    """Random choices of k of n, shape [num_choices, k]."""
+    return np.argsort(np.random.default_rng(0).random((num_choices, n)), axis=1)[:, :k]
 
 
 def right_at_k(num_samples: ArrayLike, num_accepted: ArrayLike, k: int, false_accept: float, false_reject: float = 0.0) -> Floats:

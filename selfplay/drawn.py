@@ -1,0 +1,129 @@
+"""The samples of a pass or of a file of verdicts, as columns: what figures over choices of k samples are counted from."""
+
+import json
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from selfplay.journal import read_lines, read_rows, row_facts
+from tasks import UserError
+from verifiers import Outcome
+
+Ints = NDArray[np.int64]
+NO_VOTE = -1  # no hash is
+_CODES = {Outcome.UNDECIDED: 0, Outcome.WRONG: 1, Outcome.CORRECT: 2}
+_OUTCOMES = list(_CODES)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Entry i of every column is one sample; those of a task stand together, in index order. 25 bytes a sample."""
+
+    task: Ints
+    outcome: NDArray[np.uint8]  # 0 undecided, 1 wrong, 2 correct
+    answer: Ints  # hash of the final answer; 0: none, or it was not read; NO_VOTE where answers cannot be compared
+    logprob: NDArray[np.float64]  # nats; nan where the engine did not tell, or it was not read
+
+    @cached_property
+    def decided(self) -> Ints:
+        """Decided samples of each task, shape [tasks]."""
+        return self._count(self.outcome > 0)
+
+    @cached_property
+    def correct(self) -> Ints:
+        return self._count(self.outcome == 2)
+
+    @cached_property
+    def undecided(self) -> Ints:
+        return self._count(self.outcome == 0)
+
+    @property
+    def num_undecided(self) -> int:
+        return int(self.undecided.sum())
+
+    def runs(self) -> list[list[Outcome]]:
+        """The outcomes of each task in index order."""
+        return [[_OUTCOMES[code] for code in run.tolist()] for run in self._by_task(self.outcome, self.outcome >= 0)]
+
+    def votes(self) -> Iterator[tuple[Ints, NDArray[np.bool_]]]:
+        """Of each task the answers of its decided samples, 0 for none, and which are correct; tasks that cannot vote are empty."""
+        decided = self.outcome > 0
+        for answers, outcomes in zip(self._by_task(self.answer, decided), self._by_task(self.outcome, decided), strict=True):
+            able = slice(0, 0 if (answers == NO_VOTE).any() else None)
+            yield answers[able], outcomes[able] == 2
+
+    def scores(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+        """Of each task which of its decided samples are correct, and their log-probabilities; tasks that lack one are empty."""
+        decided = self.outcome > 0
+        for scores, outcomes in zip(self._by_task(self.logprob, decided), self._by_task(self.outcome, decided), strict=True):
+            told = slice(0, 0 if np.isnan(scores).any() else None)
+            yield outcomes[told] == 2, scores[told]
+
+    def _count(self, chosen: NDArray[np.bool_]) -> Ints:
+        return np.bincount(self.task[chosen], minlength=int(self.task.max(initial=-1)) + 1)
+
+    def _by_task(self, column: NDArray, chosen: NDArray[np.bool_]) -> list[NDArray]:
+        ends = np.cumsum(self._count(chosen))
+        return np.split(column[chosen], ends[:-1]) if len(ends) else []
+
+
+class _Columns:
+    """Takes samples in any order."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}
+        self._places, self._outcomes, self._logprobs = array("q"), bytearray(), array("d")
+
+    def add(self, task_id: bytes, index: int, outcome: int, answer: str | None = "", logprob: float | None = None) -> None:
+        self._places.extend((self._numbers.setdefault(task_id, len(self._numbers)), index, NO_VOTE if answer is None else hash(answer)))
+        self._outcomes.append(outcome)
+        self._logprobs.append(np.nan if logprob is None else logprob)
+
+    def finish(self) -> Drawn:
+        task, index, answer = np.array(self._places, np.int64).reshape(-1, 3).T
+        order = np.lexsort((index, task))
+        outcome, logprob = np.frombuffer(bytes(self._outcomes), np.uint8), np.array(self._logprobs)
+        return Drawn(task[order], outcome[order], answer[order], logprob[order])
+
+
+def read_journal(folder: Path, with_answers: bool) -> Drawn:
+    """The samples of a journal; answers and log-probabilities, for which each row is parsed whole, only where asked for."""
+    columns = _Columns()
+    codes = {name.value.encode(): code for name, code in _CODES.items()}
+    if with_answers:
+        for row in read_rows(folder, token_ids=False):
+            sample, verdict = row["sample"], row["verdict"]
+            columns.add(sample["task_id"].encode(), sample["index"], _CODES[verdict["outcome"]], _answer(verdict), sample["cumulative_logprob"])
+    else:
+        for _, line in read_lines(folder):
+            task_id, index, _, outcome = row_facts(line)
+            columns.add(task_id, index, codes[outcome])
+    return columns.finish()
+
+
+def read_file(path: Path, with_logprobs: bool) -> Drawn:
+    """Rows as `selfplay verify` writes them; rows with the same task_id, or else the same id, are samples of one task."""
+    columns = _Columns()
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                outcome, task_id = _CODES[Outcome(row["outcome"])], str(row.get("task_id", row.get("id")))
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+                outcomes = ", ".join(_OUTCOMES)
+                raise UserError(f"{path}, line {number}: a JSON object with an outcome ({outcomes}) and a task_id is needed") from None
+            if with_logprobs and not isinstance(row.get("cumulative_logprob"), int | float):
+                raise UserError(f"{path}, line {number}: best-of-k needs a number cumulative_logprob in every row")
+            columns.add(task_id.encode(), number, outcome, _answer(row), row.get("cumulative_logprob"))
+    return columns.finish()
+
+
+def _answer(verdict: dict[str, Any]) -> str | None:
+    """The final answer; None where the verifier of programs tells what happened instead."""
+    return None if str(verdict.get("verifier", "")).startswith("programs") else str(verdict.get("answer") or "")
