@@ -1,7 +1,12 @@
 """Reading a recipe: every mistake of a TOML file named at once, with its place and a suggestion; and back to TOML."""
 
+import copy
+import difflib
+import itertools
 import json
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,29 +14,41 @@ from pydantic import ValidationError
 
 from selfplay.recipe import Recipe, Section
 from tasks import UserError
-from tasks.sources import did_you_mean, mistakes_of
+from tasks.sources import Mistake, did_you_mean, mistakes_of
 
 
 def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
-    """The recipe of a TOML file, with `section.key=value` overrides; UserError lists every mistake at once."""
+    """The recipe of a TOML file, with `section.key=value` overrides; UserError lists every mistake of both at once."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the recipe {path}: {error.strerror}; the recipes that come along are in runs/") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}") from None
+    mistakes, given = [], {}  # given: dotted key -> the override that sets it
     for override in overrides or []:
-        _override(settings, override)
+        try:
+            given[_override(settings, override)] = override
+        except UserError as error:
+            mistakes.append(str(error))
     settings.setdefault("name", path.stem)
+    broken = {}
     try:
         recipe = Recipe.model_validate(settings)
     except ValidationError as error:
-        mistakes = [_in_words(mistake, path.name) for mistake in error.errors()]
-    else:
-        mistakes = [f"{text} in {path.name} [{section}]" for section, text in _impossible(recipe)]
-        if not mistakes:
-            return recipe.model_copy(update={"output": recipe.output or str(path.parent / recipe.name)})
-    raise UserError("\n".join(mistakes))
+        broken = {mistake["loc"]: mistake for mistake in error.errors()}
+    mistakes += [_in_words(mistake, path.name, given) for mistake in broken.values()]
+    mistakes += [
+        f"{text}{_place([f'{section}.{key}'], path.name, section, given)}{hint}"
+        for section, (key, text, hint) in _mistakes_of_sources(settings)
+    ]
+    mistakes += [
+        f"{text}{_place(_keys_meant(section, text, given), path.name, section, given)}"
+        for section, text in _impossible_beside(settings, broken)
+    ]
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+    return recipe.model_copy(update={"output": recipe.output or str(path.parent / recipe.name)})
 
 
 def to_toml(table: dict[str, Any], name: str = "") -> str:
@@ -58,15 +75,11 @@ def first_difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "")
 
 def _impossible(recipe: Recipe) -> list[tuple[str, str]]:
     """Mistakes that no single key shows: section and words."""
-    mistakes = [("tasks", text) for text in mistakes_of(recipe.tasks.source, recipe.tasks.options)]
+    mistakes = []
     engine = recipe.sampling.engine
     if recipe.evaluation:
-        options = recipe.evaluation.tasks
-        mistakes += [("evaluation.tasks", text) for text in mistakes_of(options.source, options.options)]
         least = recipe.evaluation.samples_per_task
         mistakes += [("evaluation", f"k = {k} needs at least {k} samples_per_task, not {least}") for k in recipe.evaluation.k if k > least]
-    for name, options in recipe.selection.against.items():
-        mistakes += [(f"selection.against.{name}", text) for text in mistakes_of(options.source, options.options)]
     if bool(recipe.model.path) == bool(recipe.model.create) and engine != "replay":
         mistakes.append(("model", "exactly one of path and create is needed"))
     if recipe.pretraining and not recipe.model.create:
@@ -82,7 +95,7 @@ def _impossible(recipe: Recipe) -> list[tuple[str, str]]:
         if recipe.training:
             mistakes.append(("training", "a server's model cannot be replaced between rounds; play one round without [training]"))
     if recipe.rounds > 1 and not recipe.training:
-        mistakes.append(("training", f"{recipe.rounds} rounds need it, or each round would sample the same model"))
+        mistakes.append(("training", f"rounds = {recipe.rounds} needs [training], or each round would sample the same model"))
     if recipe.allocation.rule == "budget" and not recipe.allocation.token_budget:
         mistakes.append(("allocation", 'rule = "budget" needs token_budget'))
     if recipe.allocation.rule == "until" and recipe.allocation.cap < recipe.allocation.accepted_per_task:
@@ -98,7 +111,7 @@ def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
     if recipe.sampling.replay:
         paths.append(("sampling.replay", recipe.sampling.replay.path))
     return [
-        (section, f"no file {path}")
+        (section, f"path = {json.dumps(path)}: no such file")
         for section, path in paths
         if isinstance(path, str) and _looks_local(path) and not Path(path).exists()
     ]
@@ -109,7 +122,63 @@ def _looks_local(path: str) -> bool:
     return path.startswith((".", "/", "~")) or path.endswith((".jsonl", ".json", ".parquet")) or path.count("/") > 1
 
 
-def _override(settings: dict[str, Any], override: str) -> None:
+def _mistakes_of_sources(settings: dict[str, Any]) -> Iterator[tuple[str, Mistake]]:
+    """Section and mistake of each set of tasks; what is no source with options at all is another check's."""
+    sections = {"tasks": settings.get("tasks"), "evaluation.tasks": _within(settings, "evaluation", "tasks")}
+    against = _within(settings, "selection", "against")
+    sections |= {f"selection.against.{name}": section for name, section in against.items()} if isinstance(against, dict) else {}
+    for name, section in sections.items():
+        if isinstance(section, dict) and isinstance(section.get("source"), str):
+            options = {key: value for key, value in section.items() if key != "source"}
+            yield from ((name, mistake) for mistake in mistakes_of(section["source"], options))
+
+
+def _impossible_beside(settings: dict[str, Any], broken: dict[tuple, Any]) -> list[tuple[str, str]]:
+    """What is impossible in the recipe without its broken keys, save in the sections where these stand."""
+    sound, touched = copy.deepcopy(settings), set()
+    for loc, mistake in broken.items():
+        *sections, key = _dictionary_keys(loc[:-1] if mistake["type"] == "missing" else loc) or [""]
+        _within(sound, *sections).pop(key, None)
+        touched.add(loc[0])
+        if mistake["type"] == "extra_forbidden":
+            touched.update(difflib.get_close_matches(str(loc[-1]), Recipe.model_fields, 1))  # perhaps it was meant
+    try:
+        found = _impossible(Recipe.model_validate(sound))
+    except ValidationError:  # a section that no recipe can do without is broken
+        return []
+    if ("sampling", "engine") in broken:  # too much hangs on it
+        return []
+    return [(section, text) for section, text in found if section.partition(".")[0] not in touched]
+
+
+def _dictionary_keys(loc: tuple) -> list[str]:
+    """The keys of a place in nested tables; what is within a list belongs to the list's key."""
+    return list(itertools.takewhile(lambda part: isinstance(part, str), loc))
+
+
+def _within(table: Any, *keys: str) -> Any:
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
+
+
+def _keys_meant(section: str, text: str, given: dict[str, str]) -> list[str]:
+    """Of the keys given by --set, those that a mistake's words name: of its section, or of the recipe's top."""
+    words = set(re.findall(r"[\w.]+", text))
+    return [key for key in given if key.rpartition(".")[2] in words and key.rpartition(".")[0] in (section, "")]
+
+
+def _place(keys: list[str], file: str, section: str, given: dict[str, str]) -> str:
+    """Where a mistake about these keys stands: in an override, else in the file."""
+    for key in keys:
+        for name, override in given.items():
+            if key == name or key.startswith(f"{name}."):
+                return f" in --set {override}"
+    return f" in {file} [{section}]" if section else f" in {file}"
+
+
+def _override(settings: dict[str, Any], override: str) -> str:
+    """Put one override into the settings; gives its dotted key."""
     key, equals, value = override.partition("=")
     if not equals:
         raise UserError(f"--set {override}: write it as section.key=value")
@@ -123,16 +192,21 @@ def _override(settings: dict[str, Any], override: str) -> None:
         if not isinstance(settings, dict):
             raise UserError(f'--set {override}: "{section}" is a value, not a section')
     settings[last] = parsed
+    return key.strip()
 
 
-def _in_words(mistake: Any, file: str) -> str:
+def _in_words(mistake: Any, file: str, given: dict[str, str]) -> str:
     *sections, key = [str(part) for part in mistake["loc"]]
-    where = f"{file} [{'.'.join(sections)}]" if sections else file
+    place = _place([".".join([*sections, key])], file, ".".join(sections), given)
     if mistake["type"] == "extra_forbidden":
-        return f'unknown key "{key}" in {where}{did_you_mean(key, _keys_of(sections))}'
+        return f'unknown key "{key}"{place}{did_you_mean(key, _keys_of(sections))}'
     if mistake["type"] == "missing":
-        return f'"{key}" is missing in {where}'
-    return f'{key} = {mistake["input"]!r} in {where}: {mistake["msg"][0].lower()}{mistake["msg"][1:]}'
+        return f'"{key}" is missing{place}'
+    if mistake["type"] == "model_type":
+        return f"{key} = {mistake['input']!r}{place}: it is a section, and takes no value of its own"
+    if key.isdigit() and sections:
+        key = f"{sections[-1]}[{key}]"
+    return f'{key} = {mistake["input"]!r}{place}: {mistake["msg"][0].lower()}{mistake["msg"][1:]}'
 
 
 def _keys_of(sections: list[str]) -> list[str]:

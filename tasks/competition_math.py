@@ -7,12 +7,12 @@ One real row: {"problem": "Convert the point $(0,3)$ ... to polar coordinates. .
 from collections.abc import Iterator
 
 from tasks.errors import UserError
-from tasks.files import BOXED, rows_of
+from tasks.files import BOXED, NumTasks, Template, rows_of
 from tasks.task import MathReference, Task
 
 
 def competition_math(
-    path: str = "HuggingFaceH4/MATH-500", split: str = "test", num_tasks: int = 0, template: str = BOXED
+    path: str = "HuggingFaceH4/MATH-500", split: str = "test", num_tasks: NumTasks = 0, template: Template = BOXED
 ) -> Iterator[Task]:
     """MATH-500 or any dataset of its form: columns problem and answer, solution where there is one. 0 tasks means all."""
     for number, row in enumerate(rows_of(path, split)):

@@ -8,11 +8,27 @@ One real row of a JSONL file, with `prompt = "question"` and `answer = "final"`:
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
 
 from tasks.errors import UserError
 from tasks.task import MathReference, Task, reference_from_dict
 
+NumTasks = Annotated[int, Field(ge=0)]  # how many tasks to take from the start; 0: all
+
+
+def _holds_problem(template: str) -> str:
+    try:
+        filled = template.format(problem="\0")
+    except (KeyError, IndexError, ValueError):
+        filled = ""
+    if "\0" not in filled:
+        raise ValueError("a template holds {problem}, where the problem goes, and other braces doubled, as in \\boxed{{}}")
+    return template
+
+
+Template = Annotated[str, AfterValidator(_holds_problem)]
 BOXED = "{problem}\n\nReason step by step, and put the final answer within \\boxed{{}}."
 
 
@@ -35,17 +51,19 @@ def files(
     path: str,
     split: str = "train",
     name: str = "",
-    num_tasks: int = 0,
+    num_tasks: NumTasks = 0,
     prompt: str = "prompt",
     answer: str = "answer",
     reference: str = "",
     difficulty: str = "",
-    template: str = "{problem}",
+    template: Template = "{problem}",
+    literal: bool = False,
     license: str = "unknown",
 ) -> Iterator[Task]:
     """Tasks from the columns `prompt` and `answer` (a final answer), or `reference` (an object as in `selfplay verify`).
 
-    A prompt may be text, put into `template` at {problem}, or a list of chat messages. 0 tasks means all.
+    A prompt may be text, put into `template` at {problem}, or a list of chat messages. 0 tasks means all. With `literal`
+    an answer counts only written out: 7, and not 3+4.
     """
     for number, row in enumerate(rows_of(path, split, name)):
         if num_tasks and number >= num_tasks:
@@ -59,7 +77,7 @@ def files(
             except (UserError, json.JSONDecodeError) as error:
                 raise UserError(f"{where}: {error}") from None
         else:
-            checked = MathReference(str(_column(row, answer, where)))
+            checked = MathReference(str(_column(row, answer, where)), literal)
         metadata = {"difficulty": row.get(difficulty)} if difficulty else {}
         content = template.format(problem=text) if isinstance(text, str) else text
         yield Task.make("files", content, checked, number=number, license=license, **metadata)

@@ -7,12 +7,17 @@ does it take?", "answer": "It takes 2/2=<<2/2=1>>1 bolt of white fiber\\nSo the 
 from collections.abc import Iterator
 
 from tasks.errors import UserError
-from tasks.files import BOXED, rows_of
+from tasks.files import BOXED, NumTasks, Template, rows_of
 from tasks.task import MathReference, Task
 
 
-def gsm8k(path: str = "openai/gsm8k", split: str = "test", num_tasks: int = 0, template: str = BOXED) -> Iterator[Task]:
-    """GSM8K from the hub, or from a local JSONL or Parquet file with columns question and answer. 0 tasks means all."""
+def gsm8k(
+    path: str = "openai/gsm8k", split: str = "test", num_tasks: NumTasks = 0, template: Template = BOXED, literal: bool = False
+) -> Iterator[Task]:
+    """GSM8K from the hub, or from a local JSONL or Parquet file with columns question and answer. 0 tasks means all.
+
+    With `literal` an answer counts only written out: 7, and not 3+4.
+    """
     for number, row in enumerate(rows_of(path, split, "main")):
         if num_tasks and number >= num_tasks:
             return
@@ -23,7 +28,7 @@ def gsm8k(path: str = "openai/gsm8k", split: str = "test", num_tasks: int = 0, t
         yield Task.make(
             "gsm8k",
             template.format(problem=row["question"]),
-            MathReference(final),
+            MathReference(final, literal),
             number=number,
             split=split,
             solution=solution,

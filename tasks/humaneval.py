@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from tasks.errors import UserError
-from tasks.files import rows_of
+from tasks.files import NumTasks, Template, rows_of
 from tasks.task import AssertTests, Task
 
 TEMPLATE = (
@@ -19,7 +19,7 @@ TEMPLATE = (
 
 
 def humaneval(
-    path: str = "openai/openai_humaneval", split: str = "test", num_tasks: int = 0, template: str = TEMPLATE
+    path: str = "openai/openai_humaneval", split: str = "test", num_tasks: NumTasks = 0, template: Template = TEMPLATE
 ) -> Iterator[Task]:
     """HumanEval from the hub or a local JSONL or Parquet file of its form. 0 tasks means all."""
     for number, row in enumerate(rows_of(path, split)):

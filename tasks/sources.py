@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,24 +24,35 @@ SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
 }
 
 
+class Mistake(NamedTuple):
+    """One thing wrong with a source or an option; a place, such as a recipe's section, fits between text and hint."""
+
+    key: str  # the option, or "source"
+    text: str
+    hint: str = ""
+
+
 def load(source: str, **options: Any) -> Iterator[Task]:
     """The tasks of a source, one at a time; UserError where the source or an option is not known or fits not."""
     mistakes = mistakes_of(source, options)
     if mistakes:
-        raise UserError("; ".join(mistakes))
+        raise UserError("\n".join(mistake.text + mistake.hint for mistake in mistakes))
     return SOURCES[source](**_converted(source, options))
 
 
-def mistakes_of(source: str, options: dict[str, Any]) -> list[str]:
-    """Every mistake in a source's name and options, in words; empty when `load` would take them."""
+def mistakes_of(source: str, options: dict[str, Any]) -> list[Mistake]:
+    """Every mistake in a source's name and options; empty when `load` would take them."""
     if source not in SOURCES:
-        return [f'unknown source "{source}"{did_you_mean(source, SOURCES)}; one of {", ".join(SOURCES)}']
+        hint = did_you_mean(source, SOURCES) or f"; one of {', '.join(SOURCES)}"
+        return [Mistake("source", f'unknown source "{source}"', hint)]
     parameters = inspect.signature(SOURCES[source]).parameters
     mistakes = [
-        f'unknown key "{key}" for source {source}{did_you_mean(key, parameters)}' for key in options if key not in parameters
+        Mistake(key, f'unknown key "{key}" for source {source}', did_you_mean(key, parameters) or f"; it takes {', '.join(parameters)}")
+        for key in options
+        if key not in parameters
     ]
     mistakes += [
-        f'source {source} needs "{name}"'
+        Mistake(name, f'source {source} needs "{name}"')
         for name, parameter in parameters.items()
         if parameter.default is parameter.empty and name not in options
     ]
@@ -50,7 +61,8 @@ def mistakes_of(source: str, options: dict[str, Any]) -> list[str]:
             try:
                 TypeAdapter(parameters[key].annotation).validate_python(value)
             except ValidationError as error:
-                mistakes.append(f"{key} = {value!r}: {error.errors()[0]['msg'].lower()}")
+                reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+                mistakes.append(Mistake(key, f"{key} = {value!r}", f": {reason[0].lower()}{reason[1:]}"))
     return mistakes
 
 

@@ -143,5 +143,5 @@ def test_a_mistake_in_a_named_set_is_told_with_its_section(tmp_path):
 
     recipe = tmp_path / "made.toml"
     recipe.write_text('[tasks]\nsource = "arithmetic"\n[model.create]\n[selection.against.held]\nsource = "gsm9k"\n')
-    with pytest.raises(UserError, match=r'unknown source "gsm9k"; did you mean "gsm8k".*selection.against.held'):
+    with pytest.raises(UserError, match=r'unknown source "gsm9k" in .*selection.against.held.; did you mean "gsm8k"'):
         read_recipe(recipe)

@@ -71,6 +71,9 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         ("name=../x", "name"),
         ("sampling.temperature=-1", "temperature = -1"),
         ("tasks.num_tasks=many", "num_tasks"),
+        ("tasks.num_tasks=0", "num_tasks = 0"),
+        ("evaluation.tasks.num_tasks=-1", "num_tasks = -1"),
+        ("training=3", "it is a section"),
         ("nonsense", "section.key=value"),
     ],
 )
@@ -79,9 +82,53 @@ def test_impossible_values_are_refused_before_anything_starts(tmp_path, override
     assert named in mistakes(tmp_path, text, override)
 
 
+def test_a_mistake_in_one_section_hides_none_in_another(tmp_path):
+    text = """
+seed = -1
+rounds = 2
+[tasks]
+source = "gsm8k"
+splt = "train"
+template = "{question}"
+[sampling]
+stop = ["a", 3]
+[model]
+path = "x"
+[evaluation]
+samples_per_task = 8
+k = [16]
+[evaluation.tasks]
+source = "arithmetc"
+[selection.against.other]
+source = "files"
+"""
+    told = mistakes(tmp_path, text, "nonsense", "sampling.top_p=2", "rounds=5").splitlines()
+    assert sorted(told) == sorted(
+        [
+            "--set nonsense: write it as section.key=value",
+            "seed = -1 in mine.toml: input should be greater than or equal to 0",
+            'unknown key "splt" for source gsm8k in mine.toml [tasks]; did you mean "split"?',
+            "template = '{question}' in mine.toml [tasks]: a template holds {problem}, where the problem goes, and other braces doubled, as in \\boxed{{}}",
+            "stop[1] = 3 in mine.toml [sampling.stop]: input should be a valid string",
+            "top_p = 2 in --set sampling.top_p=2: input should be less than or equal to 1",
+            "k = 16 needs at least 16 samples_per_task, not 8 in mine.toml [evaluation]",
+            'unknown source "arithmetc" in mine.toml [evaluation.tasks]; did you mean "arithmetic"?',
+            'source files needs "path" in mine.toml [selection.against.other]',
+            "rounds = 5 needs [training], or each round would sample the same model in --set rounds=5",
+        ]
+    )
+
+
+def test_a_mistake_has_no_followers(tmp_path):
+    """What cannot be said until a mistake is mended is not said: the section that is misspelt may be the one that is needed."""
+    text = 'rounds = 2\n[tasks]\nsource = "arithmetic"\n[model.creat]\n[trainig]\n'
+    assert [line.partition(";")[0] for line in mistakes(tmp_path, text).splitlines()] == ['unknown key "creat" in mine.toml [model]', 'unknown key "trainig" in mine.toml']
+    assert mistakes(tmp_path, GOOD, "sampling.engine=repaly", "model.create=3").count("\n") == 1
+
+
 def test_a_missing_file_is_named(tmp_path):
     text = GOOD.replace('"arithmetic"', '"gsm8k"\npath = "nowhere.jsonl"')
-    assert "no file nowhere.jsonl in mine.toml [tasks]" in mistakes(tmp_path, text)
+    assert mistakes(tmp_path, text) == 'path = "nowhere.jsonl": no such file in mine.toml [tasks]'
 
 
 def test_a_recipe_that_is_not_toml_or_not_there_is_one_clear_line(tmp_path):
