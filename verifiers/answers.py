@@ -9,6 +9,7 @@ from functools import lru_cache
 from verifiers.characters import plain
 from verifiers.expressions import Expressions
 from verifiers.latex import TooDeep, Unreadable, limits, tokens
+from verifiers.notations import special
 from verifiers.spellings import respelled, second_spelling, trimmed
 from verifiers.tree import Node, num, sym, times
 from verifiers.units import SYMBOL_UNITS, unit_of
@@ -20,13 +21,6 @@ _COMMA_NUMBER = re.compile(r"\d,\d{3}(?!\d)")
 _NESTED_GROUPS = re.compile(
     r",\s|\\frac|\\sqrt|\\text"
 )  # signs that a bracket may hold grouped numbers, not only a list
-_OPTION = re.compile(
-    r"^\(([A-J])\)\s+(\S.*)$|^([A-J])[.:)]\s+(\S.*)$|^\\text(?:bf|it|rm)?\s*\{\s*\(([A-J])\)\s*([^{}]*)\}\s*\\?\s*(.*)$",
-    re.S,
-)
-_RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
-_CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
-_TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}")
 _LEADING = frozenset("the year answer is exactly only just value equals approximately total number".split())
 _NAMELESS = frozenset(  # words that give no value a name
     "let if suppose assume when consider try not no never cannot or without except excluding than least most".split()
@@ -45,9 +39,9 @@ def readings(text: str) -> tuple[Node, ...]:
     A text that is no mathematics has one reading, its normalised words: nothing in it is taken for a value.
     """
     cleaned = respelled(trimmed(plain(text)))
-    special = _special(cleaned)
-    if special is not None:
-        return (special,)
+    noted = special(cleaned, lambda content: readings(content)[0])
+    if noted is not None:
+        return (noted,)
     if " and " in cleaned and not re.search(r"[\d\\]", cleaned) and words(cleaned).kind == "num":
         return (words(cleaned),)  # one hundred and one
     found: list[Node] = []
@@ -95,27 +89,6 @@ def _depth(text: str) -> int:
         depth += 1 if bracket in "({[" else -1
         deepest = max(deepest, depth)
     return deepest
-
-
-def _special(text: str) -> Node | None:
-    """Answers with a grammar of their own: an option with its content, a time of day, a number in letters and digits."""
-    simple = " ".join(_TEXT_GROUP.sub(r" \1 ", text).split()) if len(text) < 60 else ""
-    ratio = _RATIO.match(simple)
-    if ratio:
-        return Node("ratio", (num(int(ratio[1])), num(int(ratio[2]))))
-    clock = _CLOCK.match(simple)
-    if clock and 1 <= int(clock[1]) <= 12 and int(clock[2] or 0) < 60:
-        hour = int(clock[1]) % 12 + (12 if clock[3] in "Pp" else 0)
-        return Node("clock", (hour * 60 + int(clock[2] or 0),))
-    option = _OPTION.match(text)
-    if option:
-        letter = option[1] or option[3] or option[5]
-        content = (option[2] or option[4] or f"{option[6]} {option[7]}").strip()
-        return Node("choice", (letter, readings(content)[0])) if content else sym(letter)
-    digits = re.match(r"^\(?([0-9A-Fa-f]*[A-Fa-f][0-9A-Fa-f]*)\)?_\{?(\d\d)\}?$", text)
-    if digits and all(int(digit, 36) < int(digits[2]) for digit in digits[1]):
-        return Node("based", (digits[1].upper(), int(digits[2])))
-    return None
 
 
 class _Answers(Expressions):
@@ -261,7 +234,7 @@ def _with_unit(value: Node, parts: list[str]) -> Node:
     if parts[0].lower() in ("percent", "percentage", "pct", "percents") or parts[:2] == ["per", "cent"]:
         return Node("percent", (value,))
     if parts[0].lower() in _MAGNITUDES:
-        value = times(num(_MAGNITUDES[parts[0].lower()]), value)
+        value = times(num(_MAGNITUDES[parts[0].lower()]), num(1) if value == sym("a") else value)
         return _with_unit(value, parts[1:]) if len(parts) > 1 else value
     letters = [part for part in parts if len(part) == 1 and part.isalpha() and part not in SYMBOL_UNITS and part != "a"]
     if len(parts) > 8 or letters or any(part.lower() in _ALTERING for part in parts):

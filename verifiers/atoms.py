@@ -4,7 +4,7 @@ import re
 
 from verifiers.brackets import Brackets
 from verifiers.latex import Token, TooDeep, Unreadable, limits
-from verifiers.tree import MINUS_ONE, E, I, Node, call, div, neg, num, root, sym, times
+from verifiers.tree import MINUS_ONE, E, I, Node, call, contains, div, letters, neg, num, root, substituted, sym, times
 from verifiers.units import currency
 from verifiers.vocabulary import (
     BASE_WORDS,
@@ -177,9 +177,12 @@ class Atoms(Brackets):
             return self._integral()
         if name == "overline":
             held = self.atom()
+            if contains(held, frozenset(["const"])) and not letters(held):
+                return substituted(held, I, neg(I))  # the conjugate of a number
             return sym("overline " + repr(held))
-        if name in ("usd", "eur", "gbp", "jpy"):
-            return Node("quantity", (self.mixed_number(), currency(name)))
+        if name in ("usd", "eur", "gbp", "jpy", "inr"):
+            amount = neg(self.mixed_number()) if self.take("-") else self.mixed_number()
+            return Node("quantity", (amount, currency(name)))
         raise Unreadable(f"the command \\{name}")
 
     def _blackboard(self) -> Node:

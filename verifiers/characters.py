@@ -15,7 +15,7 @@ _SIGNS = {
     "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "→": r"\to ", "¢": r"\text{ cents}", "€": r"\euro ", "£": r"\pounds ",
     "¥": r"\yen ", "∧": r"\text{ and }", "∨": r"\text{ or }", "٪": "%", "٫": ".", "٬": ",", "،": ",", "、": ",", "。": ".",
     "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "【": "[", "】": "]", "℃": r"^\circ \text{C}", "℉": r"^\circ \text{F}",
-    "’": "'", "‘": "'", "“": '"', "”": '"', "∶": ":", "ℓ": "l", "ı": "i", "ϕ": r"\phi ", "ϵ": r"\epsilon ", "µ": r"\mu ", "‖": r"\| ",
+    "‰": r"\times 10^{-3}", "₹": r"\inr ", "∴": r"\therefore ", "⇒": r"\implies ", "⟹": r"\implies ", "«": '"', "»": '"', "’": "'", "‘": "'", "“": '"', "”": '"', "∶": ":", "ℓ": "l", "ı": "i", "ϕ": r"\phi ", "ϵ": r"\epsilon ", "µ": r"\mu ", "‖": r"\| ",
     "\u3000": " ",
 }  # fmt: skip
 _GREEK = dict(
@@ -29,6 +29,9 @@ _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱˣ", "012
 _SUBSCRIPTS = dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋ₙₓᵢ", "0123456789+-nxi"))
 _SUPERSCRIPT_RUN = re.compile("[" + "".join(_SUPERSCRIPTS) + "]+")
 _SUBSCRIPT_RUN = re.compile("[" + "".join(_SUBSCRIPTS) + "]+")
+_OVERLINED = re.compile(r"(?:\d\u0305)+")  # 0.3̅
+_DOTTED = re.compile(r"\d\u0307")  # 0.3̇
+_SMALL_FRACTION = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]+)\s*[⁄/]\s*([₀₁₂₃₄₅₆₇₈₉]+)")  # ³⁄₄
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _ROOT_OF_BRACKET = re.compile(r"√\s*\(")
 
@@ -41,9 +44,17 @@ def plain(text: str) -> str:
     if text.isascii():
         return _CONTROL.sub("", text) if _CONTROL.search(text) else text
     text = _ROOT_OF_BRACKET.sub("sqrt(", text)
+    text = _OVERLINED.sub(lambda run: rf"\overline{{{run[0].replace(chr(0x305), '')}}}", text)
+    text = _DOTTED.sub(lambda run: rf"\dot{{{run[0][0]}}}", text)
+    text = _SMALL_FRACTION.sub(_small_fraction, text)
     text = _SUPERSCRIPT_RUN.sub(lambda run: "^{" + "".join(_SUPERSCRIPTS[sign] for sign in run[0]) + "}", text)
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[sign] for sign in run[0]) + "}", text)
     return _CONTROL.sub("", "".join(map(_plain_character, text)))
+
+
+def _small_fraction(written: re.Match[str]) -> str:
+    top, bottom = ("".join({**_SUPERSCRIPTS, **_SUBSCRIPTS}[sign] for sign in part) for part in written.groups())
+    return rf"\frac{{{top}}}{{{bottom}}}"
 
 
 def _plain_character(sign: str) -> str:

@@ -200,8 +200,8 @@ class Expressions(Atoms):
             elif self.value == "%" and self.kind == "sign":
                 self.at += 1
                 base = Node("percent", (base,))
-            elif self.take("'"):
-                base = sym((base.args[0] if base.kind == "sym" else "?") + "'")
+            elif base.kind == "sym" and self.take("'"):
+                base = sym(base.args[0] + "'")
             elif self.take("degree"):
                 base = self._temperature(base)
             elif (
@@ -218,9 +218,12 @@ class Expressions(Atoms):
             if braced:
                 self.expect("}")
             return self._temperature(base)
-        if self.take("'"):
+        if base.kind == "sym" and self.take("'"):
             self.at = start + 1 + bool(braced)
-            return sym((base.args[0] if base.kind == "sym" else "?") + "'")
+            return sym(base.args[0] + "'")
+        if base.kind == "num" and not braced and self.kind == "word" and self.value == "o":
+            self.at += 1
+            return self._temperature(base)  # 45^o
         if braced:
             self.at = start
         exponent = self.exponent()

@@ -5,7 +5,29 @@ Each rewriting keeps the value: what surrounds a formula goes, words and old TeX
 
 import re
 
-_LEADING_SIGNS = re.compile(r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\therefore\b|USD(?=\s*\d))\s*")
+_LEADING_SIGNS = re.compile(
+    r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\therefore\b|US(?=\s*\\?\$)"
+    r"|(?:\\text\s*\{\s*)?(?:[Ff]inal )?[Aa]ns(?:wer)?\s*[:=]\s*\}?)\s*"
+)
+_CURRENCY = re.compile(r"^(?:(USD)|(EUR)|(GBP)|(INR|Rs\.?))\s*(?=\d)")
+_CURRENCIES = ("usd", "eur", "gbp", "inr")
+_QUOTES = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"), ('"', '"'), ("'", "'"))
+_LONE_STOP = re.compile(r"\\(?:text|mathrm|mbox)\s*\{\s*([.,;]?)\s*\}")  # \text{.}
+_ROWS = re.compile(r"\\(?:begin|end)\s*\{(?:aligned|align|split|gathered|gather|equation|eqnarray|multline)\*?\}")
+_NEXT_ROW = re.compile(r"\\\\\s*(?==|\\approx|[<>])")  # a row that goes on with the chain before it
+_DOUBLED = re.compile(r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|text|left|right|pi|cdot|times|infty|begin|boxed|le|ge|cup|in|pm|circ|mathrm|mathbb)\b)")
+_SINGLE = re.compile(r"(?<!\\)(?:\\\\)*\\(?!\\)")
+_UNIT_QUOTIENT = re.compile(
+    r"\\[dt]?frac\s*\{\s*\\(?:text|mathrm|mbox|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*\}"
+    r"\s*\{\s*\\(?:text|mathrm|mbox|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*(\^\s*\{?\d\}?)?\s*\}"
+)  # 60 \frac{\text{km}}{\text{h}}
+_HOURS = re.compile(r"^(\d+)\s*h\.?\s*(\d+)\s*m(?:in)?s?\.?$")  # 1 h 30 min
+_BASE = re.compile(
+    r"^\(?([\dA-Fa-f]+)\)?\s*(?:_\s*\{\s*\(\s*(\d+)\s*\)\s*\}|(?:\\text\s*\{)?[\s(,~]*(?:in )?base[\s~-]*\}?\s*(\d+|[a-z]+)\s*\)?\s*\}?)$"
+)
+_FACTORIAL_EQUALS = re.compile(r"^([^A-Za-z\\]*\d)!=")  # 5!=120: a number is no letter that another could differ from
+_REVERSED_PIECE = r"(?:\\left)?\s*([\[\]])([^\[\](),;]*)[,;]([^\[\](),;]*?)(?:\\right)?\s*([\[\]])"
+_REVERSED = re.compile(rf"^(?:[a-z]\s*\\in\s*)?{_REVERSED_PIECE}(?:\s*\\cup\s*{_REVERSED_PIECE})*$")
 _OPENING_WRAP = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf)\s*\{|\{|(?:\\left)?\(")
 _CLOSES = {"{": "}", "(": ")"}
 _MAX_LENGTH = 300  # characters of a text that holds words
@@ -33,6 +55,8 @@ _CHOICES = re.compile(r"(?<![A-Za-z0-9_\\])C\(\s*(\w+)\s*,\s*(\w+)\s*\)")
 def trimmed(text: str) -> str:
     """The text without what surrounds a formula: dollars, \\[ \\], stops at its end."""
     text = text.strip()
+    if "\\text{" in text or "\\m" in text:
+        text = _LONE_STOP.sub(r"\1", text)
     for _ in range(4):
         before = text
         text = text.rstrip(" \t\n,;") if not text.endswith("\\,") and not text.endswith("\\;") else text[:-2].rstrip()
@@ -41,7 +65,7 @@ def trimmed(text: str) -> str:
         if text.endswith("\\") and not text.endswith("\\\\"):
             text = text[:-1]
         text = _LEADING_SIGNS.sub("", text)
-        for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**")):
+        for opening, closing in _QUOTES:
             if (
                 len(text) >= len(opening) + len(closing)
                 and text.startswith(opening)
@@ -63,9 +87,9 @@ def _without_wrapping(text: str) -> str:
     if not opening or text[-1] not in "})":
         return text
     depth = 0
-    for bracket in re.finditer(r"\\?[{}()\[\]]|,", text):
+    for bracket in re.finditer(r"\\?[{}()\[\]]|[,;]", text):
         sign = bracket[0][-1]
-        if bracket[0] == "," and depth == 1 and text[opening.end() - 1] == "(":
+        if bracket[0] in ",;" and depth == 1 and text[opening.end() - 1] == "(":
             return text
         depth += (sign in "({[") - (sign in ")}]")
         if depth == 0 and bracket.end() < len(text):
@@ -80,6 +104,10 @@ def respelled(text: str) -> str:
         return text
     text = _ORDINAL.sub(r"\1", text)
     text = _REPEATED.sub(r"\1\\overline{\2}", text)
+    if "\\\\" in text or "\\begin" in text:
+        text = _one_row(text)
+    if "!=" in text:
+        text = _FACTORIAL_EQUALS.sub(r"\1! =", text)
     if "\\over" in text or "\\choose" in text:
         whole = _OLD_WHOLE.fullmatch(text)
         text = _new_fraction(whole) if whole else _OLD_FRACTION.sub(_new_fraction, text)
@@ -91,12 +119,42 @@ def respelled(text: str) -> str:
         text = _LOGARITHM.sub(r"\\log_{\1}", text)
     if len(text) > _MAX_LENGTH:
         return text
+    if "frac" in text:
+        text = _UNIT_QUOTIENT.sub(r"\\text{ \1}/\\text{\2}\3", text)
+    if "base" in text or "_" in text:
+        text = _BASE.sub(lambda number: f"{number[1]}_{{{number[2] or number[3]}}}", text)
+    if "[" in text or "]" in text:
+        text = _outward_brackets(text)
+    text = _HOURS.sub(r"\1 hours \2 minutes", text)
+    text = re.sub(r"\+\s*/\s*-", r"\\pm ", text)
+    text = _CURRENCY.sub(lambda sign: f"\\{_CURRENCIES[sign.lastindex - 1]} ", text)
     if "for " in text and re.search(r"[=<>]|\\[gl]e", text):
         text = _EVERY.sub("", text)
     if "all" in text:
         text = _ALL_BEFORE.sub("", text)
     quotient = _OUT_OF.fullmatch(text.strip())
     return rf"\frac{{{quotient[1]}}}{{{quotient[2]}}}" if quotient else text
+
+
+def _one_row(text: str) -> str:
+    """Rows of a calculation as one chain; a text whose backslashes were all written twice with single ones."""
+    if _DOUBLED.search(text) and not _SINGLE.search(text):
+        text = text.replace("\\\\", "\\")
+    if not _ROWS.search(text):
+        return text
+    text = _ROWS.sub(" ", text)
+    return _NEXT_ROW.sub(" ", text if "\\begin" in text else text.replace("&", " "))
+
+
+def _outward_brackets(text: str) -> str:
+    """Intervals with brackets turned outward where an end is left out: ]1, 2[ as (1, 2), [1, 2[ as [1, 2)."""
+    if not _REVERSED.match(text):
+        return text
+    return re.sub(
+        _REVERSED_PIECE,
+        lambda piece: f"{'[' if piece[1] == '[' else '('}{piece[2]},{piece[3]}{']' if piece[4] == ']' else ')'}",
+        text,
+    )
 
 
 def second_spelling(text: str) -> str | None:

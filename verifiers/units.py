@@ -55,6 +55,7 @@ power   watt 1 watts
 power   kilowatt 1000 kilowatts kw
 charge  coulomb 1 coulombs
 voltage volt 1 volts
+resistance ohm 1 ohms
 current ampere 1 amperes amp amps
 frequency hertz 1 hz
 pressure pascal 1 pascals pa
@@ -107,7 +108,7 @@ UNITS = (
     | frozenset("percent percentage pct percents".split())
 )
 SYMBOL_UNITS = {"L": _ALL["l"], "N": _ALL["newton"], "J": _ALL["joule"], "W": _ALL["watt"], "V": _ALL["volt"], "K": _ALL["kelvin"], "kW": _ALL["kw"],
-                "A": _ALL["ampere"], "Hz": _ALL["hz"], "Pa": _ALL["pa"], "kJ": _ALL["kj"], "mL": _ALL["ml"],
+                "A": _ALL["ampere"], "Hz": _ALL["hz"], "Pa": _ALL["pa"], "Omega": _ALL["ohm"], "kJ": _ALL["kj"], "mL": _ALL["ml"],
                 **{letter: _ALL[letter] for letter in _SINGLE_LETTERS}}  # fmt: skip
 DEGREES, RADIANS, PERCENT = _ALL["deg"], _ALL["rad"], (("percent", 1),)
 

@@ -1,7 +1,7 @@
 """The words and signs that expressions are made of."""
 
 from verifiers.tree import INFINITY, PI
-from verifiers.units import UNITS
+from verifiers.units import SYMBOL_UNITS, UNITS
 
 RELATIONS = {"=": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">=", "le": "<=", "ge": ">=", "ne": "!=", "!=": "!=", "in": "in",
              "notin": "notin", "approx": "~", "equiv": "equiv", "=>": ">="}  # fmt: skip
@@ -26,12 +26,13 @@ BASE_WORDS = {
 } | {"sixteen": 16}
 UNKNOWN_FUNCTIONS = frozenset("f g h F G H P Q".split())
 MATRICES = frozenset("pmatrix bmatrix vmatrix Bmatrix Vmatrix matrix smallmatrix array".split())
+_SPOKEN = frozenset("and or mod if for is in to not no yes per only with an the pm am".split())
 OPENING = {"(": ")", "[": "]", "lset": "rset", "langle": "rangle", "lfloor": "rfloor", "lceil": "rceil", "{": "}"}
 CLOSING = frozenset([")", "]", "rset", "rangle", "rfloor", "rceil", "}"])
 
 
 def is_unit(word: str) -> bool:
-    return word in UNITS or word.lower() in UNITS and len(word) > 2
+    return word in UNITS or len(word) > 1 and (word in SYMBOL_UNITS or word.lower() in UNITS and len(word) > 2)
 
 
 def pronounceable(word: str) -> bool:
@@ -41,26 +42,7 @@ def pronounceable(word: str) -> bool:
 
 def is_math_word(word: str) -> bool:
     """Whether a run of letters is mathematics: a function, a constant, a letter, letters side by side."""
-    if word in (
-        "and",
-        "or",
-        "mod",
-        "if",
-        "for",
-        "is",
-        "in",
-        "to",
-        "not",
-        "no",
-        "yes",
-        "per",
-        "only",
-        "with",
-        "an",
-        "the",
-        "pm",
-        "am",
-    ):
+    if word in _SPOKEN or word[:1].isupper() and word[1:].islower() and word.lower() in _SPOKEN:
         return False
     return (
         len(word) <= 2

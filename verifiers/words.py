@@ -21,6 +21,10 @@ _EVERYTHING = frozenset(
         "all number",
     ]
 )
+_SAME_WORDS = {
+    "infinitely many": "infinite", "infinite number": "infinite", "infinitely many solution": "infinite", "infinite solution": "infinite",
+    "infinite number of solution": "infinite", "dne": "doe not exist", "limit doe not exist": "doe not exist",
+}  # fmt: skip
 _NOTHING = frozenset(["no solution", "none", "empty set", "no such number", "no value"])
 _ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 _TENS = {
@@ -29,6 +33,7 @@ _TENS = {
 _NUMBER_WORDS = {**{word: value for value, word in enumerate(_ONES)}, **_TENS}
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
           "tenth": 10, "eleventh": 11, "twelfth": 12, "twentieth": 20, "hundredth": 100}  # fmt: skip
+_COUNTS = frozenset("hundred thousand million billion dozen half third quarter fifth tenth".split())
 _THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 
 
@@ -41,8 +46,11 @@ def words(text: str) -> Node:
         word if len(word) == 1 else singular(word.lower())
         for word in re.findall(r"[^\s.,;:!?\"'()]+|[.,;:!?\"'()](?=\S)", bare)
     ]
+    if len(found) > 1 and found[0] == "a" and found[1] in _COUNTS:
+        found[0] = "one"  # a hundred, a dozen
     found = [word for word in found if word not in _ARTICLES and not re.fullmatch(r"[.,;:!?\"'()]", word)]
     joined = " ".join(found)
+    joined = _SAME_WORDS.get(joined, joined)
     if joined in _EVERYTHING:
         return Node("region", ("R",))
     if joined in _NOTHING:
@@ -84,6 +92,8 @@ def _spelled_whole(parts: list[str]) -> Fraction | None:
             room = 10 if value in _TENS.values() else 1
         elif part == "hundred" and 0 < group < 10 and room == 1:
             group, room = 100 * group, 100
+        elif part == "dozen" and position == len(parts) - 1 and 0 < group < 100:
+            group *= 12
         elif part in _THOUSANDS and 0 < group and _THOUSANDS[part] < smallest:
             smallest = _THOUSANDS[part]
             total, group, room = total + group * smallest, 0, 1000
