@@ -4,12 +4,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from selfplay.alarm import alarm_metrics, watch
-from selfplay.columns import read_pass
+from selfplay.columns import Pass, read_pass
 from selfplay.files_on_disk import round_folder
 from selfplay.flops import decoder_of
-from selfplay.ledger import in_words, round_ledger, sample_flops, tokens_of
+from selfplay.journal import read_rows
+from selfplay.ledger import Floats, in_words, round_ledger, sample_flops, tokens_of
+from selfplay.provenance import read_provenance
 from selfplay.recipe import Recipe
+from selfplay.shard_schema import operations
 from tasks import Task
 
 
@@ -25,18 +30,31 @@ def round_accounts(
         present = read_pass(folder / "evaluation")
         watched = watch(past, present, max(recipe.evaluation.k))
         evaluations = [past[-1][1], present]
+    sampled = read_pass(folder / "journal")
     ledger = round_ledger(
         folder,
         metrics,
         tasks,
-        read_pass(folder / "journal"),
+        sampled,
         evaluations,
         decoder_of(model),
         decoder_of(next_model),
         earlier,
         recipe.selection.verified,
+        _flops_by_teacher(folder, sampled),
     )
     return {"ledger": ledger, **alarm_metrics(watched)}
+
+
+def _flops_by_teacher(folder: Path, sampled: Pass) -> Floats | None:
+    """Operations of each sample of a round with several teachers; None where there is one model, or one of unknown size."""
+    provenance = read_provenance(folder)
+    if not provenance.teachers:
+        return None
+    models = [row["sample"]["model"] for row in read_rows(folder / "journal", token_ids=False)]
+    tokens = [sampled.prompt_tokens, sampled.cached_tokens, sampled.completion_tokens]
+    flops = operations(models, tokens, provenance)
+    return None if np.isnan(flops).any() else flops
 
 
 def base_accounts(model: str, folder: Path) -> dict[str, Any]:

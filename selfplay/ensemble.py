@@ -15,6 +15,7 @@ class Ensemble:
     models: tuple[str, ...]  # paths or hub names
     weights: tuple[float, ...] = (1.0,)  # shares of the samples, in any unit
     hash_of: Callable[[str, int], int] = lambda task_id, index: 0  # 63 bits of a task's sample; not needed for one model
+    num_engines: tuple[int, ...] = ()  # of each model; empty: shared out by weight
 
     def model_of(self, task_id: str, index: int) -> str:
         """The model that draws this sample of a task."""
@@ -25,8 +26,9 @@ class Ensemble:
         return self.models[min(place, len(bounds) - 1)]  # a hash next to 2**63 may be rounded up to the last bound
 
     def engines(self, size: int) -> list[str]:
-        """The model of each of `size` engines: one at least for each, the rest by weight."""
-        return [model for model, share in zip(self.models, shares(self.weights, size), strict=True) for _ in range(share)]
+        """The model of each of `size` engines, which are at least as many as models."""
+        numbers = self.num_engines or shares(self.weights, size)
+        return [model for model, number in zip(self.models, numbers, strict=True) for _ in range(number)]
 
 
 def shares(weights: Sequence[float], total: int) -> list[int]:

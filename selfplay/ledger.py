@@ -37,11 +37,13 @@ def round_ledger(
     learner: Decoder | None,
     earlier: Sequence[Path],
     verified: bool,
+    flops: Floats | None = None,
 ) -> dict[str, Any]:
     """The ledger of a round whose samples, shards, training and evaluation are there.
 
     metrics: "sampling", "training" and "evaluation" of the round. evaluations: of the model before and the one after it,
     as far as there are any. earlier: the folders of the rounds before. verified: whether selection heeded the verdicts.
+    flops: operations of each sample, where they are not all of the sampler, shape [samples].
     Figures in operations are None where the model's config is not known.
     """
     accepted = read_accepted(folder / "shards")
@@ -50,14 +52,14 @@ def round_ledger(
     again, from_earlier = repeats(accepted.trace, past_traces)
     text_again, text_earlier = repeats(accepted.text, past_texts)
     fresh = ~again & ~from_earlier
-    flops = sample_flops(sampler, sampled)
+    flops = sample_flops(sampler, sampled) if flops is None else flops
     ledger = {
         "tokens": tokens_of(sampled),
         "flops": {
             "sampling": _total(flops),
             "training": _training(learner, metrics["training"], accepted),
             "evaluation": _total(sample_flops(learner, evaluations[-1])) if evaluations else None,
-            "counted_from": sampler.source if sampler else "nothing: no config of the model is on this machine",
+            "counted_from": _source(sampler, flops),
         },
         "seconds": {
             "engine": engine_seconds(folder, int(sampled.completion_tokens.sum())),
@@ -86,6 +88,12 @@ def round_ledger(
     ledger["paying"] = _paying(ledger, evaluations, earlier)
     ledger["so_far"] = _so_far(ledger, earlier)
     return ledger
+
+
+def _source(sampler: Decoder | None, flops: Floats | None) -> str:
+    if sampler:
+        return sampler.source
+    return "nothing: no config of the model is on this machine" if flops is None else "each teacher"
 
 
 def tokens_of(samples: Pass) -> dict[str, int]:

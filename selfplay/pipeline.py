@@ -204,8 +204,9 @@ class Pipeline:
             del self._open[task_id]
 
     def _give_up_sample(self, key: Key, error: str) -> None:
-        empty = Sample(*key, "", "failed", 0, 0, 0, (), None, self._seed_of(*key), "")
-        self._give_up(empty, Verdict.of(Reason.SAMPLE_FAILURE, error[:500], 0.0, "none@0"))
+        model = self._model_of(*key)
+        empty = Sample(*key, "", "failed", 0, 0, 0, (), None, self._seed_of(*key), model)
+        self._give_up(empty, Verdict.of(Reason.SAMPLE_FAILURE, f"{model}{': ' if model else ''}{error}"[:500], 0.0, "none@0"))
 
     def _give_up(self, sample: Sample, verdict: Verdict) -> None:
         """Leave a sample undecided once something else succeeds: until then the failure may not be the sample's own."""

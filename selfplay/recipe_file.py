@@ -55,10 +55,17 @@ def to_toml(table: dict[str, Any], name: str = "") -> str:
     """TOML of nested tables of plain values; None is left out, since TOML has no such value."""
     plain = {key: value for key, value in table.items() if not isinstance(value, dict) and value is not None}
     lines = [f"[{name}]"] if name else []
-    lines += [f"{key} = {json.dumps(value)}" for key, value in plain.items()]
+    lines += [f"{key} = {_inline(value)}" for key, value in plain.items()]
     parts = ["\n".join(lines)] if lines else []
     parts += [to_toml(value, f"{name}.{key}" if name else key) for key, value in table.items() if isinstance(value, dict)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _inline(value: Any) -> str:
+    """A value on one line: a table within a list has braces."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_inline(part)}" for key, part in value.items() if part is not None) + "}"
+    return f"[{', '.join(map(_inline, value))}]" if isinstance(value, list) else json.dumps(value)
 
 
 def first_difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
@@ -80,8 +87,10 @@ def _impossible(recipe: Recipe) -> list[tuple[str, str]]:
     if recipe.evaluation:
         least = recipe.evaluation.samples_per_task
         mistakes += [("evaluation", f"k = {k} needs at least {k} samples_per_task, not {least}") for k in recipe.evaluation.k if k > least]
-    if bool(recipe.model.path) == bool(recipe.model.create) and engine != "replay":
-        mistakes.append(("model", "exactly one of path and create is needed"))
+    if bool(recipe.model.path) + bool(recipe.model.create) + bool(recipe.model.teachers) != 1 and engine != "replay":
+        mistakes.append(("model", "exactly one of path and create is needed, or [[model.teachers]]"))
+    if recipe.model.teachers:
+        mistakes += _impossible_teachers(recipe)
     if recipe.pretraining and not recipe.model.create:
         mistakes.append(("pretraining", "it needs [model.create]: a model that is there already is not trained first"))
     if engine == "replay":
@@ -103,8 +112,26 @@ def _impossible(recipe: Recipe) -> list[tuple[str, str]]:
     return mistakes + _missing_files(recipe)
 
 
+def _impossible_teachers(recipe: Recipe) -> list[tuple[str, str]]:
+    paths = [teacher.path for teacher in recipe.model.teachers]
+    num, by_teacher = recipe.ray.num_samplers, recipe.ray.samplers_of_teachers
+    mistakes = []
+    if len(set(paths)) < len(paths):
+        mistakes.append(("model", "a teacher is there twice; give it more weight instead"))
+    if num < len(paths):
+        mistakes.append(("ray", f"num_samplers = {num} is below the number of teachers, {len(paths)}; each needs an engine of its own"))
+    if by_teacher and (len(by_teacher) != len(paths) or sum(by_teacher) != num):
+        mistakes.append(("ray", f"samplers_of_teachers = {by_teacher} needs {len(paths)} numbers with the sum of num_samplers, {num}"))
+    if (recipe.training or recipe.evaluation) and not recipe.model.student:
+        mistakes.append(("model", "teachers stay as they are: name what is trained and evaluated in [model.student]"))
+    if recipe.sampling.engine == "replay":
+        mistakes.append(("sampling", 'engine = "replay" samples no model'))
+    return mistakes
+
+
 def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
     paths = [("tasks", recipe.tasks.options.get("path")), ("model", recipe.model.path)]
+    paths += [("model.teachers", teacher.path) for teacher in recipe.model.teachers]
     if recipe.evaluation:
         paths.append(("evaluation.tasks", recipe.evaluation.tasks.options.get("path")))
     paths += [(f"selection.against.{name}", against.options.get("path")) for name, against in recipe.selection.against.items()]
@@ -212,6 +239,8 @@ def _in_words(mistake: Any, file: str, given: dict[str, str]) -> str:
 def _keys_of(sections: list[str]) -> list[str]:
     model: Any = Recipe
     for section in sections:
+        if section.isdigit():  # a place in a list of tables
+            continue
         field = model.model_fields[section].annotation
         model = next((part for part in (field, *getattr(field, "__args__", ())) if isinstance(part, type) and issubclass(part, Section)), None)
         if model is None:

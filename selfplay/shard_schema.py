@@ -70,18 +70,22 @@ def table_of(rows: list[tuple], provenance: Provenance) -> pa.Table:
         except UnicodeEncodeError:
             columns.append(pa.array([_encodable(value) for value in values], field.type))
     tokens = [columns[_PLACE[f"{kind}_tokens"]].to_numpy() for kind in ("prompt", "cached", "completion")]
-    columns[_PLACE["flops"]] = _operations([row[_PLACE["model"]] for row in rows], tokens, provenance)
+    flops = operations([row[_PLACE["model"]] for row in rows], tokens, provenance)
+    columns[_PLACE["flops"]] = pa.array(flops, mask=np.isnan(flops))
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-def _operations(models: list[str], tokens: list[NDArray], provenance: Provenance) -> pa.Array:
-    """Of each sample, by the model that drew it; null where that model's size is not known."""
+def operations(models: list[str], tokens: list[NDArray], provenance: Provenance) -> NDArray[np.float64]:
+    """Of each sample, by the model that drew it; nan where that model's size is not known.
+
+    tokens: of the prompt, of it cached, and of the completion, each an array [samples].
+    """
     names = np.array([model if model in provenance.teachers else "" for model in models])
     found = np.full(len(models), np.nan)
     for name in set(names.tolist()):
         if decoder := _decoder(provenance.teachers.get(name) or asdict(provenance)):
             found[names == name] = decoder.sampling(*(column[names == name] for column in tokens))
-    return pa.array(found, mask=np.isnan(found))
+    return found
 
 
 def _decoder(model: Mapping[str, Any]) -> Decoder | None:

@@ -9,6 +9,7 @@ import pytest
 from selfplay.allocation import AllocationRule, make_allocator
 from selfplay.budget import Budget
 from selfplay.crew import Crew
+from selfplay.ensemble import Ensemble
 from selfplay.journal import Journal, read_journal
 from selfplay.pipeline import Meter, Pipeline
 from selfplay.recipe import Verification
@@ -24,7 +25,7 @@ def seed_of(task_id, index):
     return _number(0, task_id, index)
 
 
-def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_samplers=1, num_verifiers=1, in_flight=64, journaled=None):
+def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_samplers=1, num_verifiers=1, in_flight=64, journaled=None, ensemble=Ensemble(("",))):
     """One pass in this process; gives its meter and the rows of its journal."""
 
     async def one_verifier(number):
@@ -38,7 +39,8 @@ def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_sa
         journal = Journal(folder)
         try:
             allocator = make_allocator(AllocationRule(samples_per_task=samples))
-            await Pipeline(stream, allocator, samplers, verifiers, journal, journaled, seed_of, meter).play()
+            await samplers.load(ensemble.engines(num_samplers))
+            await Pipeline(stream, allocator, samplers, verifiers, journal, journaled, seed_of, meter, ensemble.model_of).play()
         finally:
             journal.close()
             await samplers.close()

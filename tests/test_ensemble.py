@@ -1,0 +1,184 @@
+"""Several teachers in one run: which one draws a sample, on which engine, and what is recorded of it."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from selfplay.engines import _first
+from selfplay.ensemble import Ensemble, shares
+from selfplay.files_on_disk import model_digest, read_json
+from selfplay.flops import decoder_of
+from selfplay.journal import read_journal
+from selfplay.models import create_model
+from selfplay.recipe_file import read_recipe, to_toml
+from selfplay.rounds import run
+from selfplay.shards import read_rows
+from tasks import UserError
+from tests.engines import QueueSampler
+from tests.test_pipeline import hiring, play, seed_of
+from tests.test_rounds import quietly
+
+RECIPE = """
+[tasks]
+source = "arithmetic"
+num_tasks = 60
+[[model.teachers]]
+path = "{first}"
+weight = 3
+[[model.teachers]]
+path = "{second}"
+[sampling]
+max_tokens = 6
+batch_size = 64
+[allocation]
+samples_per_task = 4
+[ray]
+address = "none"
+num_samplers = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory):
+    """Two models of different size."""
+    folder = tmp_path_factory.mktemp("teachers")
+    sizes = {"wide": (32, 1), "deep": (16, 3)}
+    return [str(create_model(folder / name, hidden_size=width, num_layers=layers, max_length=64)) for name, (width, layers) in sizes.items()]
+
+
+@pytest.fixture(scope="module")
+def recipe(teachers, tmp_path_factory):
+    path = tmp_path_factory.mktemp("recipe") / "ensemble.toml"
+    path.write_text(RECIPE.format(first=teachers[0], second=teachers[1]))
+    return path
+
+
+def drawn(folder):
+    return {(sample.task_id, sample.index): (sample.model, sample.text) for sample, _ in read_journal(folder / "round_000" / "journal")}
+
+
+@pytest.fixture(scope="module")
+def finished(recipe, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    run(read_recipe(recipe, [f"output={folder}"]), quietly())
+    return folder
+
+
+def test_teachers_draw_samples_by_their_weights(finished, teachers):
+    counts = Counter(model for model, _ in drawn(finished).values())
+    assert set(counts) == set(teachers) and counts.total() == 240
+    assert 0.65 < counts[teachers[0]] / 240 < 0.85  # 3 of 4: 0.75, standard deviation 0.028
+
+
+def test_each_row_names_the_teacher_that_drew_it_its_digest_and_its_operations(finished, teachers):
+    digests = {teacher: model_digest(teacher) for teacher in teachers}
+    decoders = {teacher: decoder_of(teacher) for teacher in teachers}
+    rows, total = list(read_rows(finished / "round_000" / "shards")), 0.0
+    for row in rows:
+        assert row["model_digest"] == digests[row["model"]]
+        expected = decoders[row["model"]].sampling([row["prompt_tokens"]], [row["cached_tokens"]], [row["completion_tokens"]])[0]
+        assert row["flops"] == expected
+        total += expected
+    assert len(rows) == 240
+    ledger = read_json(finished / "round_000" / "metrics.json")["ledger"]
+    assert ledger["flops"]["sampling"] == pytest.approx(total) and ledger["flops"]["counted_from"] == "each teacher"
+
+
+def test_a_resumed_run_draws_the_same_samples_from_the_same_teachers(recipe, finished, tmp_path):
+    whole = drawn(finished)
+    half = tmp_path / "half"
+    lines = (finished / "round_000" / "journal" / "samples.jsonl").read_bytes().splitlines(keepends=True)
+    (half / "round_000" / "journal").mkdir(parents=True)
+    (half / "round_000" / "journal" / "samples.jsonl").write_bytes(b"".join(lines[::3]))
+    (half / "recipe.toml").write_text((finished / "recipe.toml").read_text())
+    run(read_recipe(recipe, [f"output={half}", "ray.num_samplers=3", "ray.samplers_of_teachers=[1, 2]"]), quietly())
+    assert drawn(half) == whole
+
+
+def test_samples_of_a_task_and_teacher_go_in_one_request_to_an_engine_of_its_own(tmp_path):
+    class Named(QueueSampler):
+        def __init__(self, model):
+            super().__init__()
+            self.model, self.requests = model, []
+
+        async def sample(self, request):
+            self.requests.append(request)
+            async for sample in super().sample(request):
+                yield sample
+
+    ensemble = Ensemble(("a", "b"), (1.0, 2.0), seed_of)
+    samplers = [Named(model) for model in ("a", "b", "b")]
+    assert ensemble.engines(3) == ["a", "b", "b"]
+    play(tmp_path, hiring(samplers.__getitem__), samples=8, num_samplers=3, in_flight=1000, ensemble=ensemble)
+    for sampler in samplers:
+        assert sampler.requests
+        for request in sampler.requests:
+            assert {ensemble.model_of(request.task_id, index) for index in request.indices} == {sampler.model}
+    asked = Counter((sampler.model, request.task_id) for sampler in samplers for request in sampler.requests)
+    assert set(asked.values()) == {1}
+
+
+def test_while_a_teacher_has_no_engine_its_samples_wait_and_the_others_go_on(tmp_path):
+    ensemble = Ensemble(("a", "b"), (1.0, 1.0), seed_of)
+    others_done = asyncio.Event()
+    num_of_a = 0
+
+    class Counted(QueueSampler):
+        async def _one(self, request, place):
+            nonlocal num_of_a
+            sample = await super()._one(request, place)
+            num_of_a += 1
+            if num_of_a == 50:
+                others_done.set()
+            return sample
+
+    async def hire(number):
+        if number == 1:
+            await others_done.wait()  # b's machine comes late
+        return await hiring(lambda number: Counted() if number == 0 else QueueSampler())(number)
+
+    _, rows = play(tmp_path, hire, samples=4, num_samplers=2, in_flight=120, ensemble=ensemble)
+    assert len({(sample.task_id, sample.index) for sample, _ in rows}) == 200
+
+
+def test_a_teacher_whose_engines_all_die_stops_the_run_with_its_name(tmp_path):
+    ensemble = Ensemble(("good-model", "bad-model"), (1.0, 1.0), seed_of)
+
+    def make(number):
+        sampler = QueueSampler()
+        sampler.dies_after = 0 if number == 1 else 10**9
+        return sampler
+
+    with pytest.raises(ExceptionGroup) as caught:
+        play(tmp_path, hiring(make), samples=8, num_samplers=2, ensemble=ensemble)
+    told = str(_first(caught.value))
+    assert "bad-model" in told and "good-model" not in told and "the engine is gone" in told and "on disk" in told
+
+
+def test_shares_give_everyone_one_and_follow_the_weights():
+    assert shares([3, 1], 8) == [6, 2]
+    assert shares([100, 1, 1], 4) == [2, 1, 1]
+    with pytest.raises(ValueError):
+        shares([1, 1], 1)
+
+
+def test_teachers_survive_the_way_to_the_runs_folder_and_back(recipe, finished):
+    assert read_recipe(finished / "recipe.toml").model == read_recipe(recipe).model
+    assert to_toml({"a": [{"path": "x", "weight": 1.5}]}) == 'a = [{path = "x", weight = 1.5}]\n'
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("ray.num_samplers=1", "num_samplers = 1 is below the number of teachers, 2"),
+        ("ray.samplers_of_teachers=[2, 2]", "needs 2 numbers with the sum of num_samplers, 2"),
+        ('model.teachers=[{path = "a", weight = 0}]', "weight = 0"),
+        ('model.teachers=[{path = "a", wait = 1}]', 'did you mean "weight"'),
+        ('model.path="a/b"', "exactly one of path and create is needed, or"),
+    ],
+)
+def test_impossible_teachers_are_refused(recipe, override, named):
+    with pytest.raises(UserError) as caught:
+        read_recipe(recipe, [override])
+    assert named in str(caught.value)
