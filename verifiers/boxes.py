@@ -7,7 +7,8 @@ _JOINT = re.compile(
     r"(?:[\s,;$&]|\\[()\[\],;:!]|\\q?quad|\\(?:text|mbox|textrm)\s*\{\s*(?:and|or|,)?\s*\}|and\b|or\b|\\\\)*"
 )
 _LABELLED_JOINT = re.compile(r"\s+[a-z]{2,12}\s+and\s+")  # "\boxed{1} papers and \boxed{2} bins"
-_BARE = re.compile(r"\\?[A-Za-z]+|[-−]?[\d.,]*\d|\S")
+_GROUP_OR_SIGN = r"\s*(?:\{[^{}]*\}|\w)"
+_BARE = re.compile(rf"\\[dt]?frac{_GROUP_OR_SIGN}{_GROUP_OR_SIGN}|\\sqrt{_GROUP_OR_SIGN}|" r"\\?[A-Za-z]+|[-−]?[\d.,]*\d|\S")
 _BRACE = re.compile(r"\\.|[{}]", re.S)
 _FORMULA_END = re.compile(r"(?<!\\)\$|\\\]|\\\)|\n")
 _REJECTED = re.compile(r"\s*\$?\s*(?:is|was)(?:\s+(?:not|wrong|incorrect|false)\b|n't\b)")  # "\boxed{5} is not the answer"

@@ -160,16 +160,33 @@ class Brackets(Cursor):
         return Node("integral", (factors[-1], low, high, body))
 
     def _limit(self) -> Node:
-        """\\lim_{x \\to a} body: the body is a product."""
+        """\\lim_{x \\to a^+} body: the body is a product; the side is "+", "-" or "+-"."""
         self.expect("_")
         self.expect("{")
         variable = self.atom()
         self.expect("to")
+        side = self._side()
         point = self.sum()
-        if self.take("^") or variable.kind != "sym":
-            raise Unreadable("a limit from one side")
         self.expect("}")
-        return Node("limit", (variable, point, self.product()))
+        if variable.kind != "sym":
+            raise Unreadable("a limit over something that is no letter")
+        return Node("limit", (variable, point, self.product(), side))
+
+    def _side(self) -> str:
+        """The side that a limit comes from, its sign taken out of the tokens: a^+, a^{-}."""
+        end, depth = self.at, 0
+        while depth >= 0:
+            if self.tokens[end].kind == "end":
+                raise Unreadable("a limit without an end")
+            depth += {"{": 1, "}": -1}.get(self.tokens[end].value, 0)
+            end += 1
+        end -= 1  # the brace that closes the limit's index
+        for length in (2, 4):
+            signs = [token.value for token in self.tokens[end - length : end]]
+            if signs in (["^", "+"], ["^", "-"], ["^", "{", "+", "}"], ["^", "{", "-", "}"]):
+                del self.tokens[end - length : end]
+                return signs[-1] if length == 2 else signs[2]
+        return "+-"
 
     def _series(self, name: str) -> Node:
         """\\sum_{k=1}^{n} body: the body is a product."""

@@ -13,7 +13,7 @@ from verifiers.answers import readings
 from verifiers.arrangement import arranged, point, with_plain_letter
 from verifiers.evaluation import OutOfTime
 from verifiers.listings import Listings
-from verifiers.matrices import NotAMatrix, matrix_of, rows_of
+from verifiers.matrices import NotAMatrix, matrix_of, rows_of, with_values
 from verifiers.quantities import WITH_UNIT, Quantities
 from verifiers.real_sets import NotASet, RealSets
 from verifiers.relations import Relations, assigned, renamed, same_functions
@@ -63,6 +63,8 @@ class _Comparison(Listings, Quantities):
         """Two whole answers; a side that states its own rounding, E ~ d, may meet the other's decimal."""
         if left.kind == "approx" or right.kind == "approx":
             return self._approximate(left, right)
+        if _holds_matrix(left, right):
+            left, right = with_values(left), with_values(right)
         left, right = (arranged(self._one(with_plain_letter(side))) for side in (left, right))
         return self.same(left, right)
 

@@ -15,6 +15,7 @@ from verifiers.sentences import (
     HYPOTHESIS,
     MATH_SPAN,
     closing_value,
+    held_together,
     inside_of,
     split_sentences,
     tidy,
@@ -32,8 +33,8 @@ _ANSWER_TAG = re.compile(r"<answer>((?:(?!<answer>).){0,4000}?)</answer>", re.I 
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _A_LINE = re.compile(r"^[ \t]*(?:A|Answer)[ \t]*:[ \t]*(\S[^\n]*)$", re.M)
 _PHRASE = re.compile(
-    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|\bresult|\bsolution(?=\s*:)|最终答案|答案|答えは|答|정답은|답은|الجواب هو|الإجابة هي|उत्तर|ответ)[\"\**]*\s*"
-    r"(?:(?:\\?\*)*\s*(?::|：|=|\bis\b\s*:?|\bwould\s+be\b|\bwill\s+be\b|\bmust\s+be\b|\best\b|\bes\b|\bist\b|是|为)\**"
+    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|\bresposta|\brisposta|\bresult|\bsolution(?=\s*:)|最终答案|答案|答えは|答|정답은|답은|الجواب هو|الإجابة هي|उत्तर|ответ)[\"\**]*\s*"
+    r"(?:(?:\\?\*)*\s*(?::|：|=|\bis\b\s*:?|\bwould\s+be\b|\bwill\s+be\b|\bmust\s+be\b|\best\b|\bes\b|\bist\b|\bé\b|\bè\b|是|为)\**"
     r"|(?=\s*(?:\$|\\\[|\\\())|(?<=[는은は])|(?<=هو)|(?<=هي)|(?=\n+[ \t]*-?\d))\s*",
     re.I,
 )
@@ -46,8 +47,12 @@ _SUPPOSED = re.compile(
 _ADVERB = re.compile(
     r"(?:actually|simply|indeed|clearly|therefore|thus|equal to|given by|(?:option|choice)(?=\s+\(?[A-J]\b))\s+", re.I
 )
-_REASON = re.compile(r",?\s+(?:because|since|which|as it)\b")  # "17 because ...": what follows is no answer
+_REASON = re.compile(  # "17 because ...", "A, not B": what follows is no answer
+    r",?\s+(?:because|since|which|as it|rather than|instead of)\b|,\s+(?:and\s+)?not\b"
+)
+_POLITE_VERB = re.compile(r"(?:です|でした|입니다|이다)\s*[。.]?$")
 _SHORT_SENTENCE = re.compile(r"[A-Z][a-z']*(?: [a-z']+)+ .*\d.*\.")  # "It costs $4."
+_YES_OR_NO = re.compile(r"\W*(Yes|No)\b\**[,.]")  # "Yes, it is."
 _ALTERNATIVE = re.compile(r"\s*,?\s*(?:or|and|times|plus|minus|divided|more|less|fewer)\s+(?=\S)")
 
 
@@ -136,7 +141,7 @@ def _after_phrase(rest: str) -> str | None:
             return tidy(held + tail.replace("$", " "))
         return held if len(re.findall(r"\w+", tail)) > 4 or "$" in tail else tidy(held + _unit_tail(tail))
     sentence = next((part for part in split_sentences(rest.lstrip()) if part.strip()), "")
-    sentence = _REASON.split(sentence)[0] or sentence
+    sentence = _POLITE_VERB.sub("", _REASON.split(sentence)[0] or sentence)
     if looks_like_prose(sentence):
         return value_of_sentence(sentence) or tidy(sentence)
     return tidy(sentence)
@@ -159,12 +164,17 @@ def _whole_or_closing(text: str) -> str | None:
                 return None
             if re.fullmatch(r"(?:[^\W\d_]+[:,\s]*)+", outside) and (len(outside) > 5 or CONCLUDING.search(outside)):
                 return inside_of(spans[0])
+        if len(spans) > 1 and CONCLUDING.fullmatch(stripped[: spans[0].start()].strip(" ,:")):
+            return held_together(stripped, spans)
         return (
             closing_value(stripped) or stripped
             if (_WORDED_EQUATION.search(stripped) or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS])) and " where " not in stripped
             else stripped
         )
     stated = closing_value(stripped)
+    agreed = _YES_OR_NO.match(stripped) if stated is None else None
+    if agreed:
+        return agreed[1]
     if stated is None and len(stripped) <= _MAX_WORDS and "\n" not in stripped:
         return stripped
     return stated

@@ -1,15 +1,17 @@
-"""Sums, products and small powers of matrices whose cells are expressions."""
+"""Sums, products, small powers, inverses and determinants of matrices whose cells are expressions."""
 
-from verifiers.tree import Node, neg, rational
+from verifiers.tree import MINUS_ONE, Node, div, neg, rational
 
 _MAX_CELLS = 400
+_MAX_DETERMINANT = 5  # rows; written out by its first row, over and over
+_Cells = tuple[tuple[Node, ...], ...]
 
 
 class NotAMatrix(Exception):
     """The expression is no matrix, or one beyond the limits."""
 
 
-def matrix_of(node: Node) -> tuple[tuple[Node, ...], ...]:
+def matrix_of(node: Node) -> _Cells:
     """The cells of a matrix expression; NotAMatrix for anything else."""
     if node.kind == "matrix":
         if len(node.args) * len(node.args[0]) > _MAX_CELLS:
@@ -32,19 +34,49 @@ def matrix_of(node: Node) -> tuple[tuple[Node, ...], ...]:
         base, exponent = matrix_of(node.args[0]), rational(node.args[1])
         if node.args[1] == Node("sym", ("T",)):
             return tuple(zip(*base))
-        if (
-            exponent is None
-            or exponent.denominator != 1
-            or not 1 <= exponent <= 4
-            or len(base) != len(base[0])
-            or len(base) > 4
-        ):
+        if exponent is None or exponent.denominator != 1 or not 1 <= abs(exponent) <= 4 or len(base) != len(base[0]) or len(base) > 4:
             raise NotAMatrix("a power of a matrix")
-        return _product([base] * int(exponent))
+        return _product([base if exponent > 0 else _inverse(base)] * abs(int(exponent)))
     raise NotAMatrix(node.kind)
 
 
-def rows_of(node: Node) -> tuple[tuple[Node, ...], ...] | None:
+def with_values(node: Node) -> Node:
+    """The tree with the determinants of its matrices written out, where these are small."""
+    if node.kind == "call" and node.args[0] == "det":
+        try:
+            return _determinant(matrix_of(node.args[1]))
+        except NotAMatrix:
+            return node
+    return Node(node.kind, tuple(with_values(part) if isinstance(part, Node) else part for part in node.args))
+
+
+def _determinant(cells: _Cells) -> Node:
+    if len(cells) != len(cells[0]) or len(cells) > _MAX_DETERMINANT:
+        raise NotAMatrix("a determinant that is not square and small")
+    if len(cells) == 1:
+        return cells[0][0]
+    products = [Node("mul", (cell, _determinant(_minor(cells, 0, column)))) for column, cell in enumerate(cells[0])]
+    return Node("add", tuple(neg(product) if column % 2 else product for column, product in enumerate(products)))
+
+
+def _minor(cells: _Cells, row: int, column: int) -> _Cells:
+    return tuple(line[:column] + line[column + 1 :] for number, line in enumerate(cells) if number != row)
+
+
+def _inverse(cells: _Cells) -> _Cells:
+    """The adjugate over the determinant: each cell is undefined where the determinant is zero."""
+    size, whole = len(cells), _determinant(cells)
+    if size == 1:
+        return ((Node("pow", (whole, MINUS_ONE)),),)
+
+    def cell(row: int, column: int) -> Node:
+        cofactor = _determinant(_minor(cells, column, row))
+        return div(neg(cofactor) if (row + column) % 2 else cofactor, whole)
+
+    return tuple(tuple(cell(row, column) for column in range(size)) for row in range(size))
+
+
+def rows_of(node: Node) -> _Cells | None:
     """The cells of [[1, 2], [3, 4]], or None."""
     if node.kind != "bracket" or node.args[:2] != ("[", "]") or len(node.args) < 4:
         return None
@@ -61,7 +93,7 @@ def _matrix_or_scalar(node: Node):
         return node
 
 
-def _product(factors: list) -> tuple[tuple[Node, ...], ...]:
+def _product(factors: list) -> _Cells:
     total = factors[0]
     for factor in factors[1:]:
         if isinstance(total, Node) and isinstance(factor, Node):

@@ -36,7 +36,11 @@ def prove(left: Node, right: Node) -> bool | None:
     import sympy
 
     try:
-        difference = _form(left) - _form(right)
+        first, second = _form(left), _form(right)
+        if infinite(left) or infinite(right):
+            values = first.doit(), second.doit()
+            return values[0] == values[1] if all(value.is_number or value.is_infinite for value in values) else None
+        difference = first - second
     except (NoForm, TypeError, ValueError, ZeroDivisionError):
         return None
     for step in (lambda e: e.doit(), sympy.simplify, lambda e: sympy.simplify(sympy.expand_func(e))):
@@ -77,8 +81,8 @@ def _form(node: Node) -> Any:
     if kind == "apply":
         return sympy.Function(arguments[0])(*map(_form, arguments[1:]))
     if kind == "limit":
-        variable, point, body = map(_form, arguments)
-        return sympy.Limit(body, variable, point, "-" if infinite(arguments[1]) else "+-")
+        variable, point, body = map(_form, arguments[:3])
+        return sympy.Limit(body, variable, point, "-" if infinite(arguments[1]) else arguments[3])
     if kind in ("sum", "prod", "integral"):
         variable, low, high, body = map(_form, arguments)
         return {"sum": sympy.Sum, "prod": sympy.Product, "integral": sympy.Integral}[kind](body, (variable, low, high))

@@ -28,11 +28,11 @@ class Scalars:
         a, b = rational(left), rational(right)
         if a is not None and b is not None:
             return a == b
+        if _endless(left) or _endless(right):
+            return self._symbolically(left, right)
         signs = infinite(left), infinite(right)
         if signs != (0, 0):
             return signs[0] == signs[1] if 0 not in signs else False
-        if _endless(left) or _endless(right):
-            return self._symbolically(left, right)
         forms = Forms()
         try:
             difference = forms.difference(left, right)

@@ -10,6 +10,7 @@ _MAX_TAIL = 60  # characters of a value that a sentence ends with
 _POLITE = re.compile(r"\s*I hope (?:it|this) (?:is correct|helps)[.!]?\s*$", re.I)
 MATH_SPAN = re.compile(  # no span holds the sign that opens it, so that a row of openings costs nothing
     r"\$\$((?:(?!\$\$).){1,4000}?)\$\$|\\\[((?:(?!\\\[).){1,4000}?)\\\]|\\\(((?:(?!\\\().){1,4000}?)\\\)"
+    r"|(\\begin\{(?:align|aligned|equation|gather|split|multline)\*?\}(?:(?!\\begin|\\end).){1,4000}\\end\{[a-z]+\*?\})"
     r"|(?<!\\)\$((?:\\.|[^$\\\n]|\n(?![ \t]*\n)){1,4000}?)(?<!\\)\$(?!\d)",  # "$2 each, $18 in all" holds no formula
     re.S,
 )
@@ -38,9 +39,10 @@ _BOUND = re.compile(
 _CONTINUED = re.compile(r"\s*(?:[\^!²³√π/+×÷*]|\\|or\s|[-−]\s*\d|times\b)|[a-zA-Z](?![A-Za-z])(?<![msghkLCF])")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,30}:\s*(?=\S)")  # "Total: 26"
 _COPULA = re.compile(
-    r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:", re.I
+    r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|é|è|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:(?!\s?\d)|(?<!\d)(?<!\d\s):",
+    re.I,
 )
-_VALUE = r"[-+−–]?\s*[$€£¥]?\s*(?:\d+ \d+/\d+|\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?"
+_VALUE = r"(?:\d+(?:\s?:\s?\d+){1,3}(?:\s?[AaPp]\.?[Mm]\b)?|[-+−–]?\s*[$€£¥]?\s*(?:\d+ \d+/\d+|\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?)"
 _LONE_VALUE = re.compile(
     rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°|(?:hundred|thousand|million|billion|trillion|dozen)\b)?)", re.ASCII
 )
@@ -48,6 +50,8 @@ _RESULT = re.compile(rf"=\s*\$?({_VALUE})", re.ASCII)
 FOREIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef]{2}")
 _OPERATORS = re.compile(r"[<>≤≥≠√^]|\\(?:le|ge|ne|sqrt|frac|lt|gt)")  # of a value that is more than a number
 _BARE_FRACTION = re.compile(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)")
+_THE_ANSWER = re.compile(r"(?:the|our|my)\s+(?:final\s+|correct\s+|right\s+)?answer", re.I)
+_OPTION_BEFORE = re.compile(r"^\W*(?:[Oo]ption\s+|[Cc]hoice\s+)?\(?([A-J])\)?\s*$")
 _LETTER = re.compile(
     r"(?:option|choice|it's|is|it is|answer)\s*:?\s*\**\(?([A-J])\)?\**(?:\s+is\s+(?:correct|right|the\s+answer))?\s*$"
 )
@@ -80,7 +84,7 @@ def value_of_sentence(sentence: str, before: str = "") -> str | None:
         values = _values(tail[stated.end() :]) if stated else []
         if values and _denied(tail, stated.start()):
             return None
-        return values[0] if len(values) == 1 else _held_together(sentence, matches)
+        return values[0] if len(values) == 1 else held_together(sentence, matches)
     letter = _LETTER.search(sentence)
     if letter:
         return letter[1]
@@ -93,6 +97,9 @@ def value_of_sentence(sentence: str, before: str = "") -> str | None:
         return fractions[-1] if len(set(fractions)) == 1 else None
     for stated in reversed(list(_COPULA.finditer(plain))):
         tail = plain[stated.end() :].strip()
+        if _THE_ANSWER.fullmatch(tail):  # "5 is the answer"
+            subjects = _values(plain[: stated.start()]) or _OPTION_BEFORE.findall(plain[: stated.start()])
+            return subjects[0] or None if len(subjects) == 1 else None
         if _denied(plain, stated.start()):
             return None
         words = re.findall(r"[^\W\d_]{2,}", tail)
@@ -143,7 +150,7 @@ def _named(before: str, stated: str, tail: str) -> str:
     return f"{letter[1]} = {tail}" if letter else tail
 
 
-def _held_together(sentence: str, spans: list[re.Match[str]]) -> str:
+def held_together(sentence: str, spans: list[re.Match[str]]) -> str:
     """The last formula, with those before it where only commas or "and" stand between: $1$ and $2$."""
     held = [inside_of(spans[-1])]
     for earlier, later in zip(reversed(spans[:-1]), reversed(spans)):

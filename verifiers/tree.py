@@ -6,7 +6,7 @@ Expressions
     call(name, *arguments)     a known function; log carries its base: call("log", base, x)
     apply(name, *arguments)    an unknown function, such as f(2)
     sub(name, index)           a symbol with an index, such as F_{n-1}
-    sum / prod / integral (variable, low, high, body)  limit(variable, point, body)
+    sum / prod / integral (variable, low, high, body)  limit(variable, point, body, side)
 Answers
     list(*items)  either(*items): parted by "or" alone  set(*items)  bracket(open, close, *items)  builder(variable, *conditions)  matrix(rows)
     relation(operators, *sides)  union(*sets)  meet(*sets)  minus(set, set)  region("R" | "Z" | ...)  empty()
