@@ -2,14 +2,11 @@
 
 import hashlib
 import shutil
-import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from selfplay import trackers, training
 from selfplay.accounts import base_accounts, lines_of, round_accounts
@@ -17,7 +14,7 @@ from selfplay.allocation import AllocationRule
 from selfplay.contamination import Contamination
 from selfplay.engines import Engines
 from selfplay.ensemble import Ensemble
-from selfplay.files_on_disk import CONTROL, MANIFEST, METRICS, RECIPE, finished_rounds, model_digest, read_json, round_folder, write_json
+from selfplay.files_on_disk import CONTROL, MANIFEST, METRICS, finished_rounds, model_digest, read_json, round_folder, write_json
 from selfplay.ledger import record_engine_time
 from selfplay.measuring import evaluation_metrics, sampling_metrics
 from selfplay.models import create_model
@@ -25,18 +22,19 @@ from selfplay.ordering import OrderedTraces
 from selfplay.pipeline import Meter
 from selfplay.progress import Progress
 from selfplay.provenance import provenance_of, read_provenance
-from selfplay.recipe import FREE, Fitting, Pretraining, Recipe, Tasks
-from selfplay.recipe_file import first_difference, to_toml
+from selfplay.recipe import Fitting, Pretraining, Recipe, Tasks
 from selfplay.records import Trace
+from selfplay.run_folder import open_run
 from selfplay.selection import ACCEPTED, Account, select
 from selfplay.shard_schema import SCHEMA_VERSION
 from selfplay.shards import Shard, read_shards, write_shards
 from selfplay.training import Lesson
-from tasks import Task, UserError, load
+from tasks import Task, load
 from tasks.arithmetic import organic_corpus
 from tasks.sources import takes
 
 MAX_COUNTED = 100_000  # tasks, about a second
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -65,36 +63,6 @@ def run(recipe: Recipe, progress: Progress) -> list[Path]:
         for arm, arm_folder in arms:
             play_rounds(arm, arm_folder, model, engines, progress)
     return [arm_folder for _, arm_folder in arms]
-
-
-def open_run(folder: Path, recipe: Recipe) -> Path:
-    """The run's folder with its resolved recipe; UserError where another recipe has worked in it."""
-    path = folder / RECIPE
-    if path.exists():
-        stored, present = (_table(content) for content in (tomllib.loads(path.read_text(encoding="utf-8")), recipe.model_dump()))
-        if difference := first_difference(stored, present):
-            raise UserError(
-                f"{folder} holds a run of another recipe: {difference}. Restore the key, or give the new recipe another "
-                "name or output"
-            )
-    else:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"cannot make the run's folder {folder}: {error.strerror}; choose another with `output`") from None
-        temporary = path.with_name(f".{RECIPE}.tmp")
-        temporary.write_text(to_toml(recipe.model_dump()), encoding="utf-8")
-        temporary.rename(path)
-    return folder
-
-
-def _table(content: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as its file holds it, without the keys that may change; keys that are newer than the file have their defaults."""
-    try:
-        content = Recipe.model_validate(content).model_dump()
-    except ValidationError:
-        pass  # it has keys that are no more: the comparison names one
-    return tomllib.loads(to_toml({key: value for key, value in content.items() if key not in FREE}))
 
 
 def make_base(recipe: Recipe, folder: Path, engines: Engines, progress: Progress) -> str:

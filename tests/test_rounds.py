@@ -5,6 +5,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from selfplay.journal import read_journal
 from selfplay.progress import Progress
 from selfplay.recipe_file import read_recipe
 from selfplay.rounds import run
+from selfplay.run_folder import open_run
 from selfplay.shards import read_shards
 from tasks import UserError
 from verifiers import Outcome
@@ -162,6 +165,25 @@ def test_a_run_from_before_a_key_existed_goes_on_with_the_default_of_the_key(fin
 def test_another_recipe_is_refused_by_the_name_of_the_key(finished):
     with pytest.raises(UserError, match="sampling.temperature was 1.0 and is now 0.5"):
         run(read_recipe(finished.parent / "small.toml", ["sampling.temperature=0.5"]), quietly())
+
+
+def test_another_recipe_is_welcome_where_nothing_was_made_or_sampled(tmp_path):
+    recipe, other = (read_recipe(written(tmp_path), [f"pretraining.steps={steps}"]) for steps in (60, 70))
+    folder = open_run(tmp_path / "small", recipe)
+    (folder / "base" / "untrained").mkdir(parents=True)
+    (folder / "round_000" / "journal").mkdir(parents=True)
+    (folder / "round_000" / "journal" / "samples.jsonl").touch()
+    open_run(folder, other)
+    assert "steps = 70" in (folder / "recipe.toml").read_text() and not list(folder.glob("*_*")) + list(folder.glob("base"))
+    (folder / "base" / "model").mkdir(parents=True)
+    with pytest.raises(UserError, match="pretraining.steps was 70 and is now 60"):
+        open_run(folder, recipe)
+
+
+def test_a_run_is_played_by_one_process_at_a_time(finished):
+    code = "import pathlib, sys; from tests.test_rounds import _play; _play(pathlib.Path(sys.argv[1]))"
+    second = subprocess.run([sys.executable, "-c", code, finished.parent / "small.toml"], capture_output=True, text=True, timeout=120)
+    assert "another process is playing" in second.stderr
 
 
 def test_twenty_kills_lose_nothing_and_double_nothing(finished, tmp_path):

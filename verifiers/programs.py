@@ -163,6 +163,8 @@ def _judge_tests(server: ForkServer, reference: AssertTests, check: _Check) -> F
     answers = _answers(tests_ended)
     stopped = _stopped(tests_ended, check)
     if stopped:
+        if stopped[0] is Reason.TIMEOUT and 4 * program_ended.cpu_seconds > tests_ended.cpu_seconds:
+            return Reason.TIMEOUT, "the program kept the tests busy"  # an answer without end, say
         reason = Reason.CHECKER_TIMEOUT if stopped[0] is Reason.TIMEOUT else Reason.CHECKER_FAILURE
         return reason, f"the test code: {stopped[1] or stopped[0]}"
     if len(answers) != 1:

@@ -1,5 +1,6 @@
 """Wrong programs that try to be accepted. None may be; what they reach for is beside each."""
 
+from tasks import AssertTests, Limits
 from tests.program_cases.case import WRONG, Case, asserts, calls, prints
 
 ADD = calls("add", ([1, 2], 3), ([5, 7], 12), ([-4, 9], 5))
@@ -78,7 +79,36 @@ _AGAINST_TESTS = {
     "close_channel": ("the channel's end", "import os\ndef add(a, b): os.close(5); return a + b"),
 }  # fmt: skip
 
+_CIRCLE = "class Circle:\n    def __init__(s, r): s.r = r\n    def area(s): return s\n"
+_ONE = asserts("x = f(1)\nassert x == 3")
+_HALF = calls("f", ([1], 0.5), tolerance=1e-6)
+_AS_AREA = {
+    "object_minus": ("arithmetic", "    def __sub__(s, o): return 0.0\n    __rsub__ = __sub__", "assert abs(Circle(2).area() - 12.566) < 1e-3"),
+    "made_minus": ("its own arithmetic", "    def __sub__(s, o): return 0.0\n    __rsub__ = __sub__", "assert abs(Circle(2) - 12.566) < 1e-3"),
+    "object_order": ("order", "    def __lt__(s, o): return True\n    __gt__ = __lt__", "assert 12.5 < Circle(2).area() < 12.6"),
+    "object_text": ("a method of text", "    def startswith(s, o): return True", "assert Circle(2).area().startswith('zq')"),
+    "object_holds": ("contents", "    def __contains__(s, o): return True", "assert 'zq' in Circle(2).area()"),
+    "object_equal": ("==", "    def __eq__(s, o): return True", "assert 12 == Circle(2).area()\nassert [Circle(2).area()] == [12]"),
+    "object_unequal": ("!=", "    def __eq__(s, o): return True\n    def __ne__(s, o): return False", "assert not Circle(2).area() != 12"),
+}  # fmt: skip
+
 _SINGLE = [
+    *(Case(name, f"an object for a number, by {what}", _CIRCLE + body, asserts(test), WRONG) for name, (what, body, test) in _AS_AREA.items()),
+    Case("lent_object", "an object of a class that no test names", _FRAME + "def f(x): frame('value', '{\"o\": [0, [\"f\"]]}', 'null')", _ONE, WRONG),
+    Case("homeless", "a form that was never lent", _FRAME + "def f(x): frame('value', '{\"h\": 0}', 'null')", _ONE, WRONG),
+    Case("odd_error", "an exception that no class can be", _FRAME + "def f(x): frame('raised', ['a\\0b', 'SystemExit'], '0')", _ONE, WRONG),
+    Case("endless_answer", "a checker that fails: an iterator without end", "import itertools\ndef f(x): return itertools.count()",
+         AssertTests("assert sum(f(1)) == 3", limits=Limits(cpu_seconds=0.3)), WRONG),
+    Case("signalling_nan", "a checker that fails: a nan that no == takes", "from decimal import Decimal\ndef f(x): return Decimal('sNaN')",
+         asserts("assert f(1) == 3"), WRONG),
+    Case("huge_in_tolerance", "a checker that fails: an int past every float", "def f(x): return 10**400", _HALF, WRONG),
+    Case("huge_in_margin", "the same in an assertion", "def f(x): return 10**400", asserts("assert abs(f(1) - 0.5) < 1e-6"), WRONG),
+    Case("large_fraction", "a checker that fails: digits past Python's limit", "from fractions import Fraction\n"
+         "def f(x): return {Fraction(10**6000 + 1, 3)}", calls("f", ([1], {"$set": [1]})), WRONG),
+    Case("slow_fraction", "the judge's time: a fraction to reduce", "from fractions import Fraction\nimport random\nr = random.Random(1)\n"
+         "def f(x):\n    v = Fraction(1)\n    v._numerator, v._denominator = r.getrandbits(12 << 20), r.getrandbits(12 << 20)\n    return v", _HALF, WRONG),
+    Case("many_answers", "the judge's time: millions of answers", "import os\nos.write(4, b'[\"\"]\\n' * 2900000)\nos._exit(0)", _HALF, WRONG),
+    Case("lone_surrogate", "an account that no file takes", "def f(x): raise ValueError('\\ud800')", _HALF, WRONG),
     Case("stop_iteration", "an end of the tests' loop", "def f(x): raise StopIteration", asserts(
         "assert all(map(lambda x: f(x) == x * 2, [1, 2, 3]))"), WRONG),
     Case("starts_with", "a method call on an answer", "class S:\n    def startswith(s, x): return True\ndef f(x): return S()",

@@ -4,26 +4,23 @@
 program's names. Every frame is a length (4 bytes, big-endian) and JSON. While one side waits for an answer it serves the
 other's calls, so that tests can pass functions and programs can return them.
 
-What a program returns is plain data or a function; only for a class that the tests name themselves (with a capital) do
-objects stay behind as handles, because an object of the program's own making could answer any method call as it likes.
+What a program returns is plain data, a function or an iterator; only of a class that the tests name themselves (with a
+capital) do objects stay behind as handles (remote.py), because an object could answer any question as it likes.
 """
 
-import builtins
+import io
 import json
 import os
 import struct
+import sys
 import types
 
 from . import wire
+from .remote import ProgramError, RemoteObject, ancestry, error_class, perform, remote_iterator
 
 CHANNEL = 5
 _LENGTH = struct.Struct(">I")
 _MAX_FRAME = 16 * 2**20
-_ENDS_ITERATION = ("StopIteration", "StopAsyncIteration")  # raised in map() they would end a test's loop early
-
-
-class ProgramError(Exception):
-    """An exception of the program that the tests cannot name."""
 
 
 class ProgramGone(BaseException):
@@ -35,70 +32,131 @@ class Peer:
 
     def __init__(self, scope: dict | None = None):
         self.scope = scope  # the program's names, on its side
-        self.lent: list = []  # what the other side may call, by handle
+        self.lent: list = []  # what the other side may use, by handle
+        self.classes: set[str] = set()  # of the program, that the tests name
+        self.errors: dict[str, type] = {}  # the program's exceptions as the tests know them
         self.num_answers = 0
         self.calls: list = []  # [target, arguments] of every call made from here
         self.gone = False
+        self.printed = io.StringIO()  # by the program, since the last answer
 
-    def share(self, thing) -> int:
+    def keep(self, thing) -> int:
         self.lent.append(thing)
         return len(self.lent) - 1
 
-    def borrow(self, handle: int):
-        def remote(*args, **kwargs):
-            return self.call(handle, args, kwargs)
+    def share(self, thing) -> dict | None:
+        """The form of what is no plain data; None where it cannot leave."""
+        if isinstance(thing, RemoteObject):
+            return {"h": thing._handle}
+        classes = ancestry(type(thing))
+        if not self.classes.isdisjoint(classes):
+            return {"o": [self.keep(thing), classes]}
+        if hasattr(type(thing), "__next__"):
+            return {"y": self.keep(lambda: next(([item] for item in thing), []))}
+        return {"f": self.keep(thing)} if callable(thing) else None
 
-        return remote
+    def borrow(self, tag: str, body):
+        """What stands here for a form of the other side; ValueError where it is malformed."""
+        if tag == "o":
+            if type(body) is list and len(body) == 2 and type(body[0]) is int and not self.classes.isdisjoint(map(str, body[1])):
+                return RemoteObject(self, body[0], body[1])
+        elif type(body) is int and tag == "h":
+            if 0 <= body < len(self.lent):
+                return self.lent[body]
+        elif type(body) is int:
+            function = lambda *args, **kwargs: self.call(body, args, kwargs)  # noqa: E731
+            return remote_iterator(function) if tag == "y" else function
+        raise ValueError("a form that was never lent")
 
     def call(self, target, args: tuple, kwargs: dict):
         """Call on the other side; raises what it raised there, as a built-in exception where it is one."""
         texts = wire.encode(list(args), self.share), wire.encode(kwargs, self.share)
         self.calls.append([target, texts[0]])
-        kind, *parts = self.ask(["call", target, *texts])
-        self.num_answers += 1
-        if kind == "object" and _names_class(target) and type(parts[0]) is int:
-            return RemoteObject(self, parts[0])
-        result, after = self.open(kind, parts)
-        if type(after) is list:
-            _write_back(args, after)
+        result, *after = self.question("call", target, *texts)
+        if isinstance(result, RemoteObject) and isinstance(target, str):
+            result.__dict__["_made"] = target in self.classes
+        if after and type(after[0]) is list:
+            _write_back(args, after[0])
         return result
+
+    def get(self, target: int | str, name: str):
+        """An attribute of an object (by its handle) or a class (by its name); a method as a function."""
+        kind, *parts = self.ask(["get", target, name])
+        self.num_answers += 1
+        if kind == "method":
+            return lambda *args, **kwargs: self.call([target, name], args, kwargs)
+        return self.open(kind, parts)[0]
+
+    def operate(self, name: str, handle: int, args: tuple):
+        """What an operator or a built-in function gives on an object."""
+        return self.question("operate", handle, name, wire.encode(list(args), self.share))[0]
+
+    def question(self, *message) -> list:
+        kind, *parts = self.ask(list(message))
+        self.num_answers += 1
+        return self.open(kind, parts)
 
     def open(self, kind: str, parts: list) -> list:
         """The values of an answer; raises what it says was raised. Anything else is an end of the other side."""
-        if kind == "raised" and len(parts) == 2:
-            raise _exception(*map(str, parts))
-        if kind != "value":
+        if kind == "raised" and len(parts) == 2 and type(parts[0]) is list:
+            raise self.exception(list(map(str, parts[0])), str(parts[1]))
+        if kind != "value" or not parts:
             self.fail()
         try:
             return [wire.decode(text, self.borrow) for text in parts]
         except (ValueError, TypeError, LookupError, ImportError, RecursionError):
             self.fail()
 
+    def exception(self, names: list[str], text: str) -> Exception:
+        """The exception of an ancestry, marked as the program's."""
+        try:
+            error = error_class(names, self.errors)(text)
+        except (TypeError, ValueError):  # made otherwise, or of no name
+            error = ProgramError(text)
+        error.from_program = "".join(names[:1])[:60]
+        return error
+
     def ask(self, message: list) -> list:
         self.send(message)
         while True:
             reply = self.receive()
-            if reply[0] != "call" or len(reply) != 4:
+            if reply[0] == "call" and len(reply) == 4:
+                self.serve(reply)
+            elif reply[0] == "printed" and len(reply) == 2:
+                sys.stdout.write(str(reply[1]))  # for tests that look at what is printed
+            else:
                 return reply
-            self.serve(reply)
 
     def serve(self, message: list) -> None:
-        """Answer one call of the other side."""
+        """Answer one question of the other side."""
         try:
-            _, target, args_text, kwargs_text = message
-            args, kwargs = wire.decode(args_text, self.borrow), wire.decode(kwargs_text, self.borrow)
-            function = self.find(target)
-            result = function(*args, **kwargs)
-            if isinstance(function, type) and _names_class(target):
-                return self.send(["object", self.share(result)])
-            after = wire.encode(args, self.share) if result is None and args else "null"
-            self.send(["value", wire.encode(result, self.share), after])
-        except wire.NotPlain as error:
-            self.send(["raised", "TypeError", str(error)])
+            answer = self.answer_to(*message)
         except ProgramGone:
             raise
         except BaseException as error:  # whatever is raised is the answer
-            self.send(["raised", type(error).__name__, text_of(error)])
+            kind = TypeError if isinstance(error, wire.NotPlain) else type(error)
+            answer = ["raised", ancestry(kind), text_of(error)]
+        if self.printed.tell():
+            self.send(["printed", self.printed.getvalue()])
+            self.printed.seek(0)
+            self.printed.truncate()
+        self.send(answer)
+
+    def answer_to(self, verb: str, target, *parts) -> list:
+        """The answer to a call; on the program's side also to other questions."""
+        if verb == "call":
+            args, kwargs = (wire.decode(text, self.borrow) for text in parts)
+            result = self.find(target)(*args, **kwargs)
+            after = wire.encode(args, self.share) if result is None and args else "null"
+            return ["value", wire.encode(result, self.share), after]
+        thing = self.find(target)
+        if verb == "operate":
+            result = perform(parts[0], thing, wire.decode(parts[1], self.borrow))
+        else:
+            result = getattr(thing, parts[0]) if verb == "get" else thing
+            if verb == "get" and callable(result) and self.classes.isdisjoint(ancestry(type(result))):
+                return ["method"]
+        return ["value", wire.encode(result, self.share)]
 
     def find(self, target):
         """What a call means. The tests' side has no scope: there only what was lent can be called, and nothing inside it."""
@@ -107,7 +165,7 @@ class Peer:
         if self.scope is None:
             raise LookupError(target)
         if isinstance(target, list):
-            return getattr(self.lent[target[0]], target[1])
+            return getattr(self.find(target[0]), target[1])
         from .runner import find
 
         return find(self.scope, target)
@@ -115,7 +173,7 @@ class Peer:
     def send(self, message: list) -> None:
         data = json.dumps(message).encode()
         if len(data) > _MAX_FRAME:
-            data = json.dumps(["raised", "OverflowError", "a value of more than 16 MiB"]).encode()
+            data = json.dumps(["raised", ["OverflowError", "Exception"], "a value of more than 16 MiB"]).encode()
         data = _LENGTH.pack(len(data)) + data
         try:
             while data:
@@ -152,45 +210,12 @@ class Peer:
         raise ProgramGone
 
 
-class RemoteObject:
-    """An instance of a class of the program that the tests made: methods and attributes, each answering with data."""
-
-    def __init__(self, peer: Peer, handle: int):
-        self.__dict__.update(_peer=peer, _handle=handle)
-
-    def __getattr__(self, name: str):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        kind, *parts = self._peer.ask(["get", self._handle, name])
-        self._peer.num_answers += 1
-        if kind == "method":
-            return lambda *args, **kwargs: self._peer.call([self._handle, name], args, kwargs)
-        return self._peer.open(kind, parts)[0]
-
-
-def _names_class(target) -> bool:
-    """Whether the tests named a class by its convention; what any other call returns is data."""
-    return isinstance(target, str) and target[:1].isupper()
-
-
 def text_of(error: BaseException) -> str:
     """What an exception says, cut to what an account holds."""
     try:
         return str(error)[:300]
     except BaseException:  # a program's own __str__
         return ""
-
-
-def _exception(name: str, text: str) -> BaseException:
-    kind = getattr(builtins, str(name), None)
-    if not isinstance(kind, type) or not issubclass(kind, Exception) or name in _ENDS_ITERATION:
-        kind = ProgramError
-    try:
-        error = kind(text)
-    except TypeError:
-        error = ProgramError(text)
-    error.from_program = str(name)[:60]
-    return error
 
 
 def _write_back(args: tuple, after: list) -> None:
@@ -208,32 +233,22 @@ def _write_back(args: tuple, after: list) -> None:
 def serve_program(scope: dict) -> None:
     """Answer the tests' calls until they close the channel."""
     peer = Peer(scope)
+    sys.stdout = peer.printed
     while True:
         try:
             message = peer.receive()
-            if message[0] == "call":
+            if message[0] == "names":
+                kinds = {name: _kind_of(name, scope[name]) for name in message[1] if name in scope}
+                peer.classes = {name for name, kind in kinds.items() if kind == "class"}
+                peer.send(["names", kinds])
+            else:
                 peer.serve(message)
-            elif message[0] == "names":
-                peer.send(["names", {name: _kind_of(scope[name]) for name in message[1] if name in scope}])
-            elif message[0] == "constant":
-                _send_value(peer, lambda: scope[message[1]])
-            elif message[0] == "get":
-                _send_value(peer, lambda: getattr(peer.lent[message[1]], message[2]), methods=True)
         except ProgramGone:
             return
 
 
-def _kind_of(thing) -> str:
+def _kind_of(name: str, thing) -> str | list[str]:
+    """What a name stands for; of an exception its ancestry."""
+    if isinstance(thing, type) and name[:1].isupper():
+        return ancestry(thing) if issubclass(thing, Exception) else "class"
     return "module" if isinstance(thing, types.ModuleType) else "callable" if callable(thing) else "constant"
-
-
-def _send_value(peer: Peer, get, methods: bool = False) -> None:
-    try:
-        thing = get()
-        peer.send(["method"] if methods and callable(thing) else ["value", wire.encode(thing)])
-    except wire.NotPlain as error:
-        peer.send(["raised", "TypeError", str(error)])
-    except ProgramGone:
-        raise
-    except BaseException as error:  # a program's own property
-        peer.send(["raised", type(error).__name__, text_of(error)])

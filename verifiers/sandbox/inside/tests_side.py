@@ -7,6 +7,7 @@ import unittest
 
 from . import wire
 from .proxy import Peer, ProgramGone, text_of
+from .remote import RemoteClass, error_class
 from .runner import make_module
 
 
@@ -54,15 +55,20 @@ def bind_names(peer: Peer, code: types.CodeType, entry_point: str, scope: dict) 
     for name, kind in kinds.items():
         if name not in wanted:
             continue
-        if kind == "module":
+        if type(kind) is list:
+            scope[name] = error_class(list(map(str, kind)), peer.errors)
+        elif kind == "module":
             if name in sys.stdlib_module_names:  # under its own name, and from here, never the program's object
                 scope[name] = __import__(name)
-        elif kind == "callable":
-            scope[name] = _caller(peer, name)
-        else:
+        elif kind == "class" and name[:1].isupper():
+            peer.classes.add(name)
+            scope[name] = RemoteClass(peer, name)
+        elif kind == "constant":
             kind, *parts = peer.ask(["constant", name])
             if kind == "value":
                 scope[name] = peer.open(kind, parts)[0]
+        else:
+            scope[name] = _caller(peer, name)
     return set(kinds) & wanted
 
 
@@ -86,7 +92,7 @@ def call_tests(peer: Peer, scope: dict, entry_point: str) -> None:
     """`check(entry point)`; without one, the unittest classes and `test_` functions that the code defines."""
     if entry_point:
         if callable(scope.get("check")):
-            scope["check"](_caller(peer, entry_point))
+            scope["check"](scope[entry_point] if entry_point in peer.classes else _caller(peer, entry_point))
         return
     for name, thing in list(scope.items()):
         if isinstance(thing, type) and issubclass(thing, unittest.TestCase):

@@ -5,7 +5,8 @@
     {"d": [[k, v], ..]} dict, and Counter, OrderedDict and defaultdict, which equal it
     {"i": "-0x1f"} a large int   {"b": "hex"} bytes   {"c": [re, im]} complex   {"r": [start, stop, step]} range
     {"m": "1.5"} Decimal   {"v": [numerator, denominator]} Fraction   {"n": [..]} a numpy array as nested lists
-    {"f": number} a function or object that stays on its own side of a call proxy
+    {"f": number} a function, {"y": number} an iterator, {"o": [number, classes]} an object, that stays on its own side of a
+    call proxy; {"h": number} one that comes home
 
 Both sides encode; `decode` builds Python values (inner side), `decode_forms` builds values that hold no hash table (the
 judging side), so that chosen hash collisions cannot slow the judge.
@@ -20,9 +21,11 @@ from typing import Any, NamedTuple
 
 MAX_DEPTH = 150  # containers in containers; the C parser's own limit stands at about 1,000 brackets
 MAX_TEXT = 8 * 2**20  # characters of one text
+_SHARED = ("f", "y", "o", "h")
 _LARGE_BITS = 8192  # a longer int travels as hexadecimal: decimal digits cost quadratic time
 _FRACTION_BITS = 2**15
 _DICTS = (dict, Counter, OrderedDict, defaultdict)
+_VIEWS = (type({}.keys()), type({}.values()), type({}.items()))  # they equal no list, and neither does a deque
 _SEQUENCES = {tuple: "t", set: "s", frozenset: "z", deque: "q"}
 
 
@@ -42,7 +45,7 @@ class Form(NamedTuple):
 
 
 def encode(value: Any, share=None) -> str:
-    """The text of a value. `share(object) -> int` lends what is callable to the other side; without it that is NotPlain."""
+    """The text of a value. `share(object)` gives the form under which the other side may use what is not plain, or None."""
     try:
         return _to_text(_pack(value, 0, share))
     except (RecursionError, ValueError) as error:
@@ -89,8 +92,12 @@ def _pack_rare(value: Any, kind: type, depth: int, share) -> Any:
         return _pack(value.item(), depth, None)
     if numpy is not None and kind is numpy.ndarray:
         return {"n": _pack(value.tolist(), depth, None)}
-    if share is not None and callable(value):
-        return {"f": share(value)}
+    if share is not None:
+        if kind in _VIEWS:
+            return {"q": [_pack(item, depth + 1, share) for item in value]}
+        form = share(value)
+        if form is not None:
+            return form
     raise NotPlain(f"a value of type {kind.__name__}, which is not plain data")
 
 
@@ -101,7 +108,9 @@ def _bounded_int(digits: str) -> int:
 
 
 def decode(text: str, borrow=None) -> Any:
-    """The Python value of a text; ValueError (or RecursionError) for what `encode` does not write."""
+    """The Python value of a text; ValueError (or RecursionError) for what `encode` does not write. `borrow(tag, body)` makes
+    of a shared form what stands for it here.
+    """
     if borrow is None:
         return _to_value(text)
     return json.loads(text, object_pairs_hook=lambda pairs: _build(pairs, borrow), parse_int=_bounded_int)
@@ -117,8 +126,8 @@ def _build(pairs: list, borrow) -> Any:
         import numpy
 
         return numpy.array(body)
-    if tag == "f" and borrow is not None and type(body) is int:
-        return borrow(body)
+    if tag in _SHARED and borrow is not None:
+        return borrow(tag, body)
     if tag == "r":
         return range(*body)
     if tag in "tszq":
