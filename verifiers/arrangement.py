@@ -42,6 +42,8 @@ def arranged(node: Node) -> Node:
 
 def with_plain_letter(node: Node) -> Node:
     """k pi, k in Z with the letter n in place of k: which letter runs through the integers means nothing."""
+    if node.kind == "builder":
+        return _with_plain_bound(node)
     if node.kind != "list" or len(node.args) < 2:
         return node
     last = node.args[-1]
@@ -51,6 +53,16 @@ def with_plain_letter(node: Node) -> Node:
     if "n" in used or last.args[1].args[0] not in used:
         return node
     return _substituted_all(node, last.args[1], sym("n"))
+
+
+def _with_plain_bound(node: Node) -> Node:
+    """{x | ...} and {2k | k in Z} with one name for the letter that the braces bind."""
+    for part in node.args:
+        if part.kind == "relation" and part.args[0] == ("in",):
+            part = part.args[1]
+        if part.kind == "sym":
+            return substituted(node, part, sym("bound"))
+    return node
 
 
 def _substituted_all(node: Node, letter: Node, value: Node) -> Node:

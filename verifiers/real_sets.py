@@ -1,33 +1,24 @@
 """Sets of real numbers: intervals, unions, inequalities and set-builders brought to one form, disjoint ordered pieces."""
 
-from typing import NamedTuple
+from math import ceil, floor
 
 from verifiers.normal_form import Forms
+from verifiers.pieces import NotASet, Piece, Pieces
 from verifiers.polynomials import ONE, TooBig, Undefined
 from verifiers.scalars import Scalars, infinite
 from verifiers.tree import INFINITY, ZERO, Node, contains, div, neg, num, rational, substituted
 from verifiers.tree import ONE as ONE_NODE
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
+_MAX_WHOLE = 50  # whole numbers of a set that is written out
 _LETTERS = frozenset(["sym", "apply", "sub"])
 
 
-class NotASet(Exception):
-    """The answer is no set of real numbers that can be written as pieces."""
-
-
-class Piece(NamedTuple):
-    low: Node
-    low_closed: bool
-    high: Node
-    high_closed: bool
-
-
-class RealSets:
+class RealSets(Pieces):
     """Turns trees into tuples of pieces. The letter that the set is about is kept in `letters`."""
 
     def __init__(self, scalars: Scalars):
-        self.scalars = scalars
+        super().__init__(scalars)
         self.letters: set[Node] = set()
 
     def of(self, node: Node) -> tuple[Piece, ...]:
@@ -56,20 +47,6 @@ class RealSets:
             return self._builder(node)
         raise NotASet(kind)
 
-    def same(self, left: tuple[Piece, ...], right: tuple[Piece, ...]) -> bool | None:
-        if len(left) != len(right):
-            return False
-        verdict: bool | None = True
-        for a, b in zip(left, right):
-            if (a.low_closed, a.high_closed) != (b.low_closed, b.high_closed):
-                return False
-            for ends in ((a.low, b.low), (a.high, b.high)):
-                same = self.scalars.same(*ends)
-                if same is False:
-                    return False
-                verdict = verdict if same else None
-        return verdict
-
     # -- the parts
 
     def _interval(self, opening: str, closing: str, low: Node, high: Node) -> tuple[Piece, ...]:
@@ -84,77 +61,6 @@ class RealSets:
             Piece(low, opening == "[" and not infinite(low), high, closing == "]" and not infinite(high))
         )
 
-    def _valid(self, piece: Piece) -> tuple[Piece, ...]:
-        order = self._order(piece.low, piece.high)
-        if order > 0:
-            raise NotASet("an interval that runs backwards")
-        if order == 0:
-            return (piece,) if piece.low_closed and piece.high_closed else ()
-        return (piece,)
-
-    def _order(self, left: Node, right: Node) -> int:
-        a, b = rational(left), rational(right)
-        if a is not None and b is not None:
-            return (a > b) - (a < b)
-        a, b = self.scalars.value(left), self.scalars.value(right)
-        if a is None or b is None:
-            raise NotASet("an end that is no number")
-        if a != b and (
-            abs(a) == float("inf") or abs(b) == float("inf") or abs(a - b) > max(abs(a), abs(b)) * 2.0**-150
-        ):
-            return -1 if a < b else 1
-        same = self.scalars.same(left, right)
-        if same is None:
-            raise NotASet("two ends too close to tell apart")
-        return 0 if same else (-1 if a < b else 1)
-
-    def _merged(self, pieces: list[Piece]) -> tuple[Piece, ...]:
-        from functools import cmp_to_key
-
-        if len(pieces) > 60:
-            raise NotASet("too many pieces")
-        pieces = sorted(pieces, key=cmp_to_key(lambda a, b: self._order(a.low, b.low) or b.low_closed - a.low_closed))
-        merged: list[Piece] = []
-        for piece in pieces:
-            if merged:
-                last = merged[-1]
-                touch = self._order(piece.low, last.high)
-                if touch < 0 or touch == 0 and (piece.low_closed or last.high_closed):
-                    further = self._order(piece.high, last.high)
-                    high = piece if further > 0 else last
-                    closed = high.high_closed if further else piece.high_closed or last.high_closed
-                    merged[-1] = Piece(last.low, last.low_closed, high.high, closed)
-                    continue
-            merged.append(piece)
-        return tuple(merged)
-
-    def _meet(self, left: tuple[Piece, ...], right: tuple[Piece, ...]) -> tuple[Piece, ...]:
-        found: list[Piece] = []
-        for a in left:
-            for b in right:
-                low, high = self._order(a.low, b.low), self._order(a.high, b.high)
-                lower = a if low > 0 else b
-                upper = a if high < 0 else b
-                piece = Piece(
-                    lower.low, lower.low_closed if low else a.low_closed and b.low_closed,
-                    upper.high, upper.high_closed if high else a.high_closed and b.high_closed,
-                )  # fmt: skip
-                order = self._order(piece.low, piece.high)
-                if order < 0 or order == 0 and piece.low_closed and piece.high_closed:
-                    found.append(piece)
-        return self._merged(found)
-
-    @staticmethod
-    def _complement(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
-        low, closed, found = neg(INFINITY), False, []
-        for piece in pieces:
-            if not infinite(piece.low):
-                found.append(Piece(low, closed, piece.low, not piece.low_closed))
-            low, closed = piece.high, not piece.high_closed
-        if not infinite(low) or low != INFINITY:
-            found.append(Piece(low, closed and not infinite(low), INFINITY, False))
-        return tuple(found)
-
     def _several(self, sets: list[tuple[Piece, ...]]) -> tuple[Piece, ...]:
         """Conditions side by side: all of them where they overlap (x > 1, x < 3), else any (x < 1, x > 3)."""
         common = sets[0]
@@ -163,10 +69,33 @@ class RealSets:
         return common or self._merged([piece for pieces in sets for piece in pieces])
 
     def _builder(self, node: Node) -> tuple[Piece, ...]:
+        """{x | ...}: its letter is bound, and says nothing of the letters around it."""
         variable, conditions = node.args[0], node.args[1:]
         if variable.kind == "relation" and variable.args[0] == ("in",):
-            conditions = (variable, *conditions)
-        return self._several([self.of(condition) for condition in conditions])
+            variable, conditions = variable.args[1], (variable, *conditions)
+        if variable.kind not in _LETTERS:
+            raise NotASet("a set of values that are computed from a letter")
+        numbers = [Node("relation", (("in",), variable, Node("region", (name,)))) for name in ("Z", "N")]
+        outside, self.letters = self.letters, set()
+        pieces = self._several([self.of(condition) for condition in conditions if condition not in numbers])
+        if self.letters - {variable}:
+            raise NotASet("a condition on another letter")
+        self.letters = outside
+        if any(number in conditions for number in numbers):
+            return self._whole_numbers(pieces, 1 if numbers[1] in conditions else None)
+        return pieces
+
+    def _whole_numbers(self, pieces: tuple[Piece, ...], lowest: int | None) -> tuple[Piece, ...]:
+        """The whole numbers in pieces, each as a piece of its own; whether 0 is a natural number stays open."""
+        found: list[Piece] = []
+        for piece in pieces:
+            low, high = self.scalars.exact(piece.low), self.scalars.exact(piece.high)
+            if low is None or high is None or high - low > _MAX_WHOLE or lowest is not None and low < lowest:
+                raise NotASet("whole numbers that cannot be listed")
+            first = ceil(low) if piece.low_closed else floor(low) + 1
+            last = floor(high) if piece.high_closed else ceil(high) - 1
+            found += [Piece(num(value), True, num(value), True) for value in range(first, last + 1)]
+        return self._merged(found)
 
     def _relation(self, node: Node) -> tuple[Piece, ...]:
         operators, sides = node.args[0], node.args[1:]
