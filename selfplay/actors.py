@@ -11,7 +11,9 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.util.placement_group import PlacementGroup, remove_placement_group
 
+from selfplay.placement import Say, place, room_for
 from selfplay.recipe import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler
 from selfplay.stations import SamplerStation, StationLost, VerifierStation
@@ -61,28 +63,46 @@ def disconnect() -> None:
     ray.shutdown()
 
 
-async def hire_sampler(ray_settings: Ray, sampling: Sampling, model: str) -> "RayStation":
+async def hire_sampler(ray_settings: Ray, sampling: Sampling, model: str, say: Say = lambda text: None) -> "RayStation":
+    """An engine in an actor; `say` is told what it waits for."""
     gpus = ray_settings.sampler_gpus
     threads = str(int(ray_settings.sampler_cpus) or 1)
-    actor = _SamplerActor.options(
-        num_cpus=ray_settings.sampler_cpus,
-        num_gpus=gpus,
-        scheduling_strategy="SPREAD",
-        runtime_env={"env_vars": {"OMP_NUM_THREADS": threads, "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if gpus else "0"}},
-    ).remote(sampling, model)
-    return await _ready(actor)
+    options = {
+        "num_cpus": ray_settings.sampler_cpus,
+        "num_gpus": gpus,
+        "scheduling_strategy": "SPREAD",
+        "runtime_env": {"env_vars": {"OMP_NUM_THREADS": threads, "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if gpus else "0"}},
+    }
+    room = room_for(ray_settings, sampling)
+    if room is None:
+        return await hire(_SamplerActor.options(**options), sampling, model)
+    engine_options = sampling.engine_options | {"distributed_executor_backend": room.backend}
+    group = await place(room, say)
+    actor = _SamplerActor.options(**options | room.actor_options(group))
+    return await hire(actor, sampling.model_copy(update={"engine_options": engine_options}), model, group=group)
 
 
 async def hire_verifier(ray_settings: Ray, verification: Verification) -> "RayStation":
-    actor = _VerifierActor.options(num_cpus=ray_settings.verifier_cpus, scheduling_strategy="SPREAD").remote(verification)
-    return await _ready(actor)
+    return await hire(_VerifierActor.options(num_cpus=ray_settings.verifier_cpus, scheduling_strategy="SPREAD"), verification)
+
+
+async def hire(actor_class: Any, *arguments: Any, group: PlacementGroup | None = None) -> "RayStation":
+    """An actor that is ready, as a station; the placement group that it sits in ends with it, or with the attempt."""
+    station = RayStation(actor_class.remote(*arguments), group)
+    try:
+        await _await(station.actor.process_id.remote())
+    except BaseException:
+        await station.close(at_once=True)
+        raise
+    return station
 
 
 class RayStation:
     """An actor as a station: a death of the actor, its process or its node is a StationLost."""
 
-    def __init__(self, actor: Any):
+    def __init__(self, actor: Any, group: PlacementGroup | None = None):
         self.actor = actor
+        self._group = group
         self._collecting: Any = None  # a call whose answer nobody has taken yet: it outlives a cancelled collect
         self._submitting: set[asyncio.Future] = set()
         self._refused: asyncio.Future | None = None  # done when a submit has failed
@@ -126,6 +146,8 @@ class RayStation:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await _await(self.actor.close.remote())
         ray.kill(self.actor)
+        if self._group is not None:
+            remove_placement_group(self._group)  # and with it the engine's own actors
         if self._collecting is not None:
             self._collecting.cancel()
 
@@ -153,12 +175,6 @@ class _SamplerActor(_ActorFacts, SamplerStation):
 @ray.remote(max_concurrency=1000)
 class _VerifierActor(_ActorFacts, VerifierStation):
     pass
-
-
-async def _ready(actor: Any) -> RayStation:
-    station = RayStation(actor)
-    await _await(actor.process_id.remote())
-    return station
 
 
 async def _await(reference: Any) -> Any:

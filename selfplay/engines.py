@@ -27,6 +27,7 @@ class Engines:
     def __init__(self, recipe: Recipe, progress: Progress):
         self._recipe = recipe
         self._progress = progress
+        self._waiting: dict[int, str] = {}  # what engines that are not there yet wait for
         self._runner = asyncio.Runner()
         self._in_process = recipe.ray.address == "none"
         settings = recipe.ray
@@ -79,6 +80,7 @@ class Engines:
 
         def observe() -> None:
             meter.num_engines, meter.num_engines_wanted = len(self._samplers.stations), self._samplers.size
+            meter.waiting_for = next(iter(self._waiting.values()), "")
             meter.num_in_flight = self._samplers.num_held
             meter.engine_idle_seconds = self._samplers.idle_seconds - idle_before
 
@@ -109,7 +111,14 @@ class Engines:
         from selfplay import actors
 
         actors.connect(self._recipe.ray)
-        return await actors.hire_sampler(self._recipe.ray, self._recipe.sampling, model)
+
+        def say(text: str) -> None:
+            self._waiting[number] = text
+
+        try:
+            return await actors.hire_sampler(self._recipe.ray, self._recipe.sampling, model, say)
+        finally:
+            self._waiting.pop(number, None)
 
     async def _hire_verifier(self, number: int) -> Station:
         if self._in_process:

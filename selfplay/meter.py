@@ -23,6 +23,7 @@ class Meter:
     num_in_flight: int = 0  # samples asked of the engines now
     num_engines: int = 0  # at work now
     num_engines_wanted: int = 0
+    waiting_for: str = ""  # of an engine that is not at work yet: what it lacks
     engine_idle_seconds: float = 0.0  # summed over engines
     num_tasks: int = 0  # read from the stream
     num_complete_tasks: int = 0  # that are owed nothing more
@@ -100,6 +101,10 @@ def describe(meter: Meter, rule: AllocationRule, num_tasks: int = 0) -> str:
         parts.append(f"engines idle {meter.idle_share:.1%}")
     if 0 < meter.num_engines < meter.num_engines_wanted:
         parts.append(f"{meter.num_engines} of {meter.num_engines_wanted} engines at work")
+    if not meter.started:
+        parts.append("no engine at work yet")
+    if meter.waiting_for:
+        parts.append(meter.waiting_for)
     if meter.num_unchecked:
         parts.append(f"{meter.num_unchecked} to check")
     done = share_done(meter, rule, num_tasks)

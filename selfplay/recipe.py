@@ -224,7 +224,7 @@ class Ray(Section):
     num_samplers: Count = 1
     samplers_of_teachers: list[Count] = []  # engines of each teacher, num_samplers in all; empty: shared out by weight
     sampler_cpus: Positive = 1.0
-    sampler_gpus: Annotated[float, Field(ge=0)] = 0.0
+    sampler_gpus: Annotated[float, Field(ge=0)] = 0.0  # of one engine; how many a tensor-parallel one has follows from its engine_options
     num_verifiers: Count = 1
     verifier_cpus: Positive = 1.0
 

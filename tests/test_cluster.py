@@ -50,7 +50,7 @@ def test_a_node_that_leaves_costs_no_sample_and_one_that_joins_is_used(cluster, 
             yield task
 
     async def hire(number):
-        return await actors._ready(QueueActor.options(num_cpus=0.45, scheduling_strategy="SPREAD").remote(0.2, 8))
+        return await actors.hire(QueueActor.options(num_cpus=0.45, scheduling_strategy="SPREAD"), 0.2, 8)
 
     async def reached(crew, size):
         deadline = time.monotonic() + 150

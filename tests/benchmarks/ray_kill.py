@@ -40,7 +40,7 @@ async def play(folder: Path, num_engines: int, rate: float, seconds: float, dist
     slots, latency = 64, 64 / rate
 
     async def hire(number):
-        return await actors._ready(QueueActor.options(num_cpus=0.1).remote(latency, slots))
+        return await actors.hire(QueueActor.options(num_cpus=0.1), latency, slots)
 
     samplers = Crew("sampler", hire, num_engines, 2 * slots)
     verifiers = Crew("verifier", lambda number: actors.hire_verifier(settings, Verification(threads=2)), 1, 256)
