@@ -2,8 +2,8 @@
 
 Two questions have two answers:
 
-- What would other tasks of this kind give? The tasks are a sample, and each one's figure is itself uncertain. Resampling
-  the tasks with their figures carries both, since a task brings its own binomial error along: `over_tasks`.
+- What would other tasks of this kind give? The tasks are a sample, and each one's figure is itself uncertain. Weighing
+  the tasks anew at random carries both, since a task brings its own binomial error along: `over_tasks`.
 - What is the figure of these very tasks? Only the binomial error within each task counts: `within_tasks`. It is the
   narrower one, and the one for a benchmark whose tasks are fixed.
 """
@@ -22,7 +22,8 @@ from selfplay.stopping import StoppingRule, pass_at_k_stopped, stopping_points
 Floats = NDArray[np.float64]
 
 NUM_RESAMPLES = 4000
-MAX_DISTINCT = 512  # distinct figures that are resampled apart
+MAX_DISTINCT = 512  # distinct figures that are weighed apart
+METHOD = "Bayesian bootstrap over tasks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +36,13 @@ class Interval:
 
 
 def over_tasks(per_task: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """The mean over tasks like these, from one figure between 0 and 1 a task; nan figures are left out.
-
-    Bootstrap over tasks, bias-corrected and accelerated (Efron 1987), widened by Student's t for few tasks (Hesterberg
-    2015, section 3.2). Where all figures are the same there is nothing to resample: Wilson's interval for so many tasks.
-    """
-    values = _defined(per_task)
-    mean, num = float(values.mean()) if values.size else float("nan"), int(values.size)
-    method = "bootstrap over tasks (BCa, t-expanded)"
-    if num < 2 or np.ptp(values) == 0.0:
-        low, high = wilson(mean, num, confidence)
-        return Interval(mean, low, high, num, "Wilson over tasks")
-    low, high = _bootstrap(values, confidence, seed)
-    return Interval(mean, max(0.0, low), min(1.0, high), num, method)
+    """The mean over tasks like these, from one figure between 0 and 1 a task; nan figures are left out."""
+    return _mean_interval(_defined(per_task), (0.0, 1.0), confidence, seed)
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Mean of second minus first over tasks that both define; entry i of both is the same task."""
-    differences = _defined(np.asarray(second, dtype=float) - np.asarray(first, dtype=float))
-    mean, num = float(differences.mean()) if differences.size else float("nan"), int(differences.size)
-    if num < 2 or np.ptp(differences) == 0.0:
-        spread = 1.0 - wilson(1.0, num, confidence)[0]  # as wide as for one run without a miss
-        return Interval(mean, max(-1.0, mean - spread), min(1.0, mean + spread), num, "Wilson over tasks, paired")
-    low, high = _bootstrap(differences, confidence, seed)
-    return Interval(mean, low, high, num, "bootstrap over tasks (BCa, t-expanded), paired")
+    return _mean_interval(_defined(np.asarray(second, dtype=float) - np.asarray(first, dtype=float)), (-1.0, 1.0), confidence, seed)
 
 
 def within_tasks(
@@ -98,27 +82,29 @@ def _defined(per_task: ArrayLike) -> Floats:
     return values[~np.isnan(values)]
 
 
-def _bootstrap(values: Floats, confidence: float, seed: int) -> tuple[float, float]:
-    num, normal = len(values), NormalDist()
+def _mean_interval(values: Floats, ends: tuple[float, float], confidence: float, seed: int) -> Interval:
+    """Bayesian bootstrap (Rubin 1981) with half a task at either end of what a figure can be.
+
+    For figures that are all 0 or 1 this is Jeffreys' interval of a share, so that a run without a miss needs no method of
+    its own. Widened by Student's t for few tasks (Hesterberg 2015, section 3.2).
+    """
+    num = len(values)
+    if not num:
+        return Interval(float("nan"), *ends, 0, METHOD)
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) > MAX_DISTINCT:  # time grows with them; neighbours are resampled as one
         which = np.round((values - distinct[0]) / np.ptp(values) * (MAX_DISTINCT - 1)).astype(int)
         counts = np.bincount(which)
         distinct = (np.bincount(which, values) / np.maximum(counts, 1))[counts > 0]
         counts = counts[counts > 0]
-    drawn = np.random.default_rng(seed).multinomial(num, counts / num, NUM_RESAMPLES)
-    means = np.sort(drawn @ distinct / num)
-    away = distinct - values.mean()
-    acceleration = float(counts @ away**3) / (6 * float(counts @ away**2) ** 1.5)
-    below = (np.sum(means < values.mean()) + 0.5 * np.sum(means == values.mean())) / NUM_RESAMPLES
-    bias = normal.inv_cdf(min(max(float(below), 1e-3), 1 - 1e-3))
-    t = _student(0.5 + confidence / 2, num - 1) * sqrt(num / (num - 1))
-    ends = []
-    for z in (-t, t):
-        shifted = bias + z
-        level = normal.cdf(bias + shifted / (1 - acceleration * shifted)) if acceleration * shifted < 1 else 1.0
-        ends.append(float(np.quantile(means, level)))
-    return ends[0], ends[1]
+    figures, weights = np.concatenate([distinct, ends]), np.concatenate([counts, [0.5, 0.5]])
+    drawn = np.random.default_rng(seed).standard_gamma(weights, (NUM_RESAMPLES, len(weights)))
+    means = drawn @ figures / drawn.sum(axis=1)
+    freedom = max(num - 1, 1)
+    reach = _student(0.5 + confidence / 2, freedom) * sqrt((num + 2) / freedom)
+    low, high = np.quantile(means, [NormalDist().cdf(-reach), NormalDist().cdf(reach)])
+    mean = float(values.mean())
+    return Interval(mean, float(min(low, mean)), float(max(high, mean)), num, METHOD)
 
 
 def _student(level: float, freedom: int) -> float:
