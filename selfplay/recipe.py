@@ -109,7 +109,7 @@ class Training(Fitting):
 class Replay(Section):
     """[sampling.replay]: where the replay engine finds completions."""
 
-    path: str
+    path: str  # as every path of a recipe: relative to the recipe's file, or else to the folder that the command runs in
     prompt: str = "prompt"  # column that holds the task's prompt; not needed where there is a column task_id
     completions: list[str] = ["completion"]  # columns that hold completions; a.b is b within a
 

@@ -18,13 +18,17 @@ from tasks.sources import Mistake, did_you_mean, mistakes_of
 
 
 def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
-    """The recipe of a TOML file, with `section.key=value` overrides; UserError lists every mistake of both at once."""
+    """The recipe of a TOML file, with `section.key=value` overrides; UserError lists every mistake of both at once.
+
+    A `path` in the file is relative to the file, or else to the folder that the command runs in, as overrides are.
+    """
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the recipe {path}: {error.strerror}; the recipes that come along are in runs/") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}") from None
+    _find_beside(settings, path.parent)
     mistakes, given = [], {}  # given: dotted key -> the override that sets it
     for override in overrides or []:
         try:
@@ -147,6 +151,16 @@ def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
 def _looks_local(path: str) -> bool:
     """Whether a path can only mean this machine: a hub name has one slash, no ending and no dots at its front."""
     return path.startswith((".", "/", "~")) or path.endswith((".jsonl", ".json", ".parquet")) or path.count("/") > 1
+
+
+def _find_beside(settings: dict[str, Any], folder: Path) -> None:
+    """Make each path of something that lies in `folder` one from the folder that the command runs in."""
+    for key, value in settings.items():
+        if key == "path" and isinstance(value, str) and value and (folder / value).exists():
+            settings[key] = str(folder / value)
+        for table in value if isinstance(value, list) else [value]:
+            if isinstance(table, dict):
+                _find_beside(table, folder)
 
 
 def _mistakes_of_sources(settings: dict[str, Any]) -> Iterator[tuple[str, Mistake]]:

@@ -131,6 +131,20 @@ def test_a_missing_file_is_named(tmp_path):
     assert mistakes(tmp_path, text) == 'path = "nowhere.jsonl": no such file in mine.toml [tasks]'
 
 
+def test_a_path_in_a_recipe_is_looked_up_beside_it_and_one_of_an_override_where_the_command_runs(tmp_path, monkeypatch):
+    (tmp_path / "recipes").mkdir()
+    text = '[tasks]\nsource = "files"\npath = "rows.jsonl"\n[sampling]\nengine = "replay"\n[sampling.replay]\npath = "rows.jsonl"\n'
+    recipe = written(tmp_path / "recipes", text)
+    monkeypatch.chdir(tmp_path)
+    Path("rows.jsonl").touch()
+    both = (read_recipe(recipe).tasks.options["path"], read_recipe(recipe).sampling.replay.path)
+    assert both == ("rows.jsonl", "rows.jsonl")
+    (tmp_path / "recipes" / "rows.jsonl").touch()
+    beside = str(tmp_path / "recipes" / "rows.jsonl")
+    overridden = read_recipe(recipe, ["tasks.path=rows.jsonl"])
+    assert (overridden.tasks.options["path"], overridden.sampling.replay.path) == ("rows.jsonl", beside)
+
+
 def test_a_recipe_that_is_not_toml_or_not_there_is_one_clear_line(tmp_path):
     assert "is not TOML" in mistakes(tmp_path, "rounds = = 3")
     with pytest.raises(UserError, match="cannot read the recipe"):
