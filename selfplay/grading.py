@@ -72,8 +72,13 @@ def _parse(line: str) -> tuple[dict[str, Any], Callable[[], Verdict]]:
     unknown = set(row) - {"id", "reference", "completion", "answer", "task_id"}
     if unknown:
         raise UserError(f'unknown key "{min(unknown)}"; allowed: id, task_id, reference, and one of completion and answer')
-    if "id" not in row or "reference" not in row or ("completion" in row) == ("answer" in row):
-        raise UserError("an id, a reference, and exactly one of completion and answer are needed")
+    missing = [f'"{key}"' for key in ("id", "reference") if key not in row]
+    if "completion" not in row and "answer" not in row:
+        missing.append('"completion" (or "answer", already extracted)')
+    if missing:
+        raise UserError(f"{' and '.join(missing)} missing; the row has {', '.join(row) or 'no key'}")
+    if "completion" in row and "answer" in row:
+        raise UserError('it has both "completion" and "answer"; leave one of them out')
     reference = reference_from_dict(row["reference"])
     text = row.get("completion", row.get("answer"))
     if not isinstance(text, str):

@@ -2,9 +2,9 @@
 
 import contextlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from selfplay.grading import refuse_same_file
 from selfplay.validation import validate as put_to_test
@@ -66,7 +66,7 @@ def list_tasks(
             if validate:
                 _try(task, counts)
             if results:
-                _write(task, results)
+                results.write(json.dumps(task.to_dict(), ensure_ascii=False) + "\n")
     return counts
 
 
@@ -79,7 +79,7 @@ def _strengthened(task: Task, num_cases: int, counts: Counts) -> Task:
     counts.add(stronger.report)
     if stronger.report.note:
         print(f"task {task.id}: not strengthened: {stronger.report.note}")
-    return replace(task, reference=stronger.reference)
+    return Task.make(task.source, list(task.prompt), stronger.reference, **task.metadata)
 
 
 def _try(task: Task, counts: Counts) -> None:
@@ -89,8 +89,3 @@ def _try(task: Task, counts: Counts) -> None:
         counts.num_invalid += 1
         verdict = tried.verdict
         print(f"task {task.id}: its own reference gets {verdict.outcome}, {verdict.reason}: {verdict.answer}")
-
-
-def _write(task: Task, results: TextIO) -> None:
-    row = {"prompt": [dict(message) for message in task.prompt], "reference": task.to_dict()["reference"]}
-    results.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -28,6 +28,7 @@ def _holds_problem(template: str) -> str:
     return template
 
 
+_WRITTEN = {"id", "source", "prompt", "reference", "metadata"}  # the keys of a row that `selfplay tasks --out` wrote
 Template = Annotated[str, AfterValidator(_holds_problem)]
 BOXED = "{problem}\n\nReason step by step, and put the final answer within \\boxed{{}}."
 
@@ -78,9 +79,14 @@ def files(
                 raise UserError(f"{where}: {error}") from None
         else:
             checked = MathReference(str(_column(row, answer, where)), literal)
-        metadata = {"difficulty": row.get(difficulty)} if difficulty else {}
+        metadata = {"number": number, "license": license}
+        source = "files"
+        if _WRITTEN <= set(row):
+            source, metadata = row["source"], metadata | row["metadata"]
+        if difficulty:
+            metadata["difficulty"] = row.get(difficulty)
         content = template.format(problem=text) if isinstance(text, str) else text
-        yield Task.make("files", content, checked, number=number, license=license, **metadata)
+        yield Task.make(source, content, checked, **metadata)
 
 
 def _jsonl(path: Path) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks import load
 from tests.shared_data import SHARED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,7 +92,8 @@ def test_verify_keeps_its_contract(tmp_path):
     ("line", "named"),
     [
         ("{", "not JSON"),
-        ('{"id": "x"}', "an id, a reference"),
+        ('{"id": "x"}', '"reference" and "completion" (or "answer", already extracted) missing; the row has id'),
+        ('{"id": "x", "reference": {"kind": "math", "answer": "1"}, "answer": "1", "completion": "1"}', "leave one of them out"),
         ('{"id": "x", "reference": {"kind": "sums"}, "answer": "1"}', "sums"),
         ('{"id": "x", "reference": {"kind": "math", "answer": "1"}, "anser": "1"}', "anser"),
         ('{"id": "x", "reference": {"kind": "math", "answer": "1"}, "answer": 1}', "must be text"),
@@ -141,6 +143,7 @@ def test_tasks_shows_validates_and_writes_tasks_that_files_reads(tmp_path):
     assert "20 tasks, 20 valid, 0 not" in done.stdout
     again = selfplay("tasks", "files", "--set", f"path={out}", "--validate", "--show", 0)
     assert "20 tasks, 20 valid, 0 not" in again.stdout, again.stderr
+    assert list(load("files", path=str(out))) == list(load("arithmetic", num_tasks=20))
 
 
 @pytest.mark.parametrize("arguments", [("verify", "{}", "--out", "{}"), ("tasks", "files", "--set", "path={}", "--out", "{}")], ids=["verify", "tasks"])
