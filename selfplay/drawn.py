@@ -109,18 +109,23 @@ def read_journal(folder: Path, with_answers: bool) -> Drawn:
 
 def read_file(path: Path, with_logprobs: bool) -> Drawn:
     """Rows as `selfplay verify` writes them; rows with the same task_id, or else the same id, are samples of one task."""
-    columns = _Columns()
+    columns, is_empty = _Columns(), True
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            is_empty = False
             try:
                 row = json.loads(line)
-                outcome, task_id = _CODES[Outcome(row["outcome"])], str(row.get("task_id", row.get("id")))
+                outcome, task_id = _CODES[Outcome(row["outcome"])], str(row["task_id"] if "task_id" in row else row["id"])
             except (json.JSONDecodeError, KeyError, TypeError, ValueError):
                 outcomes = ", ".join(_OUTCOMES)
                 raise UserError(f"{path}, line {number}: a JSON object with an outcome ({outcomes}) and a task_id is needed") from None
             if with_logprobs and not isinstance(row.get("cumulative_logprob"), int | float):
                 raise UserError(f"{path}, line {number}: best-of-k needs a number cumulative_logprob in every row")
             columns.add(task_id.encode(), number, outcome, _answer(row), row.get("cumulative_logprob"))
+    if is_empty:
+        raise UserError(f"{path} holds no row; give the file that `selfplay verify --out` wrote, or the folder of a run")
     return columns.finish()
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks import load
+from selfplay.pass_table import Wanted, pass_table
+from tasks import UserError, load
 from tests.shared_data import SHARED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,6 +176,13 @@ def test_passk_of_a_file_is_the_unbiased_estimate_and_a_dash_where_it_is_undefin
     lines = [line.strip("│ \n").split("│") for line in done.stdout.splitlines() if line.startswith("│")]
     assert [cell.strip() for cell in lines[0][1:5]] == ["fixed", "3", "12", "0"]
     assert [line[-1].split()[0] for line in lines] == ["0.2500", "0.4444", "-"]
+
+
+@pytest.mark.parametrize(("text", "named"), [("\n\n", "holds no row"), ('\n{"outcome": "correct"}\n', "line 2"), ('{"id": 1, "outcome": "right"}', "line 1")])
+def test_passk_of_a_file_without_graded_rows_says_so(tmp_path, text, named):
+    (tmp_path / "graded.jsonl").write_text(text)
+    with pytest.raises(UserError, match=named):
+        list(pass_table(tmp_path / "graded.jsonl", Wanted()))
 
 
 def test_every_mistake_has_status_2_and_lines_that_begin_alike(tmp_path):
