@@ -17,16 +17,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from selfplay.passk import checked_counts
 from selfplay.powerlaw import PowerLaw, fit_power_law, measure
-from selfplay.priors import BETA, GENERAL, KUMARASWAMY, TWO_BETAS, Counts, Family, most_probable
+from selfplay.priors import BETA, GENERAL, KUMARASWAMY, LOGIT_NORMAL, TWO_BETAS, Counts, Family, most_probable
 from selfplay.stopping import StoppingRule
 
 Floats = NDArray[np.float64]
 
 # Prior probability of each family. The beta is what the field fits; half of the weight lets some tasks be impossible.
-_PLAIN = {BETA: 0.8 * 4 / 6, KUMARASWAMY: 0.8 / 6, GENERAL: 0.8 / 6, TWO_BETAS: 0.2}
+_PLAIN = {BETA: 0.8 * 4 / 7, KUMARASWAMY: 0.8 / 7, GENERAL: 0.8 / 7, LOGIT_NORMAL: 0.8 / 7, TWO_BETAS: 0.2}
 LIKELY = 0.85  # probability of impossible tasks from which the value counts them in, fully at 1
 PLAUSIBLE = 0.2  # and from which the interval reaches as low as they would have it
-CURVE_ERROR = 0.01  # by about how much the power law is off by itself when it is extended a hundredfold
+CURVE_ERROR = 0.007  # by about how much the power law is off by itself when it is extended a hundredfold
+SWITCH = 8  # how sharply the value goes from the families to the power law where their spread passes that error
+SHARPNESS = 2  # power of a family's probability in the value: an average over rivals that explain less only adds error
 TOO_WIDE = 0.15  # width of an interval that supports no plan
 NUM_DRAWS = 500
 
@@ -46,7 +48,7 @@ class Forecast:
 class Forecasts:
     points: tuple[Forecast, ...]  # by rising k
     exponent: tuple[float, float, float]  # b of the power law over the measured range: low, value, high; nan if unfit
-    tail: tuple[float, float, float]  # exponent of the unsolved share as k grows without end, over the families
+    tail: tuple[float, float, float]  # exponent of the unsolved share as k grows without end, over the families with one
     impossible: float  # probability that some tasks cannot be solved, from even odds
     families: dict[str, float]  # name -> probability after the counts
     notes: tuple[str, ...]  # what the data cannot support
@@ -82,7 +84,8 @@ def forecast(
         value = max(point.value, before.value, measured if k >= ks_measured[-1] else 0.0)
         low, high = max(point.low, before.low), max(point.high, before.high, value)
         points.append(Forecast(k, value, low, high, point.supported))
-    tail = _quantiles([(member, member.tails) for member in members], [margin, 0.5, 1.0 - margin])
+    power_laws = [(member, member.tails) for member in members if member.family.components is not LOGIT_NORMAL.components]
+    tail = _quantiles(power_laws, [margin, 0.5, 1.0 - margin])
     return Forecasts(
         tuple(points),
         curve.exponent(_deviations(margin)) if curve else (np.nan, np.nan, np.nan),
@@ -101,7 +104,7 @@ class _Member:
     probability: float
     shares: Floats  # weight of each draw, sum 1
     weights: Floats  # [draws, grid + 2]
-    tails: Floats  # exponent of each draw
+    tails: Floats  # exponent of each draw; without meaning for the logit-normal families
     counts: Counts
 
     def tasks_like_these(self, none: Floats) -> Floats:
@@ -170,7 +173,7 @@ def _at(k: int, members: list[_Member], curve: PowerLaw | None, margin: float) -
     impossible = _share(members, lambda family: family.impossible)
     inflated = _quantiles([pair for pair in like if pair[0].family.impossible], levels)
     one_kind = [pair for pair in like if _one_kind(pair[0].family)]
-    low, value, high = _quantiles(one_kind, levels)
+    low, value, high = _quantiles(one_kind, levels, SHARPNESS)
     lows, highs = [], []
     # Where two kinds of task are needed as well, impossible ones and the tail of the hard kind look the same.
     of_one_kind = _share(members, lambda family: family.impossible and family.components is not TWO_BETAS.components)
@@ -197,7 +200,7 @@ def _trust_in_curve(members: list[_Member], deviation: float) -> float:
     The families decide where their own spread is small against the curve's error, unless the counts say that there is
     more than one kind of task.
     """
-    from_spread = deviation**4 / (deviation**4 + CURVE_ERROR**4)
+    from_spread = 1.0 / (1.0 + (CURVE_ERROR / max(deviation, 1e-9)) ** SWITCH)
     one = _share(members, _one_kind)
     single = one / (one + _share(members, lambda family: family is TWO_BETAS))
     return 1.0 - single * (1.0 - from_spread)
@@ -211,10 +214,10 @@ def _share(members: list[_Member], which: Callable[[Family], bool]) -> float:
     return sum(member.probability for member in members if which(member.family))
 
 
-def _quantiles(values: list[tuple[_Member, Floats]], levels: list[float]) -> Floats:
-    """Quantiles of one value a draw, families weighed by their probability."""
+def _quantiles(values: list[tuple[_Member, Floats]], levels: list[float], sharpness: int = 1) -> Floats:
+    """Quantiles of one value a draw, families weighed by this power of their probability."""
     joined = np.concatenate([drawn for _, drawn in values])
-    shares = np.concatenate([member.probability * member.shares for member, _ in values])
+    shares = np.concatenate([member.probability**sharpness * member.shares for member, _ in values])
     order = np.argsort(joined)
     cumulative = np.cumsum(shares[order])
     place = np.searchsorted(cumulative / cumulative[-1], levels)

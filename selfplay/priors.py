@@ -7,7 +7,8 @@ A component of the spread has the density
 (the generalized beta of the first kind, McDonald 1984, Econometrica 52: 647-663). shape = 1 is the beta distribution,
 shape = tail is Kumaraswamy's; as p ** shape is then beta distributed, 1 / shape can be read as a number of steps that
 must all succeed. Near zero the density is a power law, so the unsolved share falls as k ** -tail in the end (Schaeffer
-et al. 2025). A family may hold two components (an easy and a hard kind of task) and a share of impossible tasks.
+et al. 2025). Beside these stands the normal distribution of logit p, which has fewer hard tasks than any power law. A
+family may hold two components (an easy and a hard kind of task) and a share of impossible tasks.
 
 The likelihood p ** c * (1 - p) ** (n - c) holds for any n, and for samples that stopped on what they saw.
 """
@@ -84,6 +85,7 @@ class Counts:
 # A solution has steps that must all succeed, so a shape below 1 is expected; the rest is wide.
 TAIL, TOP, SHAPE = (-1.0, 0.8), (0.7, 1.0), (-0.7, 0.5)
 HARD_TOP, EASY_TAIL, EASY_TOP = (2.0, 1.2), (0.5, 0.6), (0.7, 0.8)
+MEAN, DEVIATION = (-1.0, 1.5), (0.5, 0.5)  # of logit p
 EASY_SHARE, IMPOSSIBLE_SHARE = (0.0, 1.0), (-1.7, 1.0)
 
 
@@ -131,9 +133,19 @@ def _two_betas(grid: Grid, parameters: Floats) -> Floats:
     return easy * grid.component(easy_tail, easy_top, plain) + (1.0 - easy) * grid.component(hard_tail, hard_top, plain)
 
 
+def _logit_normal(grid: Grid, parameters: Floats) -> Floats:
+    """The normal distribution of logit p that the Rasch model of tests has (Rasch 1960)."""
+    deviation = np.exp(np.clip(parameters[:, 1:2], -1.5, 2.0))
+    log_density = -0.5 * ((grid.log_p - grid.log_q - np.clip(parameters[:, :1], -15.0, 9.0)) / deviation) ** 2
+    weights = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.concatenate([weights, np.zeros((len(parameters), 2))], axis=1)
+
+
 BETA = Family("beta", lambda grid, x: grid.component(x[:, 0], x[:, 1], np.zeros(len(x))), (TAIL, TOP))
 KUMARASWAMY = Family("Kumaraswamy", lambda grid, x: grid.component(x[:, 0], x[:, 1], x[:, 0]), (TAIL, TOP))
 GENERAL = Family("generalized beta", lambda grid, x: grid.component(x[:, 0], x[:, 1], x[:, 2]), (TAIL, TOP, SHAPE))
+LOGIT_NORMAL = Family("logit-normal", _logit_normal, (MEAN, DEVIATION))
 TWO_BETAS = Family("two betas", _two_betas, (TAIL, HARD_TOP, EASY_TAIL, EASY_TOP, EASY_SHARE))
 
 
