@@ -1,28 +1,31 @@
-"""Whether a task is a copy of a task that a model will be measured on.
+"""Whether a task is a copy of a task that a model will be measured on, and whether a completion quotes one.
 
-A long evaluation task is found by its five-word sequences with all numbers masked, so that a copy with other numbers, a
-part of it, or one with a few words changed is found; sequences that several evaluation tasks share tell nothing and are
-left out. One of any length is found where it stands in the task as sentences of its own: word for word, or with other
-numbers where no other evaluation task reads the same but for its numbers. A family of tasks that differ in their numbers
-alone, such as sums, is thus only matched exactly.
+An evaluation task of some length is found by its four-word sequences with all numbers masked, weighed by rarity
+(passages.py), so that a copy with other numbers, a part of it, or one with a few words changed is found. One of any length
+is found where it stands in the task as sentences of its own: word for word, or with other numbers where no other evaluation
+task reads the same but for its numbers. A family of tasks that differ in their numbers alone, such as sums, is thus only
+matched exactly.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from selfplay.passages import Passages
 from tasks import Task
 from tasks.files import BOXED
 
-NGRAM = 5
-SHORT = 13  # words; a text of fewer is compared whole
-MIN_SHARED = 8  # n-grams in common
-MIN_COVERAGE = 0.5  # of the n-grams of the shorter text
-NEAR_SHARED = 2  # n-grams in common, with which the words of two texts are compared in any order
+SHORT = 9  # words; an evaluation task of fewer is compared whole
+MIN_SHARED = 3.0  # weight of the n-grams in common
+MIN_COVERAGE = 0.65  # of the evaluation task's n-grams
+PART_SHARED = 4.0  # weight of the n-grams in common,
+PART_COVERAGE = 0.75  # and their share of the given task's, which is then a part of the evaluation task
+MIN_QUOTED = 5.0  # as MIN_SHARED, in a completion
+QUOTED_COVERAGE = 0.6  # of the evaluation task's n-grams, in a completion
+NEAR_SHARED = 2.0  # weight in common, with which the words of two texts are compared in any order
 NEAR_OVERLAP = 0.78  # of the words of the longer text
 MIN_WORDS = 2  # beside numbers, in a short text that is compared with its numbers masked
 MAX_FAMILY = 2  # evaluation tasks that may share a masked short text, before it is taken for a family
-COMMON_SHARE = 0.01  # of a set's tasks (and at least 3) that share an n-gram, before it tells nothing
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[+*/^=<>!|]|-(?=\s*\d)|[.?!:;](?=\s|$)|\n")
 _BREAKS = frozenset(".?!:;\n")
@@ -37,13 +40,10 @@ class Contamination:
     """An index of evaluation tasks."""
 
     def __init__(self, sets: Mapping[str, Iterable[Task]]):
-        self._names: list[str] = []  # of each evaluation task: set and id
-        self._ngrams: dict[int, list[int]] = {}  # hash of a masked n-gram -> evaluation tasks
-        self._sizes: list[int] = []  # n-grams of each evaluation task that tell something
-        self._words: list[Counter[str]] = []  # of each evaluation task, masked
-        self._whole: dict[tuple[str, ...], str] = {}  # all words of an evaluation task
+        self._whole: dict[tuple[str, ...], str] = {}  # all words of an evaluation task -> its set and id
         self._masked: dict[tuple[str, ...], str] = {}  # the same with masked numbers, where they tell the task
         self._lengths: set[int] = set()
+        self._long: list[_LongTasks] = []  # of each set
         self._num_tasks = 0
         for name, tasks in sets.items():
             self._add_set([(f"{name} {task.id}", _words(text_of(task))) for task in tasks])
@@ -55,7 +55,13 @@ class Contamination:
     def match(self, text: str) -> str:
         """The evaluation task (set and id) that a prompt copies; empty where it copies none."""
         words, starts, ends = _tokens(text)
-        return self._match_whole(words, starts, ends) or self._match_long(words)
+        masked = _masked(words)
+        return self._match_whole(words, starts, ends) or next(filter(None, (tasks.copied(masked) for tasks in self._long)), "")
+
+    def quoted(self, text: str) -> str:
+        """The evaluation task of some length that a completion quotes the most part of; empty where it quotes none."""
+        masked = _masked(_words(text))
+        return next(filter(None, (tasks.quoted(masked) for tasks in self._long)), "")
 
     def _add_set(self, texts: list[tuple[str, list[str]]]) -> None:
         for name, words in texts:
@@ -63,16 +69,7 @@ class Contamination:
             self._lengths.add(len(words))
         self._num_tasks += len(texts)
         texts = _without_frame(texts)
-        masked = {name: ngrams_of(words) for name, words in texts if len(words) >= SHORT}
-        spread = Counter(ngram for ngrams in masked.values() for ngram in ngrams)
-        common = max(3, COMMON_SHARE * len(texts))
-        for name, ngrams in masked.items():
-            telling = [ngram for ngram in ngrams if spread[ngram] <= common]
-            for ngram in telling:
-                self._ngrams.setdefault(ngram, []).append(len(self._names))
-            self._names.append(name)
-            self._sizes.append(len(telling))
-        self._words += [Counter(_masked(words)) for _, words in texts if len(words) >= SHORT]
+        self._long.append(_LongTasks([(name, _masked(words)) for name, words in texts if len(words) >= SHORT]))
         families = Counter(_masked(words) for _, words in texts)
         for name, words in texts:
             self._whole[tuple(words)] = name
@@ -91,35 +88,38 @@ class Contamination:
                         return found
         return ""
 
-    def _match_long(self, words: list[str]) -> str:
-        if len(words) < SHORT or not self._ngrams:
-            return ""
-        ngrams = ngrams_of(words)
-        shared: Counter[int] = Counter()
-        for ngram in ngrams:
-            if ngram in self._ngrams:
-                shared.update(self._ngrams[ngram])
+
+class _LongTasks:
+    """The evaluation tasks of a set that are found by parts of their masked words."""
+
+    def __init__(self, tasks: list[tuple[str, tuple[str, ...]]]):
+        self._names = [name for name, _ in tasks]
+        self._passages = Passages([words for _, words in tasks])
+        self._bags = [Counter(words) for _, words in tasks]
+
+    def copied(self, words: tuple[str, ...]) -> str:
         bag: Counter[str] = Counter()
-        for number, count in shared.most_common(3):
-            if count >= MIN_SHARED and count >= MIN_COVERAGE * min(self._sizes[number], len(ngrams)):
-                return self._names[number]
-            if count >= NEAR_SHARED:
-                bag = bag or Counter(_masked(words))
-                longer = max(bag.total(), self._words[number].total())
-                if (bag & self._words[number]).total() >= NEAR_OVERLAP * longer:
-                    return self._names[number]
+        for overlap in self._passages.shared(words):
+            whole = overlap.weight >= MIN_SHARED and overlap.of_text >= MIN_COVERAGE
+            if whole or overlap.weight >= PART_SHARED and overlap.of_words >= PART_COVERAGE:
+                return self._names[overlap.number]
+            if overlap.weight >= NEAR_SHARED:
+                bag = bag or Counter(words)
+                other = self._bags[overlap.number]
+                if (bag & other).total() >= NEAR_OVERLAP * max(bag.total(), other.total()):
+                    return self._names[overlap.number]
+        return ""
+
+    def quoted(self, words: tuple[str, ...]) -> str:
+        for overlap in self._passages.shared(words):
+            if overlap.weight >= MIN_QUOTED and overlap.of_text >= QUOTED_COVERAGE:
+                return self._names[overlap.number]
         return ""
 
 
 def text_of(task: Task) -> str:
     """The prompt, all messages of it."""
     return "\n".join(message["content"] for message in task.prompt)
-
-
-def ngrams_of(words: list[str]) -> set[int]:
-    """Hashes of the masked n-grams; equal within one process only."""
-    masked = _masked(words)
-    return {hash(masked[start : start + NGRAM]) for start in range(len(masked) - NGRAM + 1)}
 
 
 def _words(text: str) -> list[str]:

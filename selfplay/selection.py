@@ -4,7 +4,7 @@ Four stages, each of which leaves a reason on what it rejects:
 
 1. the verdict: only correct traces go on
 2. the task: none that copies an evaluation task (contamination.py)
-3. the trace: rules about one text (rules.py)
+3. the trace: rules about one text (rules.py), and none that quotes an evaluation task
 4. the traces of a task beside each other: duplicates, near duplicates, at most m, those that `choose` prefers
 
 and, where `max_traces` or `max_tokens` bounds the round, the traces that `prefer` ranks highest among all that are
@@ -110,7 +110,7 @@ def _by_task(
         faults: dict[str, str] = {}
         for number, trace in enumerate(task_traces):
             if not reasons[number]:
-                reasons[number] = _fault(trace, rules, faults, settings, account)
+                reasons[number] = _fault(trace, rules, contamination, faults, settings, account)
         _among(task_traces, reasons, settings, account)
         yield task_traces, [reason or ACCEPTED for reason in reasons]
 
@@ -124,7 +124,12 @@ def _verdict_reason(trace: Trace) -> str:
 
 
 def _fault(
-    trace: Trace, rules: dict[str, Callable[[Trace], bool]], faults: dict[str, str], settings: Selection, account: Account
+    trace: Trace,
+    rules: dict[str, Callable[[Trace], bool]],
+    contamination: Contamination | None,
+    faults: dict[str, str],
+    settings: Selection,
+    account: Account,
 ) -> str:
     """Why a trace is rejected for its own text, or as a duplicate; `faults` holds what was said of the texts before it."""
     text = normalised(trace.sample.text)
@@ -138,6 +143,8 @@ def _fault(
         if broken:
             fault = name
             break
+    if not fault and contamination is not None and _timed(account, "quotes_evaluation", contamination.quoted, text):
+        fault = "quotes_evaluation"
     faults[text] = fault
     return fault
 

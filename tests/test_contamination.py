@@ -61,13 +61,45 @@ def test_a_changed_copy_is_found(index, text, why):
         ("What is 3+4*5?", "another sum that begins alike"),
         ("Compute $\\cos 45^\\circ$.", "another function"),
         ("Tom's hens lay 12 eggs a week. He gives two to each of his neighbours. How many are left for him?", "a similar story"),
-        ("How much in dollars does she make every day?", "one sentence that many tasks end with"),
+        ("How much does she make?", "the sentence that it ends with"),
         ("Reason step by step, and put the final answer within \\boxed{}.", "the template alone"),
         ("", "nothing"),
     ],
 )
 def test_a_task_of_its_own_is_not_taken_for_a_copy(index, text, why):
     assert not index.match(text), why
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"This is a known one: {EVALUATION[0]} So 16 - 3 - 4 = 9, and 9 * 2 = 18.\n#### 18", "word for word"),
+        (f"It reads like this. {EVALUATION[0].replace('16', '20').replace('$2', '$7')} And so on.", "with other numbers"),
+        (f"The first part of it was {EVALUATION[0][:200]}", "the most part of it"),
+    ],
+)
+def test_a_completion_that_quotes_an_evaluation_task_is_found(index, text, why):
+    assert index.quoted(text).startswith("held-out"), why
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Janet's ducks lay 16 eggs per day. She eats 3 and bakes with 4, so 16 - 3 - 4 = 9 are left.\n#### 9", "a solution that begins alike"),
+        ("3+4=7\nSo what is 3+4? It is 7.", "a short sum, which any reasoning may hold"),
+        ("", "nothing"),
+    ],
+)
+def test_a_completion_that_quotes_none_is_left_alone(index, text, why):
+    assert not index.quoted(text), why
+
+
+def test_a_part_of_an_evaluation_task_is_found_and_a_phrase_that_many_have_is_none():
+    stories = [f"{name} has some {thing} in the shed behind the house. How many are left in the end?" for name, thing in zip("Ann Bo Cleo Dan Eve".split(), "red apples;old bricks;tin boxes;wet stones;oak boards".split(";"))]
+    own = "The ferry from Aberdeen carries forty lorries across the cold northern sea at dawn, and comes back with twelve of them at dusk."
+    index = Contamination({"set": tasks_of([*stories, f"{own} {stories[0]}"])})
+    assert index.match(own[:60]) and index.match(own[50:])
+    assert not index.match("Finn has some books in the shed behind the house. How many are left in the end?")
 
 
 def test_a_template_that_all_evaluation_tasks_share_matches_nothing():
@@ -89,8 +121,28 @@ real = pytest.mark.skipif(SHARED is None, reason="the folder of real data is abs
 @real
 def test_at_most_one_in_a_thousand_real_training_tasks_is_flagged():
     index = Contamination({name: real_tasks(name) for name in ("gsm8k_test", "math500")})
-    flagged = sum(bool(index.match(text_of(task))) for task in real_tasks("gsm8k_train"))
-    assert flagged <= 7  # of 7,473
+    tasks = [text_of(task).partition("\n\nReason step")[0] for task in real_tasks("gsm8k_train")]
+    assert sum(bool(index.match(text)) for text in tasks) <= 7  # of 7,473
+    last_sentences = [re.split(r"(?<=[.?!])\s+", text.strip())[-1] for text in tasks]
+    assert sum(bool(index.match(text)) for text in last_sentences) <= 15, "many tasks end alike"
+
+
+@real
+def test_no_competition_task_is_taken_for_a_word_problem_and_no_human_solution_for_a_quotation():
+    index = Contamination({"gsm8k_train": real_tasks("gsm8k_train")})
+    assert not any(index.match(text_of(task)) for task in real_tasks("math500"))
+    index = Contamination({name: real_tasks(name) for name in ("gsm8k_test", "math500")})
+    assert not any(index.quoted(task.metadata["solution"]) for task in real_tasks("gsm8k_train"))
+
+
+@real
+@pytest.mark.parametrize(("name", "share"), [("gsm8k_test", 0.99), ("math500", 0.87)])
+def test_parts_of_real_tasks_are_found(name, share):
+    tasks = real_tasks(name)
+    index = Contamination({name: tasks})
+    texts = [text_of(task).partition("\n\nReason step")[0].split() for task in tasks[:400]]
+    for parts in ([words[: len(words) * 2 // 3] for words in texts], [words[len(words) // 3 :] for words in texts]):
+        assert sum(bool(index.match(" ".join(part))) for part in parts) >= share * len(parts)
 
 
 @real

@@ -188,6 +188,15 @@ def test_a_copied_task_is_rejected_whole_and_named():
     assert account.contaminated == {traces[0].task.id: f"held-out {traces[0].task.id}"}
 
 
+def test_a_trace_that_quotes_an_evaluation_task_is_rejected_and_its_siblings_are_not():
+    held = Task.make("x", LONG.format(a=12, b=10), MathReference("10"))
+    index = Contamination({"held-out": [held]})
+    quoting = f"A similar one: {LONG.format(a=40, b=17)} So here it is 7 + 5 = 12.\n#### 12"
+    traces = [trace_of(quoting), trace_of("7+5=####12", index=1)]
+    assert reasons(traces, index) == ["quotes_evaluation", "accepted"]
+    assert reasons(traces) == ["accepted", "accepted"], "without an evaluation set there is nothing to quote"
+
+
 def test_the_control_keeps_every_trace_that_has_a_text():
     traces = [trace_of("8+5=####12"), trace_of("####13", index=1), trace_of("####13", index=2), trace_of("", index=3, finish_reason="failed")]
     assert reasons(traces, verified=False, max_traces_per_task=1, max_traces=1) == ["accepted"] * 3 + ["no_sample"]

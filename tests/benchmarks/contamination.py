@@ -1,4 +1,4 @@
-"""Planted copies of real evaluation tasks found, clean tasks flagged, and the time that decontamination takes.
+"""Planted copies of real evaluation tasks found, in tasks and in completions, clean ones flagged, and the time it takes.
 
     python -m tests.benchmarks.contamination
 
@@ -58,7 +58,9 @@ def main() -> None:
                 ours = sum(bool(index.match(text)) for text in planted) / len(planted)
                 theirs = sum(rival.match(text) for text in planted) / len(planted)
                 print(f"{name + ', ' + kind + f' ({len(planted)})':<34}{ours:>8.1%}{theirs:>10.1%}")
+    _quotations(index, sets, train)
     clean = {"gsm8k train against both": (index, rival, train)}
+    clean["math500 against gsm8k train"] = (Contamination({"gsm8k train": train}), ThirteenWords(train), sets["math500"])
     for name, other in (("gsm8k test", "math500"), ("math500", "gsm8k test")):
         clean[f"{other} against {name}"] = (Contamination({name: sets[name]}), ThirteenWords(sets[name]), sets[other])
     print(f"\n{'flagged of tasks that are not copies':<44}{'here':>12}{'13 words':>12}")
@@ -75,6 +77,19 @@ def main() -> None:
         rival.match(bare(task))
     theirs_seconds = time.process_time() - started
     print(f"\nCPU seconds for a million tasks: {ours_seconds / len(train) * 1e6:.0f}; thirteen words: {theirs_seconds / len(train) * 1e6:.0f}")
+
+
+def _quotations(index: Contamination, sets: dict[str, list[Task]], train: list[Task]) -> None:
+    """Completions that quote an evaluation task before they solve a training task; people's solutions are clean."""
+    rng = random.Random(0)
+    print(f"\n{'found of completions that quote a task':<44}{'here':>8}")
+    for name, tasks in sets.items():
+        for kind in ("verbatim", "renumbered", "first two thirds"):
+            change = changes(rng)[kind]
+            planted = [f"This is like a known one: {change(bare(task))}\n{rng.choice(train).metadata['solution']}" for task in tasks]
+            print(f"{name + ', ' + kind:<44}{sum(bool(index.quoted(text)) for text in planted) / len(planted):>8.1%}")
+    flagged = sum(bool(index.quoted(task.metadata["solution"])) for task in train)
+    print(f"{'solutions of gsm8k train that are flagged':<44}{flagged:>8} of {len(train):,}")
 
 
 def bare(task: Task) -> str:

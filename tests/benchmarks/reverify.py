@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.reverify [NUM_TRACES]
 
-A run is written with made-up word problems and the real answers of math tasks (fractions, roots, sets), four traces a
-task, then verified again with two processes. Beside it, in the same run, one by one without sharing, on a sample.
+A run is written with real completions of word problems, retold (retold.py), and one task in four with a real answer of
+MATH (fractions, roots, sets), four traces a task, then verified again with two processes. Beside it, in the same run, one
+by one without sharing, on a sample.
 """
 
 import json
@@ -27,8 +28,8 @@ from selfplay.rounds import Round
 from selfplay.shard_schema import SCHEMA_VERSION
 from selfplay.shards import read_shards, write_shards
 from tasks import MathReference, Task
+from tests.benchmarks.retold import SAMPLES, retold, stories
 from tests.benchmarks.shards import PROVENANCE as MADE_BY
-from tests.benchmarks.shards import SAMPLES, completion, made_tasks
 from tests.shared_data import SHARED
 from verifiers import Reason, Verdict, verify
 
@@ -36,22 +37,23 @@ from verifiers import Reason, Verdict, verify
 def traces(num_traces: int) -> Iterator[Trace]:
     """One task in four has an answer that is more than an integer."""
     rng = random.Random(2)
-    answers = [r"\frac{3}{4}", r"2\sqrt{3}", "(1, 2)", "x^2+1", r"\{1,2,3\}", "0.125", r"\frac{\pi}{6}"]
-    if SHARED is not None:
-        answers = [json.loads(line)["answer"] for line in (SHARED / "data" / "math500.jsonl").open()]
-    for number, task in enumerate(made_tasks(num_traces // SAMPLES)):
-        hard = number % 4 == 0
-        answer = rng.choice(answers)
-        if hard:
+    answers = [json.loads(line)["answer"] for line in (SHARED / "data" / "math500.jsonl").open()]
+    for number, (task, texts) in enumerate(retold(stories(SHARED), num_traces // SAMPLES)):
+        if number % 4 == 0:
+            answer = rng.choice(answers)
             task = Task.make("made", task.prompt[0]["content"], MathReference(answer), license="MIT")
-        for index in range(SAMPLES):
-            text, right = (f"Therefore the answer is $\\boxed{{{answer if index else rng.choice(answers)}}}$.", True) if hard else completion(task, rng)
+            boxed = [rng.choice(answers), *[answer] * (SAMPLES - 1)]
+            texts = [(f"{text}\nTherefore the answer is $\\boxed{{{end}}}$.", end == answer) for (text, _), end in zip(texts, boxed)]
+        for index, (text, right) in enumerate(texts):
             verdict = Verdict.of(Reason.MATCH if right else Reason.MISMATCH, "", 1e-4, "math@0")
             yield Trace(task, Sample(task.id, index, text, "stop", 60, 0, 80, (), None, number, "m"), verdict, 0)
 
 
 def main() -> None:
     num_traces = int(sys.argv[1]) if sys.argv[1:] else 1_000_000
+    if SHARED is None:
+        print("skipped: the folder of real data is absent (SELFPLAY_SHARED)")
+        return
     run = Path(tempfile.mkdtemp(dir="/var/tmp")) / "run"
     try:
         folder = run / "round_000"

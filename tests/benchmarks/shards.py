@@ -1,12 +1,15 @@
 """Shards of a large journal: seconds, and peak memory against the number of traces.
 
-    python -m tests.benchmarks.shards [NUM_TRACES]
+    python -m tests.benchmarks.shards [NUM_TRACES] [--rules none|all|both] [--keep FOLDER]
 
-Made-up traces of word problems, four a task, each with a few annotated equations, in the order in which verdicts arrive.
-Each size runs in a process of its own: task order, all rules of selection, near duplicates, decontamination, Parquet.
-Beside it, in the same run, what reading the same journal with json.loads alone takes.
+Real completions retold (retold.py), four a task, in the order in which verdicts arrive; two thirds of the verdicts are
+"correct", half of them by chance, so that as many texts reach the rules as in a round. A quarter of the traces and all of
+them, each in a process of its own: task order, selection, Parquet. With rules: all of the rules about a trace, near
+duplicates, and decontamination against 7,973 real evaluation tasks. Beside it what json.loads alone takes for the journal.
+`--keep` leaves the journals in a folder, where the next call finds them.
 """
 
+import argparse
 import json
 import random
 import resource
@@ -16,7 +19,6 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 from selfplay.contamination import Contamination
@@ -25,121 +27,108 @@ from selfplay.provenance import Provenance
 from selfplay.recipe import Selection
 from selfplay.selection import Account, select
 from selfplay.shards import write_shards
-from tasks import MathReference, Task
+from tasks import load
+from tests.benchmarks.retold import SAMPLES, retold, stories
+from tests.shared_data import SHARED
 
-SAMPLES = 4
-WORDS = "apples pears boxes coins books cards pens bricks miles stamps plates roses crates shells jars bottles".split()
-NAMES = "Ann Bo Cleo Dan Eve Finn Gus Hana Ivo Jun Kim Lea Max Nia Omar Pia".split()
 PROVENANCE = Provenance("benchmark", "sha256:0", 1_000_000, "transformers", "0", "{}")
-
-
-def made_tasks(num_tasks: int) -> Iterator[Task]:
-    rng = random.Random("train")
-    for number in range(num_tasks):
-        a, b, c = rng.randrange(2, 99), rng.randrange(2, 99), rng.randrange(2, 9)
-        name, one, other, third = rng.choice(NAMES), *rng.sample(WORDS, 3)
-        prompt = (
-            f"{name} has {a} {one} and buys {b} {other} at the market near {rng.choice(NAMES)}'s house. Each of the {third} holds {c} of"
-            f" them, and {rng.choice(NAMES)} gives {rng.randrange(2, 50)} back. How many {one} and {other} are there in the {third}? ({number})"
-        )
-        yield Task.make("made", prompt, MathReference(str((a + b) * c)), license="MIT", numbers=[a, b, c])
-
-
-def evaluation_tasks(num_tasks: int) -> Iterator[Task]:
-    """Of another form, so that none of the above copies one."""
-    rng = random.Random("evaluation")
-    for _ in range(num_tasks):
-        words = rng.sample(WORDS, 4)
-        a, b = rng.randrange(20, 99), rng.randrange(2, 20)
-        prompt = (
-            f"A shop sells {words[0]} at {a} coins and {words[1]} at {b} coins apiece. On Monday it sold more {words[2]} than {words[3]}, so its"
-            f" owner lowered the price of {words[0]} by {b}. What does one pay for them now?"
-        )
-        yield Task.make("evaluation", prompt, MathReference(str(a - b)))
-
-
-def completion(task: Task, rng: random.Random) -> tuple[str, bool]:
-    a, b, c = task.metadata["numbers"]
-    right = rng.random() < 0.7
-    total = a + b if right else a + b + 1
-    first, second, third = (rng.choice(WORDS) for _ in range(3))
-    return (
-        f"First we count the {first} and the {second}, which is what the {third} are for, {rng.choice(NAMES)} says.\n"
-        f"There are {a} + {b} = <<{a}+{b}={total}>>{total} of them in all.\n"
-        f"Each of the {rng.choice(WORDS)} holds {c}, and so {rng.choice(NAMES)} multiplies: {total} * {c} = <<{total}*{c}={total * c}>>{total * c}.\n"
-        f"#### {total * c}"
-    ), right
+FIGURES = ("seconds", "cpu", "peak_mb", "mb", "accepted")
+_WINDOW = 1000  # rows among which the order of verdicts is mixed
 
 
 def write_journal(folder: Path, num_traces: int) -> None:
-    """Rows of four tasks interleaved at a time, as verdicts come in; written fast, in the journal's own form."""
+    """tasks.jsonl, and a journal in its own form whose rows come in no order within a window."""
     folder.mkdir(parents=True)
     rng = random.Random(1)
-    with (folder / "samples.jsonl").open("wb") as file:
+    with (folder / "samples.jsonl").open("wb") as file, (folder / "tasks.jsonl").open("w", encoding="utf-8") as tasks:
         window: list[bytes] = []
-        for task in made_tasks(num_traces // SAMPLES):
-            for index in range(SAMPLES):
-                text, right = completion(task, rng)
-                tokens = rng.choices(range(32_000), k=80)
-                sample = {
-                    "task_id": task.id, "index": index, "text": text, "finish_reason": "stop", "prompt_tokens": 60, "cached_tokens": 0,
-                    "completion_tokens": 80, "token_ids": tokens, "cumulative_logprob": -12.5, "seed": rng.getrandbits(63), "model": "m",
-                }  # fmt: skip
-                verdict = {
-                    "outcome": "correct" if right else "wrong", "reason": "match" if right else "mismatch", "answer": text.rpartition(" ")[2],
-                    "seconds": 1e-4, "verifier": "math@1",
-                }  # fmt: skip
-                body = json.dumps({"sample": sample, "verdict": verdict}, separators=(",", ":"))[1:].encode()
-                window.append(b'{"crc32":"%08x",' % zlib.crc32(body) + body + b"\n")
-            if len(window) > 1000:
+        for task, texts in retold(stories(SHARED), num_traces // SAMPLES):
+            tasks.write(json.dumps({"prompt": task.prompt[0]["content"], "answer": task.reference.answer}) + "\n")
+            for index, (text, right) in enumerate(texts):
+                window.append(_line(task.id, index, text, right or rng.random() < 0.5, rng))
+            if len(window) >= _WINDOW:
                 rng.shuffle(window)
-                file.writelines(window[500:])
-                del window[500:]
+                file.writelines(window[_WINDOW // 2 :])
+                del window[_WINDOW // 2 :]
         file.writelines(window)
 
 
-def measure(num_traces: int, journal: Path, out: Path, rules: bool) -> dict[str, float]:
+def _line(task_id: str, index: int, text: str, right: bool, rng: random.Random) -> bytes:
+    tokens = [bits & 0x7FFF for bits in memoryview(rng.randbytes(4 * (len(text) // 4))).cast("I")]  # ids below 32,768
+    sample = {
+        "task_id": task_id, "index": index, "text": text, "finish_reason": "stop", "prompt_tokens": 60, "cached_tokens": 0,
+        "completion_tokens": len(tokens), "token_ids": tokens, "cumulative_logprob": -12.5, "seed": rng.getrandbits(63), "model": "m",
+    }  # fmt: skip
+    verdict = {
+        "outcome": "correct" if right else "wrong", "reason": "match" if right else "mismatch", "answer": text.rpartition(" ")[2],
+        "seconds": 1e-4, "verifier": "math@1",
+    }  # fmt: skip
+    body = json.dumps({"sample": sample, "verdict": verdict}, separators=(",", ":"))[1:].encode()
+    return b'{"crc32":"%08x",%b\n' % (zlib.crc32(body), body)
+
+
+def measure(journal: Path, out: Path, rules: bool) -> dict[str, float]:
     """One size, in this process; `rules` False: the verdict alone selects."""
     started, worked = time.perf_counter(), time.process_time()
-    settings = Selection() if rules else Selection(reject=[], near_duplicates=0.0, decontaminate=False)
     account = Account()
-    evaluation = Contamination({"made": evaluation_tasks(1300)}) if rules else None
-    traces = OrderedTraces(lambda: made_tasks(num_traces // SAMPLES), journal, 0)
+    settings, evaluation = Selection(reject=[], near_duplicates=0.0, decontaminate=False), None
+    if rules:
+        data = SHARED / "data"
+        sets = {"gsm8k train": load("gsm8k", path=str(data / "gsm8k_train.jsonl")), "math500": load("math500", path=str(data / "math500.jsonl"))}
+        settings, evaluation = Selection(), Contamination(sets)
+    traces = OrderedTraces(lambda: load("files", path=str(journal / "tasks.jsonl"), license="MIT"), journal, 0)
     shards = write_shards(account.record(select(traces, settings, evaluation, account)), out, PROVENANCE)
     seconds, cpu = time.perf_counter() - started, time.process_time() - worked
-    assert sum(shard.num_rows for shard in shards) == num_traces, "a trace was lost"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert sum(shard.num_rows for shard in shards) == len(traces), "a trace was lost"
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu += children.ru_utime + children.ru_stime
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + children.ru_maxrss) / 1024
     megabytes = sum(shard.num_bytes for shard in shards) / 2**20
-    return {"seconds": seconds, "cpu": cpu, "peak_mb": peak, "mb": megabytes, "accepted": account.counts["accepted"], **account.seconds}
+    figures = dict(zip(FIGURES, (seconds, cpu, peak, megabytes, account.counts["accepted"]), strict=True))
+    return figures | {"reasons": dict(account.counts.most_common()), "rule_seconds": dict(account.seconds)}
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--one"]:
-        num_traces, journal, out, rules = int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), sys.argv[5] == "rules"
-        print(json.dumps(measure(num_traces, journal, out, rules)))
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("num_traces", nargs="?", type=int, default=1_000_000)
+    arguments.add_argument("--rules", choices=("none", "all", "both"), default="both")
+    arguments.add_argument("--keep", type=Path)
+    arguments.add_argument("--one", type=Path, help=argparse.SUPPRESS)  # a journal: measured in this process
+    given = arguments.parse_args()
+    if SHARED is None:
+        print("skipped: the folder of real data is absent (SELFPLAY_SHARED)")
         return
-    most = int(sys.argv[1]) if sys.argv[1:] else 1_000_000
-    print("traces   rules          seconds     CPU  json alone   peak MB  shards MB  accepted  seconds of the rules")
-    for num_traces in (most // 4, most):
-        folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
-        try:
-            write_journal(folder / "journal", num_traces)
-            started = time.perf_counter()
-            with (folder / "journal" / "samples.jsonl").open("rb") as lines:
-                for line in lines:
-                    json.loads(line)
-            alone = time.perf_counter() - started
-            for rules in ("verdict", "rules"):
-                command = [sys.executable, "-m", "tests.benchmarks.shards", "--one", str(num_traces), folder / "journal", folder / "out", rules]
-                got = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-                costs = ", ".join(f"{name} {got[name]:.1f}" for name in got if name not in ("seconds", "cpu", "peak_mb", "mb", "accepted"))
-                print(
-                    f"{num_traces:<9,}{rules:<12}{got['seconds']:>10.1f}{got['cpu']:>8.1f}{alone:>12.1f}{got['peak_mb']:>10.0f}{got['mb']:>11.0f}"
-                    f"{got['accepted']:>10,}  {costs}",
-                    flush=True,
-                )
-        finally:
-            shutil.rmtree(folder)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        if given.one:
+            print(json.dumps(measure(given.one, Path(folder), given.rules == "all")))
+            return
+        print("traces     rules     seconds     CPU  json alone   peak MB  shards MB   accepted")
+        for num_traces in (given.num_traces // 4, given.num_traces):
+            journal = (given.keep or Path(folder)) / f"journal-{num_traces}"
+            if not journal.exists():
+                write_journal(partial := journal.with_suffix(".partial"), num_traces)
+                partial.rename(journal)
+            for rules in ("none", "all") if given.rules == "both" else (given.rules,):
+                _print(num_traces, rules, journal)
+            if not given.keep:
+                shutil.rmtree(journal)
+
+
+def _print(num_traces: int, rules: str, journal: Path) -> None:
+    command = [sys.executable, "-m", "tests.benchmarks.shards", "--one", journal, "--rules", rules]
+    got = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    started = time.process_time()
+    with (journal / "samples.jsonl").open("rb") as lines:
+        for line in lines:
+            json.loads(line)
+    alone = time.process_time() - started
+    print(
+        f"{num_traces:<11,}{rules:<8}{got['seconds']:>9.1f}{got['cpu']:>8.1f}{alone:>12.1f}{got['peak_mb']:>10.0f}{got['mb']:>11.0f}{got['accepted']:>11,}",
+        flush=True,
+    )
+    if rules == "all":
+        print("  traces by reason:", ", ".join(f"{name} {count:,}" for name, count in got["reasons"].items()))
+        print("  seconds of rules:", ", ".join(f"{name} {seconds:.1f}" for name, seconds in got["rule_seconds"].items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,60 @@
+"""Which text of a set another text repeats, whole or in part: n-grams weighed by how rare they are in the set.
+
+An n-gram of one text of the set weighs 1, one of all of them 0 (1 - log count / log texts: its information, in units of
+the rarest n-gram's), and one of no text weighs 1. What two texts share is set against the lighter of them, so that a part
+of a text is found as its whole is (containment, Broder 1997), and phrases that many texts have tell nothing.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+NGRAM = 4  # words
+COMMON_SHARE = 0.01  # of the texts (and at least 3) that share an n-gram, before it tells nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """N-grams that a text of the set has in common with the one asked about."""
+
+    number: int  # of the text in the set
+    weight: float  # of the shared n-grams; 1 is one that no other text of the set has
+    of_text: float  # the same as a share of the text in the set
+    of_words: float  # and of the one asked about
+
+
+class Passages:
+    """An index of texts, each a sequence of words."""
+
+    def __init__(self, texts: Sequence[Sequence[str]]):
+        spread = Counter(ngram for words in texts for ngram in ngrams_of(words))
+        common = max(3, COMMON_SHARE * len(texts))
+        scale = math.log(max(2, len(texts)))
+        self._weights = {ngram: 1 - math.log(count) / scale if count <= common else 0.0 for ngram, count in spread.items()}
+        self._texts: dict[int, list[int]] = {}  # telling n-gram -> numbers of the texts that have it
+        self._totals: list[float] = []  # weight of each text
+        for number, words in enumerate(texts):
+            total = 0.0
+            for ngram in ngrams_of(words):
+                if weight := self._weights[ngram]:
+                    self._texts.setdefault(ngram, []).append(number)
+                    total += weight
+            self._totals.append(total)
+
+    def shared(self, words: Sequence[str], most: int = 3) -> list[Overlap]:
+        """What `words` share with the texts that have most in common with them, the most first."""
+        ngrams = ngrams_of(words)
+        weights: Counter[int] = Counter()
+        total = 0.0
+        for ngram in ngrams:
+            weight = self._weights.get(ngram, 1.0)
+            total += weight
+            for number in self._texts.get(ngram, ()):
+                weights[number] += weight
+        return [Overlap(number, weight, weight / self._totals[number], weight / total) for number, weight in weights.most_common(most)]
+
+
+def ngrams_of(words: Sequence[str]) -> set[int]:
+    """Hashes of the n-grams; equal within one process only."""
+    return {hash(tuple(words[start : start + NGRAM])) for start in range(len(words) - NGRAM + 1)}
