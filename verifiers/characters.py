@@ -43,7 +43,7 @@ def plain(text: str) -> str:
     """
     if text.isascii():
         return _CONTROL.sub("", text) if _CONTROL.search(text) else text
-    text = _ROOT_OF_BRACKET.sub("sqrt(", text)
+    text = _ROOT_OF_BRACKET.sub(r"\\sqrt(", text)
     text = _OVERLINED.sub(lambda run: rf"\overline{{{run[0].replace(chr(0x305), '')}}}", text)
     text = _DOTTED.sub(lambda run: rf"\dot{{{run[0][0]}}}", text)
     text = _SMALL_FRACTION.sub(_small_fraction, text)

@@ -21,7 +21,7 @@ from verifiers.polynomials import (
 from verifiers.tree import Node, call, div, neg, num, rational, substituted
 
 _MAX_FACTORIAL = 3_000
-_MAX_SERIES = 300  # terms
+_MAX_SERIES = 300  # terms, those of sums inside of sums included
 _TURNS = {"arcsin": {0: 0, Fraction(1, 2): Fraction(1, 6), 1: Fraction(1, 2)}, "arccos": {0: Fraction(1, 2), Fraction(1, 2): Fraction(1, 3), 1: 0},
           "arctan": {0: 0, 1: Fraction(1, 4)}}  # fmt: skip
 _TRIGONOMETRIC = frozenset(["sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh", "coth"])
@@ -201,7 +201,8 @@ class Functions(Ring):
             return generator(
                 f"F:{node.kind}({self._key(self.of(low))},{self._key(self.of(high))},{self._key(self.of(plain))})"
             ), ONE
-        if bounds[1] - bounds[0] > _MAX_SERIES:
+        self.num_terms += max(int(bounds[1] - bounds[0]), 0)
+        if self.num_terms > _MAX_SERIES:
             raise TooBig(f"a {node.kind} over {bounds[1] - bounds[0]} terms")
         total: Ratio = ({}, ONE) if node.kind == "sum" else (ONE, ONE)
         for step in range(int(bounds[0]), int(bounds[1]) + 1):

@@ -179,11 +179,7 @@ def number_value(written: str) -> Fraction:
     head = re.sub(r"\\.|[^\d.eE+-]", "", written[: repeating.start()] if repeating else written)
     mantissa, _, exponent = head.lower().partition("e")
     whole, _, decimals = mantissa.partition(".")
-    if (
-        len(whole) + len(decimals) + len(digits) > 4000
-        and (whole + decimals).strip("0")
-        and len((whole + decimals).lstrip("0")) > 4000
-    ):
+    if len((whole + decimals).lstrip("0")) > 4000 or len(digits) > 4000:
         raise Unreadable("a number of more than 4000 digits")
     value = Fraction(int((whole + decimals).lstrip("0") or "0"), 10 ** len(decimals))
     if digits:

@@ -1,4 +1,4 @@
-"""Answers with a notation of their own: options, ratios in words, times of day, feet and inches, minutes of arc, letter digits."""
+"""Answers with a notation of their own: options, ratios in words, remainders, times of day, feet and inches, arc, letter digits."""
 
 import re
 from collections.abc import Callable
@@ -14,6 +14,7 @@ _OPTION = re.compile(
 )
 _LONE_OPTION = re.compile(r"^(?:(?:[Oo]ption|[Cc]hoice)\s*:?\s*\(?([A-J])[.)]?|([A-J])\))$")
 _RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
+_REMAINDER = re.compile(r"^(\d+),?\s*(?:with\s+)?(?:a\s+)?(?:[Rr]|[Rr]emainder(?:\s+of)?)\s*(\d+)$")
 _CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
 _NAMED_HOUR = re.compile(r"^(?:12(?::00)?\s*)?(noon|midnight)$", re.I)
 _TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}")
@@ -30,6 +31,9 @@ def special(text: str, read: Callable[[str], Node]) -> Node | None:
     ratio = _RATIO.match(simple)
     if ratio:
         return Node("ratio", (num(int(ratio[1])), num(int(ratio[2]))))
+    remainder = _REMAINDER.match(simple)
+    if remainder:
+        return Node("text", (f"{int(remainder[1])} remainder {int(remainder[2])}",))
     option = _OPTION.match(text)
     if option:
         letter = option[1] or option[3] or option[5] or option[6]

@@ -21,6 +21,7 @@ Poly = dict[Monomial, Fraction]
 Ratio = tuple[Poly, Poly]  # numerator and denominator
 
 MAX_TERMS = 1_500
+_MAX_STEPS = 20_000  # products of two monomials in one comparison, about 0.2 s
 MAX_BITS = 40_000  # larger powers of a prime stay symbolic
 _HALF = Fraction(1, 2)
 ONE: Poly = {(): Fraction(1)}
@@ -79,6 +80,7 @@ class Ring:
     def __init__(self) -> None:
         self.bases: dict[str, Poly] = {}  # polynomials under a root, by generator
         self.steps = 0
+        self.num_terms = 0  # of all sums over a range that were written out
 
     def root_generator(self, base: Poly) -> str:
         name = "r:" + key(base)
@@ -92,20 +94,20 @@ class Ring:
             return left
         if left == ONE:
             return right
+        self.steps += len(left) * len(right)
+        if self.steps > _MAX_STEPS:
+            raise TooBig("an expansion beyond the limit")
         total: Poly = {}
         for first, a in left.items():
             for second, b in right.items():
-                if not first or not second:
-                    monomial = first or second
-                    value = total.get(monomial, 0) + a * b
+                product = self.reduced(first, second, a * b) if first and second else {first or second: a * b}
+                for monomial, coefficient in product.items():
+                    value = total.get(monomial, 0) + coefficient
                     if value:
                         total[monomial] = value
                     else:
                         del total[monomial]
-                    continue
-                total = add(total, self.reduced(first, second, a * b))
-        self.steps += len(left) * len(right)
-        if len(total) > MAX_TERMS or self.steps > 60_000:
+        if len(total) > MAX_TERMS:
             raise TooBig("an expansion beyond the limit")
         return total
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 from verifiers.normal_form import Forms
 from verifiers.polynomials import ONE, Poly, TooBig, Undefined, add, key, scale
 from verifiers.scalars import EXPRESSIONS, Scalars
-from verifiers.tree import Node, contains, neg, substituted, sym
+from verifiers.tree import ZERO, Node, call, contains, neg, substituted, sym
 
 NAMES = frozenset(["sym", "apply", "sub"])
 _FUNCTION_LETTERS = frozenset("y f g h F G H P".split())
@@ -110,11 +110,21 @@ class Relations:
             right, other = _reversed(right), _FLIPPED[other]
         if operator != other:
             return False
-        if operator in ("in", "notin", "equiv", "~") or any(
+        if operator == "equiv":
+            return self._congruent(left.args[1:], right.args[1:])
+        if operator in ("in", "notin", "~") or any(
             side.kind not in EXPRESSIONS for side in (*left.args[1:], *right.args[1:])
         ):
             return left.args[1:] == right.args[1:]
         return self._proportional(left, right, signed=operator in ("<", "<="))
+
+    def _congruent(self, left: tuple[Node, ...], right: tuple[Node, ...]) -> bool | None:
+        """n = 3 (mod 5) against n = -2 (mod 5): the same letter, modulus and class."""
+        moduli = [side[1].args[2] if side[1].kind == "call" and side[1].args[0] == "mod" else None for side in (left, right)]
+        if left == right or None in moduli or left[0] != right[0] or moduli[0] != moduli[1]:
+            return left == right
+        difference = Node("add", (left[1].args[1], neg(right[1].args[1])))
+        return self.scalars.same(call("mod", difference, moduli[0]), ZERO)
 
     def _proportional(self, left: Node, right: Node, signed: bool) -> bool | None:
         """Whether left - right of both relations agree up to a constant factor, a positive one where `signed`."""

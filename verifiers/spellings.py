@@ -7,7 +7,7 @@ import re
 
 _LEADING_SIGNS = re.compile(
     r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\therefore\b|US(?=\s*\\?\$)"
-    r"|(?:\\text\s*\{\s*)?(?:[Ff]inal )?[Aa]ns(?:wer)?\s*[:=]\s*\}?)\s*"
+    r"|\\(?:display|text)style(?![A-Za-z])|(?:\\text\s*\{\s*)?(?:[Ff]inal )?[Aa]ns(?:wer)?\s*[:=]\s*\}?)\s*"
 )
 _CURRENCY = re.compile(r"^(?:(USD)|(EUR)|(GBP)|(INR|Rs\.?))\s*(?=\d)")
 _CURRENCIES = ("usd", "eur", "gbp", "inr")
@@ -15,7 +15,7 @@ _QUOTES = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"
 _LONE_STOP = re.compile(r"\\(?:text|mathrm|mbox)\s*\{\s*([.,;]?)\s*\}")  # \text{.}
 _ROWS = re.compile(r"\\(?:begin|end)\s*\{(?:aligned|align|split|gathered|gather|equation|eqnarray|multline)\*?\}")
 _NEXT_ROW = re.compile(r"\\\\\s*(?==|\\approx|[<>])")  # a row that goes on with the chain before it
-_DOUBLED = re.compile(r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|text|left|right|pi|cdot|times|infty|begin|boxed|le|ge|cup|in|pm|circ|mathrm|mathbb)\b)")
+_DOUBLED = re.compile(r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|text|left|right|pi|cdot|times|infty|begin|boxed|le|ge|cup|in|pm|circ|mathrm|mathbb)(?![A-Za-z]))")
 _SINGLE = re.compile(r"(?<!\\)(?:\\\\)*\\(?!\\)")
 _UNIT_QUOTIENT = re.compile(
     r"\\[dt]?frac\s*\{\s*\\(?:text|mathrm|mbox|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*\}"
@@ -26,15 +26,21 @@ _BASE = re.compile(
     r"^\(?([\dA-Fa-f]+)\)?\s*(?:_\s*\{\s*\(\s*(\d+)\s*\)\s*\}|(?:\\text\s*\{)?[\s(,~]*(?:in )?base[\s~-]*\}?\s*(\d+|[a-z]+)\s*\)?\s*\}?)$"
 )
 _FACTORIAL_EQUALS = re.compile(r"^([^A-Za-z\\]*\d)!=")  # 5!=120: a number is no letter that another could differ from
+_EXCEPT = re.compile(  # all real numbers except 3 and 4
+    r"^(?:\\text\s*\{\s*)?(?:[Aa]ll|[Aa]ny) real (?:numbers|values)(?: of)?(?: [a-z])?(?: except| other than)(?: for)?\s*\}?[\s$]*"
+    r"(?:[a-z]\s*=\s*)?([^={}$]{1,60})\$?$"
+)
+_OPEN_BUILDER = re.compile(r"^([a-z])\s*(?:\||\\mid(?![a-z])|:)([^|:]*(?:[<>=]|\\(?:[gl]eq?|[gl]t|neq?|in)(?![a-z]))[^|:]*)$")  # x | x > 2
 _REVERSED_PIECE = r"(?:\\left)?\s*([\[\]])([^\[\](),;]*)[,;]([^\[\](),;]*?)(?:\\right)?\s*([\[\]])"
 _REVERSED = re.compile(rf"^(?:[a-z]\s*\\in\s*)?{_REVERSED_PIECE}(?:\s*\\cup\s*{_REVERSED_PIECE})*$")
 _OPENING_WRAP = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf)\s*\{|\{|(?:\\left)?\(")
 _CLOSES = {"{": "}", "(": ")"}
+_MAX_OLD_FRACTIONS = 20
 _MAX_LENGTH = 300  # characters of a text that holds words
 _ORDINAL = re.compile(r"(?<![\w.])(\d+)(?:st|nd|rd|th)\b")
 _REPEATED = re.compile(r"(?<![\d.])(\d+\.\d{0,12}?)(\d{1,6}?)\2{2,}\s*(?:\.\.\.|\\l?dots\b)")  # 0.1666...
-_OLD_FRACTION = re.compile(r"\{([^{}\\]*)\\(over|choose)(?![A-Za-z])([^{}\\]*)\}")  # {n \choose k}
-_OLD_WHOLE = re.compile(r"([^{}\\]*)\\(over|choose)(?![A-Za-z])([^{}\\]*)")
+_OLD_FRACTION = re.compile(r"\\(over|choose)(?![A-Za-z])")  # {n \choose k}
+_GROUP_EDGE = re.compile(r"\\(left|right)(?![A-Za-z])\s*(?:\\[{}]|.)|\\.|([{}])", re.S)
 _CROSS = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")  # 3.2 x 10^-4
 _OUT_OF = re.compile(
     r"(\d+)(?:\s|\\text\s*\{)*\s*(?:out of|in|over)(?:\s|\})+(\d+)"
@@ -109,8 +115,7 @@ def respelled(text: str) -> str:
     if "!=" in text:
         text = _FACTORIAL_EQUALS.sub(r"\1! =", text)
     if "\\over" in text or "\\choose" in text:
-        whole = _OLD_WHOLE.fullmatch(text)
-        text = _new_fraction(whole) if whole else _OLD_FRACTION.sub(_new_fraction, text)
+        text = _new_fractions(text)
     if "x" in text or "X" in text:
         text = _CROSS.sub(r"\\times ", text)
     if "_" in text:
@@ -125,6 +130,8 @@ def respelled(text: str) -> str:
         text = _BASE.sub(lambda number: f"{number[1]}_{{{number[2] or number[3]}}}", text)
     if "[" in text or "]" in text:
         text = _outward_brackets(text)
+    text = _EXCEPT.sub(r"\\mathbb{R} \\setminus \\{\1\\}", text)
+    text = _OPEN_BUILDER.sub(r"\\{\1 \\mid \2\\}", text)
     text = _HOURS.sub(r"\1 hours \2 minutes", text)
     text = re.sub(r"\+\s*/\s*-", r"\\pm ", text)
     text = _CURRENCY.sub(lambda sign: f"\\{_CURRENCIES[sign.lastindex - 1]} ", text)
@@ -140,7 +147,7 @@ def _one_row(text: str) -> str:
     """Rows of a calculation as one chain; a text whose backslashes were all written twice with single ones."""
     if _DOUBLED.search(text) and not _SINGLE.search(text):
         text = text.replace("\\\\", "\\")
-    if not _ROWS.search(text):
+    if not _ROWS.search(text) or len(re.findall(r"\\begin(?![a-z])", text)) != len(re.findall(r"\\end(?![a-z])", text)):
         return text
     text = _ROWS.sub(" ", text)
     return _NEXT_ROW.sub(" ", text if "\\begin" in text else text.replace("&", " "))
@@ -163,5 +170,26 @@ def second_spelling(text: str) -> str | None:
     return counted if counted != text else None
 
 
-def _new_fraction(old: re.Match[str]) -> str:
-    return rf"{{\{'frac' if old[2] == 'over' else 'binom'}{{{old[1].strip()}}}{{{old[3].strip()}}}}}"
+def _new_fractions(text: str) -> str:
+    """{a \\over b} as \\frac{a}{b}: each command takes all of its group, which braces or \\left and \\right bound."""
+    for _ in range(_MAX_OLD_FRACTIONS):
+        old = _OLD_FRACTION.search(text)
+        if not old:
+            break
+        opened, start, end = [0], None, len(text)
+        for edge in _GROUP_EDGE.finditer(text):
+            if edge.start() > old.start() and start is None:
+                start, depth = opened[-1], len(opened)
+            if edge[1] == "left" or edge[2] == "{":
+                opened.append(edge.end())
+            elif edge[1] == "right" or edge[2] == "}":
+                if start is not None and len(opened) == depth:
+                    end = edge.start()
+                    break
+                if len(opened) > 1:
+                    opened.pop()
+        start = opened[-1] if start is None else start
+        bare = text[start - 1 : start] == "{" and text[end : end + 1] == "}" and re.search(r"\d\s*$", text[: start - 1])  # 1 {4 \over 5}
+        name = "frac" if old[1] == "over" else "binom"
+        text = f"{text[: start - bool(bare)]}\\{name}{{{text[start : old.start()].strip()}}}{{{text[old.end() : end].strip()}}}{text[end + bool(bare) :]}"
+    return text
