@@ -1,21 +1,21 @@
 """Verifying stored math traces again: traces a second, and memory.
 
-    python -m tests.benchmarks.reverify [NUM_TRACES]
+    python -m tests.benchmarks.reverify [NUM_TRACES] [--keep FOLDER]
 
 A run is written with real completions of word problems, retold (retold.py), and one task in four with a real answer of
 MATH (fractions, roots, sets), four traces a task, then verified again with two processes. Beside it, in the same run, one
-by one without sharing, on a sample.
+by one without sharing, on a sample. `--keep` leaves the run in a folder, where the next call finds it.
 """
 
+import argparse
 import json
 import random
 import resource
-import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, write_json
@@ -49,35 +49,46 @@ def traces(num_traces: int) -> Iterator[Trace]:
             yield Trace(task, Sample(task.id, index, text, "stop", 60, 0, 80, (), None, number, "m"), verdict, 0)
 
 
+def make_run(run: Path, num_traces: int) -> None:
+    folder = run / "round_000"
+    folder.mkdir(parents=True)
+    recipe = Recipe.model_validate({"name": "made", "tasks": {"source": "arithmetic"}, "model": {"path": "m"}})
+    (run / RECIPE).write_text(to_toml(recipe.model_dump()))
+    write_json(folder / PROVENANCE, asdict(MADE_BY))
+    shards = write_shards(((trace, "accepted" if trace.sample.index else "wrong") for trace in traces(num_traces)), folder / "shards", MADE_BY)
+    write_json(folder / MANIFEST, asdict(Round(0, "m", "sha256:0", "m", recipe.digest, shards, METRICS, SCHEMA_VERSION, [])))
+
+
+def measure(run: Path) -> None:
+    started, worked = time.perf_counter(), time.process_time()
+    (report,) = reverify(run, num_workers=2, show=lambda text: print(f"  {text}, {time.perf_counter() - started:.0f} s", flush=True))
+    print(f"{report.num_traces:,} traces verified again, shards written: {report.seconds:.1f} s with 2 processes")
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"CPU seconds: {time.process_time() - worked:.1f} here, {children.ru_utime + children.ru_stime:.1f} in the processes that grade")
+    print(f"{report.num_shared:,} verdicts shared, {report.num_changed:,} outcomes changed")
+    sizes = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(f"peak memory: {sizes[0]:.0f} MB here, {sizes[1]:.0f} MB in the largest child")
+    sample = [trace for trace, _ in islice(read_shards(run / "round_000" / "shards"), 4000)]
+    started = time.perf_counter()
+    for trace in sample:
+        verify(trace.task, trace.sample.text)
+    print(f"one by one, one process: {len(sample) / (time.perf_counter() - started):,.0f} traces/s; here {report.num_traces / report.seconds:,.0f}")
+
+
 def main() -> None:
-    num_traces = int(sys.argv[1]) if sys.argv[1:] else 1_000_000
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("num_traces", nargs="?", type=int, default=1_000_000)
+    arguments.add_argument("--keep", type=Path)
+    given = arguments.parse_args()
     if SHARED is None:
         print("skipped: the folder of real data is absent (SELFPLAY_SHARED)")
         return
-    run = Path(tempfile.mkdtemp(dir="/var/tmp")) / "run"
-    try:
-        folder = run / "round_000"
-        folder.mkdir(parents=True)
-        recipe = Recipe.model_validate({"name": "made", "tasks": {"source": "arithmetic"}, "model": {"path": "m"}})
-        (run / RECIPE).write_text(to_toml(recipe.model_dump()))
-        write_json(folder / PROVENANCE, asdict(MADE_BY))
-        shards = write_shards(((trace, "accepted" if trace.sample.index else "wrong") for trace in traces(num_traces)), folder / "shards", MADE_BY)
-        write_json(folder / MANIFEST, asdict(Round(0, "m", "sha256:0", "m", recipe.digest, shards, METRICS, SCHEMA_VERSION, [])))
-        started, worked = time.perf_counter(), time.process_time()
-        (report,) = reverify(run, num_workers=2, show=lambda text: print(f"  {text}, {time.perf_counter() - started:.0f} s", flush=True))
-        print(f"{report.num_traces:,} traces verified again, shards written: {report.seconds:.1f} s with 2 processes")
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(f"CPU seconds: {time.process_time() - worked:.1f} here, {children.ru_utime + children.ru_stime:.1f} in the processes that grade")
-        print(f"{report.num_shared:,} verdicts shared, {report.num_changed:,} outcomes changed")
-        sizes = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        print(f"peak memory: {sizes[0]:.0f} MB here, {sizes[1]:.0f} MB in the largest child")
-        sample = [trace for number, (trace, _) in enumerate(read_shards(folder / "shards")) if number < 4000]
-        started = time.perf_counter()
-        for trace in sample:
-            verify(trace.task, trace.sample.text)
-        print(f"one by one, one process: {len(sample) / (time.perf_counter() - started):,.0f} traces/s; here {report.num_traces / report.seconds:,.0f}")
-    finally:
-        shutil.rmtree(run.parent)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        run = (given.keep or Path(folder)) / f"run-{given.num_traces}"
+        if not run.exists():
+            make_run(partial := run.with_suffix(".partial"), given.num_traces)
+            partial.rename(run)
+        measure(run)
 
 
 if __name__ == "__main__":
