@@ -34,14 +34,18 @@ def _commands() -> None:
 def run(
     recipe: Annotated[Path, typer.Argument(help="a recipe, such as runs/quickstart.toml")],
     set: Annotated[list[str], typer.Option(help="section.key=value, over what the recipe says; can be repeated")] = [],
-    check: Annotated[bool, typer.Option("--check", help="only check the recipe and print what it resolves to")] = False,
+    check: Annotated[bool, typer.Option("--check", help="check the recipe and all that it needs here, print what it resolves to, and play nothing")] = False,
 ) -> None:
     """Play a recipe: sample, verify, select, train, evaluate. The same command again resumes what was interrupted."""
+    from selfplay.readiness import obstacles
     from selfplay.recipe_file import read_recipe, to_toml
 
     checked = read_recipe(recipe, set)
     if check:
-        print(to_toml(checked.model_dump()), end="")
+        print(to_toml(checked.model_dump()), end="", flush=True)
+    if texts := obstacles(checked):
+        raise UserError("\n".join(texts))
+    if check:
         return
     from selfplay.progress import Progress
     from selfplay.rounds import run as play

@@ -188,6 +188,7 @@ def test_passk_of_a_file_without_graded_rows_says_so(tmp_path, text, named):
 def test_every_mistake_has_status_2_and_lines_that_begin_alike(tmp_path):
     given = (
         ("run", "absent.toml"), ("run", "runs/quickstart.toml", "--set", "rounds=0", "--set", "sede=1"), ("run",), ("runn",),
+        ("run", "runs/quickstart.toml", "--check", "--set", f"output={__file__}/run"),
         ("passk", tmp_path), ("passk", tmp_path, "--k", 0), ("report", tmp_path), ("tasks", "nothing"), ("verify", "absent", "--out", tmp_path / "o"),
     )  # fmt: skip
     for arguments in given:

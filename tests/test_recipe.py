@@ -1,13 +1,18 @@
 """Recipes: every mistake named, all at once."""
 
+import json
+import socket
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from selfplay.readiness import obstacles
 from selfplay.recipe import Recipe
 from selfplay.recipe_file import first_difference, read_recipe, to_toml
 from tasks import UserError
+from verifiers.sandbox.inside import landlock
 
 RECIPES = Path(__file__).resolve().parents[1] / "runs"
 GOOD = """
@@ -129,6 +134,45 @@ def test_a_mistake_has_no_followers(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     text = GOOD.replace('"arithmetic"', '"gsm8k"\npath = "nowhere.jsonl"')
     assert mistakes(tmp_path, text) == 'path = "nowhere.jsonl": no such file in mine.toml [tasks]'
+
+
+def test_what_would_stop_a_run_later_is_told_before_it_begins(tmp_path, monkeypatch):
+    rows = {"prompt": "f", "reference": {"kind": "assert_tests", "code": "assert f()"}}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(rows) + "\n" + json.dumps({"prompt": "g"}))
+    (tmp_path / "programs.jsonl").write_text(json.dumps(rows))
+    (tmp_path / "none.jsonl").touch()
+    (tmp_path / "model").mkdir()
+    text = """
+[tasks]
+source = "files"
+path = "programs.jsonl"
+[model]
+path = "model"
+[sampling]
+engine = "vllm"
+[selection.against.broken]
+source = "files"
+path = "rows.jsonl"
+[selection.against.empty]
+source = "files"
+path = "none.jsonl"
+"""
+    monkeypatch.setitem(sys.modules, "vllm", None)  # as where it is not installed
+    monkeypatch.setenv("SELFPLAY_SANDBOX", "landlock")
+    monkeypatch.setattr(landlock, "abi", lambda: 0)  # as in a kernel without it
+    told = obstacles(read_recipe(written(tmp_path, text), [f"output={tmp_path}/mine.toml/run"]))
+    for text, part in zip(
+        told,
+        ("mine.toml is a file", "which is not installed", "no config.json", 'rows.jsonl, row 2 has no column "answer"', "gives no task", "nothing here can hold one"),
+        strict=True,
+    ):
+        assert part in text
+    with socket.create_server(("localhost", 0)) as server:
+        url = f"http://localhost:{server.getsockname()[1]}/v1"
+        overrides = ["model.path=m", "sampling.engine=openai", f"sampling.base_url={url}", "verification.unsafe=true", "selection.against={}"]
+        assert obstacles(read_recipe(tmp_path / "mine.toml", overrides)) == []
+    (silent,) = obstacles(read_recipe(tmp_path / "mine.toml", overrides))
+    assert f"no server answers at base_url = '{url}'" in silent
 
 
 def test_a_path_in_a_recipe_is_looked_up_beside_it_and_one_of_an_override_where_the_command_runs(tmp_path, monkeypatch):

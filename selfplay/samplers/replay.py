@@ -8,7 +8,7 @@ with `prompt = "question"` and `completions = ["6b_finetuning.solution", "175b_f
 also hold a list of completions. Several rows of one task follow each other.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from selfplay.records import Request, Sample, SampleFailure
@@ -16,20 +16,14 @@ from tasks import UserError
 from tasks.files import rows_of
 
 if TYPE_CHECKING:
-    from selfplay.recipe import Sampling
+    from selfplay.recipe import Replay, Sampling
 
 
 class ReplaySampler:
     def __init__(self, settings: "Sampling"):
-        stored = settings.replay
         self._completions: dict[str, list[tuple[str, str]]] = {}  # task id or prompt -> (column, text) of each sample
-        for number, row in enumerate(rows_of(stored.path), 1):
-            where = f"{stored.path}, row {number}"
-            key = row.get("task_id") or _value(row, stored.prompt, where).strip()
-            texts = self._completions.setdefault(key, [])
-            for column in stored.completions:
-                value = _value(row, column, where)
-                texts += [(column, text) for text in (value if isinstance(value, list) else [value])]
+        for key, texts in completions_of(settings.replay):
+            self._completions.setdefault(key, []).extend(texts)
 
     async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
         texts = self._completions.get(request.task_id) or self._completions.get(request.prompt[-1]["content"].strip(), [])
@@ -57,6 +51,18 @@ class ReplaySampler:
 
     async def close(self) -> None:
         self._completions.clear()
+
+
+def completions_of(stored: "Replay") -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Of each row of the file: its task id or prompt, and the column and text of each of its completions."""
+    for number, row in enumerate(rows_of(stored.path), 1):
+        where = f"{stored.path}, row {number}"
+        key = row.get("task_id") or _value(row, stored.prompt, where).strip()
+        texts = []
+        for column in stored.completions:
+            value = _value(row, column, where)
+            texts += [(column, text) for text in (value if isinstance(value, list) else [value])]
+        yield key, texts
 
 
 def _value(row: dict[str, Any], path: str, where: str) -> Any:

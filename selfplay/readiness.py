@@ -1,0 +1,115 @@
+"""What would stop a run later and can be seen now: `selfplay run` asks before it begins, and so does `--check`."""
+
+import os
+import socket
+from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from selfplay.recipe import Recipe
+from selfplay.run_folder import refuse_other_recipe
+from tasks import MathReference, Task, UserError, load
+
+NUM_TRIED = 1000  # tasks read of each source, and stored completions
+CONNECT_SECONDS = 10.0
+
+
+def obstacles(recipe: Recipe) -> list[str]:
+    """Everything that the run would meet later on, in words; seconds, or a minute where a cluster or the hub is slow."""
+    tasks: list[Task] = []
+    checks = (_folder(recipe), _engine(recipe), _models(recipe), _ray(recipe), _tasks(recipe, tasks), _sandbox(recipe, tasks))
+    return [text for check in checks for text in check]
+
+
+def _folder(recipe: Recipe) -> Iterator[str]:
+    folder = Path(recipe.output).absolute()
+    present = next(path for path in (folder, *folder.parents) if path.exists())
+    if not present.is_dir():
+        yield f"the run's folder {recipe.output} cannot be made, since {present} is a file; choose another with `output`"
+    elif not os.access(present, os.W_OK | os.X_OK):
+        yield f"the run's folder {recipe.output} cannot be written: {present} belongs to another user, or is read-only; choose another with `output`"
+    else:
+        yield from _complaint(refuse_other_recipe, folder, recipe)
+
+
+def _engine(recipe: Recipe) -> Iterator[str]:
+    settings, is_here = recipe.sampling, recipe.ray.address in ("local", "none")
+    if settings.engine == "vllm" and is_here and find_spec("vllm") is None:
+        yield 'engine = "vllm" needs vLLM, which is not installed: .venv/bin/pip install -e ".[vllm]"'
+    if recipe.ray.sampler_gpus and is_here:
+        import torch
+
+        wanted, present = recipe.ray.num_samplers * recipe.ray.sampler_gpus, torch.cuda.device_count()
+        if wanted > present:
+            yield f"[ray] asks for {wanted:g} GPUs (num_samplers x sampler_gpus), and torch sees {present} here"
+    if settings.engine == "openai":
+        from selfplay.samplers.openai import OpenAISampler
+
+        yield from _complaint(OpenAISampler, settings, recipe.model.name)
+        yield from _silence(settings.base_url)
+    if settings.engine == "replay" and settings.replay:
+        from selfplay.samplers.replay import completions_of
+
+        yield from _complaint(lambda: list(islice(completions_of(settings.replay), NUM_TRIED)))
+
+
+def _silence(url: str) -> Iterator[str]:
+    address = urlsplit(url)
+    try:
+        port = address.port or {"https": 443}.get(address.scheme, 80)
+        socket.create_connection((address.hostname or "", port), timeout=CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        yield f"no server answers at base_url = {url!r} in [sampling]: {error}; start it, or name another"
+
+
+def _models(recipe: Recipe) -> Iterator[str]:
+    if recipe.sampling.engine in ("transformers", "vllm"):
+        student = recipe.model.student
+        for path in (recipe.model.path, *(teacher.path for teacher in recipe.model.teachers), student.path if student else ""):
+            if path and Path(path).is_dir() and not (Path(path) / "config.json").exists():
+                yield f"{path} holds no model: it has no config.json, as a model saved by transformers has"
+
+
+def _ray(recipe: Recipe) -> Iterator[str]:
+    if recipe.ray.address not in ("local", "none"):
+        from selfplay.actors import connect
+
+        yield from _complaint(connect, recipe.ray)  # the run goes on with this connection
+
+
+def _tasks(recipe: Recipe, found: list[Task]) -> Iterator[str]:
+    """Reads the first tasks of each source; those that are sampled go to `found`."""
+    sections = {"tasks": recipe.tasks, **{f"selection.against.{name}": tasks for name, tasks in recipe.selection.against.items()}}
+    if recipe.evaluation:
+        sections["evaluation.tasks"] = recipe.evaluation.tasks
+    for name, section in sections.items():
+        try:
+            tasks = list(islice(load(section.source, **section.options), NUM_TRIED))
+        except UserError as error:
+            yield f"[{name}]: {error}"
+            continue
+        if not tasks:
+            yield f"[{name}]: the source {section.source} gives no task"
+        if name == "tasks":
+            found += tasks
+
+
+def _sandbox(recipe: Recipe, tasks: list[Task]) -> Iterator[str]:
+    from verifiers.sandbox import SandboxError
+    from verifiers.sandbox.tiers import choose, settings_from_environment
+
+    are_programs = any(not isinstance(task.reference, MathReference) for task in tasks)
+    if are_programs and recipe.ray.address in ("local", "none") and not recipe.verification.unsafe:
+        try:
+            choose(settings_from_environment())
+        except (SandboxError, UserError) as error:
+            yield f"the tasks are programs, and nothing here can hold one: {error}; `selfplay doctor` says more"
+
+
+def _complaint(check, *arguments) -> Iterator[str]:
+    try:
+        check(*arguments)
+    except UserError as error:
+        yield str(error)
