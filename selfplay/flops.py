@@ -53,14 +53,18 @@ class Decoder:
             total = total + 4 * width * (computed * _within(prompt, window) + _keys_of_decoding(prompt, decoded, window))
         return total
 
-    def training(self, num_tokens: float, context: float) -> float:
+    def training(self, num_tokens: float, context: float, adapter: int = 0) -> float:
         """Operations of training on so many tokens: forward, and twice as much backward (6ND, Kaplan et al. 2020).
 
         `context` is the length of the sequence in which the average token stands: sum of squares over sum of lengths.
-        What gradient checkpointing computes again is not counted.
+        `adapter`: weights that are trained beside frozen ones; the frozen ones then cost 4ND, since the backward pass
+        goes through them and changes none. 0: all weights are trained. What gradient checkpointing computes again is
+        not counted.
         """
         keys = sum(width * _within(context, window) for width, window in self.attention)
-        return 3 * num_tokens * float(2 * (self.body + self.head) + 4 * keys)
+        weights = self.body + self.head
+        products = 4 * weights + 6 * adapter if adapter else 6 * weights
+        return num_tokens * float(products + 12 * keys)
 
 
 def decoder_of(model: str) -> Decoder | None:

@@ -57,7 +57,7 @@ def round_ledger(
         "tokens": tokens_of(sampled),
         "flops": {
             "sampling": _total(flops),
-            "training": _training(learner, metrics["training"], accepted),
+            "training": _training(learner, metrics["training"]),
             "evaluation": _total(sample_flops(learner, evaluations[-1])) if evaluations else None,
             "counted_from": _source(sampler, flops),
         },
@@ -178,14 +178,13 @@ def _by_difficulty(
     return groups
 
 
-def _training(learner: Decoder | None, fitted: dict[str, Any], accepted: Accepted) -> float | None:
-    """6 operations a weight and token, and attention; 0 without training, None where a command trained."""
+def _training(learner: Decoder | None, fitted: dict[str, Any]) -> float | None:
+    """0 without training, None where a command trained."""
     if not fitted:
         return 0.0
-    if learner is None or "num_tokens" not in fitted or not len(accepted):
+    if learner is None or "mean_context" not in fitted:
         return None
-    lengths = accepted.prompt_tokens + accepted.completion_tokens
-    return learner.training(fitted["num_tokens"], float((lengths**2).sum() / lengths.sum()))
+    return learner.training(fitted["num_tokens"], fitted["mean_context"], fitted["num_adapter_weights"])
 
 
 def _against_flops(evaluation: dict[str, Any], flops: float | None) -> dict[str, Any]:
@@ -203,7 +202,7 @@ def _paying(ledger: dict[str, Any], evaluations: Sequence[Pass], earlier: Sequen
     first = next((_stored(folder)["accepted"]["new_bits_per_gflop"] for folder in earlier if _stored(folder)), rate)
     paying: dict[str, Any] = {"bits_per_flop_of_first_round": rate / first if rate is not None and first else None}
     if len(evaluations) > 1:
-        gain = _gain(*evaluations)
+        gain = gain_of(*evaluations)
         spent = _sum(ledger["flops"]["sampling"], ledger["flops"]["training"])
         paying |= {
             "pass_at_1_gain": gain.value,
@@ -215,7 +214,7 @@ def _paying(ledger: dict[str, Any], evaluations: Sequence[Pass], earlier: Sequen
     return paying
 
 
-def _gain(before: Pass, after: Pass) -> Interval:
+def gain_of(before: Pass, after: Pass) -> Interval:
     """pass@1 after less before, on the same tasks, with its 95% interval."""
     shared = sorted(set(before.task_ids) & set(after.task_ids))
     return paired_difference(coverage(before, shared, 1), coverage(after, shared, 1))

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from selfplay.recipe import Recipe, Section
+from selfplay.recipe_checks import impossible
 from tasks import UserError
 from tasks.sources import Mistake, did_you_mean, mistakes_of
 
@@ -84,75 +85,6 @@ def first_difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "")
     return ""
 
 
-def _impossible(recipe: Recipe) -> list[tuple[str, str]]:
-    """Mistakes that no single key shows: section and words."""
-    mistakes = []
-    engine = recipe.sampling.engine
-    if recipe.evaluation:
-        least = recipe.evaluation.samples_per_task
-        mistakes += [("evaluation", f"k = {k} needs at least {k} samples_per_task, not {least}") for k in recipe.evaluation.k if k > least]
-    if bool(recipe.model.path) + bool(recipe.model.create) + bool(recipe.model.teachers) != 1 and engine != "replay":
-        mistakes.append(("model", "exactly one of path and create is needed, or [[model.teachers]]"))
-    if recipe.model.teachers:
-        mistakes += _impossible_teachers(recipe)
-    if recipe.pretraining and not recipe.model.create:
-        mistakes.append(("pretraining", "it needs [model.create]: a model that is there already is not trained first"))
-    if engine == "replay":
-        if not recipe.sampling.replay:
-            mistakes.append(("sampling", 'engine = "replay" needs [sampling.replay] with the path of the completions'))
-        if recipe.rounds > 1 or recipe.training or recipe.evaluation:
-            mistakes.append(("sampling", 'engine = "replay" plays one round, without [training] and [evaluation]'))
-    if engine == "openai":
-        if not recipe.sampling.base_url:
-            mistakes.append(("sampling", 'engine = "openai" needs base_url, such as "http://localhost:8000/v1"'))
-        if recipe.training:
-            mistakes.append(("training", "a server's model cannot be replaced between rounds; play one round without [training]"))
-    if recipe.rounds > 1 and not recipe.training:
-        mistakes.append(("training", f"rounds = {recipe.rounds} needs [training], or each round would sample the same model"))
-    if recipe.allocation.rule == "budget" and not recipe.allocation.token_budget:
-        mistakes.append(("allocation", 'rule = "budget" needs token_budget'))
-    if recipe.allocation.rule == "until" and recipe.allocation.cap < recipe.allocation.accepted_per_task:
-        mistakes.append(("allocation", f"cap = {recipe.allocation.cap} is below accepted_per_task = {recipe.allocation.accepted_per_task}"))
-    return mistakes + _missing_files(recipe)
-
-
-def _impossible_teachers(recipe: Recipe) -> list[tuple[str, str]]:
-    paths = [teacher.path for teacher in recipe.model.teachers]
-    num, by_teacher = recipe.ray.num_samplers, recipe.ray.samplers_of_teachers
-    mistakes = []
-    if len(set(paths)) < len(paths):
-        mistakes.append(("model", "a teacher is there twice; give it more weight instead"))
-    if num < len(paths):
-        mistakes.append(("ray", f"num_samplers = {num} is below the number of teachers, {len(paths)}; each needs an engine of its own"))
-    if by_teacher and (len(by_teacher) != len(paths) or sum(by_teacher) != num):
-        mistakes.append(("ray", f"samplers_of_teachers = {by_teacher} needs {len(paths)} numbers with the sum of num_samplers, {num}"))
-    if (recipe.training or recipe.evaluation) and not recipe.model.student:
-        mistakes.append(("model", "teachers stay as they are: name what is trained and evaluated in [model.student]"))
-    if recipe.sampling.engine == "replay":
-        mistakes.append(("sampling", 'engine = "replay" samples no model'))
-    return mistakes
-
-
-def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
-    paths = [("tasks", recipe.tasks.options.get("path")), ("model", recipe.model.path)]
-    paths += [("model.teachers", teacher.path) for teacher in recipe.model.teachers]
-    if recipe.evaluation:
-        paths.append(("evaluation.tasks", recipe.evaluation.tasks.options.get("path")))
-    paths += [(f"selection.against.{name}", against.options.get("path")) for name, against in recipe.selection.against.items()]
-    if recipe.sampling.replay:
-        paths.append(("sampling.replay", recipe.sampling.replay.path))
-    return [
-        (section, f"path = {json.dumps(path)}: no such file")
-        for section, path in paths
-        if isinstance(path, str) and _looks_local(path) and not Path(path).exists()
-    ]
-
-
-def _looks_local(path: str) -> bool:
-    """Whether a path can only mean this machine: a hub name has one slash, no ending and no dots at its front."""
-    return path.startswith((".", "/", "~")) or path.endswith((".jsonl", ".json", ".parquet")) or path.count("/") > 1
-
-
 def _find_beside(settings: dict[str, Any], folder: Path) -> None:
     """Make each path of something that lies in `folder` one from the folder that the command runs in."""
     for key, value in settings.items():
@@ -184,7 +116,7 @@ def _impossible_beside(settings: dict[str, Any], broken: dict[tuple, Any]) -> li
         if mistake["type"] == "extra_forbidden":
             touched.update(difflib.get_close_matches(str(loc[-1]), Recipe.model_fields, 1))  # perhaps it was meant
     try:
-        found = _impossible(Recipe.model_validate(sound))
+        found = impossible(Recipe.model_validate(sound))
     except ValidationError:  # a section that no recipe can do without is broken
         return []
     if ("sampling", "engine") in broken:  # too much hangs on it

@@ -1,36 +1,35 @@
 """A run: rounds of sampling, checking, selecting, training and evaluating, each resumable at any point."""
 
-import hashlib
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from selfplay import trackers, training
+from selfplay import trackers
 from selfplay.accounts import base_accounts, lines_of, round_accounts
 from selfplay.allocation import AllocationRule
 from selfplay.contamination import Contamination
+from selfplay.early_stop import payment, stops_before
 from selfplay.engines import Engines
 from selfplay.ensemble import Ensemble
 from selfplay.files_on_disk import CONTROL, MANIFEST, METRICS, finished_rounds, model_digest, read_json, round_folder, write_json
+from selfplay.first_models import Models, first_models
+from selfplay.learning import train
 from selfplay.ledger import record_engine_time
 from selfplay.measuring import evaluation_metrics, sampling_metrics
-from selfplay.models import create_model
+from selfplay.mixing import make_mixed, mix_in_words, mix_metrics
 from selfplay.ordering import OrderedTraces
 from selfplay.pipeline import Meter
 from selfplay.progress import Progress
 from selfplay.provenance import provenance_of, read_provenance
-from selfplay.recipe import Fitting, Pretraining, Recipe, Tasks
-from selfplay.records import Trace
+from selfplay.recipe import Recipe, Tasks
 from selfplay.run_folder import open_run
+from selfplay.seeds import number_of
 from selfplay.selection import ACCEPTED, Account, select
 from selfplay.shard_schema import SCHEMA_VERSION
-from selfplay.shards import Shard, read_shards, write_shards
-from selfplay.training import Lesson
+from selfplay.shards import MIXED, Shard, write_shards
 from tasks import Task, load
-from tasks.arithmetic import organic_corpus
 from tasks.sources import takes
 
 MAX_COUNTED = 100_000  # tasks, about a second
@@ -43,12 +42,13 @@ class Round:
     index: int
     model: str  # path or hub name of the model that was sampled
     model_digest: str
-    next_model: str  # what the next round samples; the same as `model` where nothing was trained
+    next_model: str  # what the next round samples; the same as `model` where nothing was trained, or only a student
     recipe_digest: str
     shards: list[Shard]
     metrics: str  # file name of the figures
     schema_version: int  # of the shards
     parents: list[str]  # SHA-256 of the shards that the sampled model was trained on; empty for the first model
+    student: str = ""  # what this round trained, where it is another than what is sampled
 
 
 def run(recipe: Recipe, progress: Progress) -> list[Path]:
@@ -56,56 +56,54 @@ def run(recipe: Recipe, progress: Progress) -> list[Path]:
     folder = open_run(Path(recipe.output), recipe)
     arms = [(recipe, folder)]
     if recipe.control:
-        control = recipe.model_copy(update={"selection": recipe.selection.model_copy(update={"verified": False}), "control": False})
+        control = recipe.model_copy(update={"selection": recipe.selection.model_copy(update={"verified": False}), "control": False, "stop": None})
         arms.append((control, open_run(folder / CONTROL, control)))
     with Engines(recipe, progress) as engines:
-        model = make_base(recipe, folder / "base", engines, progress)
-        for arm, arm_folder in arms:
-            play_rounds(arm, arm_folder, model, engines, progress)
+        base = make_base(recipe, folder / "base", engines, progress)
+        num_rounds = recipe.rounds
+        for arm, arm_folder in arms:  # the control plays as many rounds as the run before it
+            num_rounds = play_rounds(arm.model_copy(update={"rounds": num_rounds}), arm_folder, base, engines, progress)
     return [arm_folder for _, arm_folder in arms]
 
 
-def make_base(recipe: Recipe, folder: Path, engines: Engines, progress: Progress) -> str:
-    """The model of the first round, made and fitted where the recipe says so, and its evaluation."""
-    model = recipe.model.name
-    if recipe.model.create:
-        model = str(folder / "model")
-        if not Path(model).exists():
-            untrained = folder / "untrained"
-            shutil.rmtree(untrained, ignore_errors=True)
-            create_model(untrained, seed=_number(recipe.seed, "model") % 2**31, **recipe.model.create.model_dump())
-            if recipe.pretraining:
-                lessons = _corpus(recipe.pretraining, _number(recipe.seed, "corpus"))
-                _fit(recipe, "base: training", str(untrained), lessons, recipe.pretraining, Path(model), progress)
-            else:
-                untrained.rename(model)
+def make_base(recipe: Recipe, folder: Path, engines: Engines, progress: Progress) -> Models:
+    """The models of the first round, and the evaluation of the one that will be trained."""
+    models = first_models(recipe, folder, progress)
     if recipe.evaluation and not (folder / METRICS).exists():
-        evaluation = evaluate(recipe, "base", model, folder, engines)
-        described = {"model": model, "model_digest": model_digest(model), "evaluation": evaluation}
-        write_json(folder / METRICS, described | base_accounts(model, folder))
-    return model
+        evaluation = evaluate(recipe, "base", models.trained, folder, engines)
+        described = {"model": models.trained, "model_digest": model_digest(models.trained), "evaluation": evaluation}
+        write_json(folder / METRICS, described | base_accounts(models.trained, folder))
+    return models
 
 
-def play_rounds(recipe: Recipe, folder: Path, base: str, engines: Engines, progress: Progress) -> None:
-    model = base
+def play_rounds(recipe: Recipe, folder: Path, base: Models, engines: Engines, progress: Progress) -> int:
+    """The rounds that are still to be played; gives how many there are then."""
+    models = base
     for index in range(recipe.rounds):
         manifest = round_folder(folder, index) / MANIFEST
         if not manifest.exists():
-            play_round(recipe, round_folder(folder, index), index, model, base, engines, progress)
-        model = read_json(manifest)["next_model"]
+            if paid := stops_before(recipe, folder, index):
+                progress.say(f"stopped after {index} of {recipe.rounds} rounds: {paid}. To go on, change [stop] or leave it out")
+                return index
+            play_round(recipe, round_folder(folder, index), index, models, base, engines, progress)
+        played = read_json(manifest)
+        models = Models(played["next_model"], played.get("student") or played["next_model"])
+    return recipe.rounds
 
 
 def play_round(
-    recipe: Recipe, folder: Path, index: int, model: str, base: str, engines: Engines, progress: Progress
+    recipe: Recipe, folder: Path, index: int, models: Models, base: Models, engines: Engines, progress: Progress
 ) -> None:
     """Sample, check, select, train, evaluate; the manifest is written last."""
     name = f"{'' if recipe.selection.verified else CONTROL + ' '}round {index}"
-    provenance = provenance_of(recipe, model, folder, [teacher.path for teacher in recipe.model.teachers])
-    meter = sample(recipe, name, index, model, folder, engines)
+    provenance = provenance_of(recipe, models.sampled, folder, models_of(recipe, models.sampled, index).models)
+    meter = sample(recipe, name, index, models.sampled, folder, engines)
     record_engine_time(folder, meter, recipe.ray.num_samplers)
     shards, account = make_shards(recipe, index, folder)
-    next_model, fitted = train(recipe, name, index, model, base, folder, progress)
-    evaluation = evaluate(recipe, name, next_model, folder, engines) if recipe.evaluation else {}
+    start = base if recipe.training and recipe.training.start == "base" else models
+    fitted = train(recipe, f"{name}: training", folder, start.trained, progress) if recipe.training else {}
+    following = _following(recipe, models, folder / "model")
+    evaluation = evaluate(recipe, name, following.trained, folder, engines) if recipe.evaluation else {}
     metrics = {
         "round": index,
         "sampling": sampling_metrics(folder / "journal", round_tasks(recipe, index)) | _timing(meter),
@@ -115,12 +113,20 @@ def play_round(
         "training": fitted,
         "evaluation": evaluation,
     }
-    metrics |= round_accounts(recipe, folder, index, model, next_model, metrics, round_tasks(recipe, index))
+    if recipe.selection.mix:
+        metrics["mix"] = mix_metrics(recipe, index, account.counts[ACCEPTED], folder / "shards")
+    metrics |= round_accounts(recipe, folder, index, models.sampled, following.trained, metrics, round_tasks(recipe, index))
+    if paid := payment(recipe, folder.parent, index, metrics["ledger"]):
+        metrics["stop"] = paid.to_dict()
     write_json(folder / METRICS, metrics)
     parents = _parents(folder.parent, index)
-    manifest = Round(index, model, provenance.model_digest, next_model, recipe.digest, shards, METRICS, SCHEMA_VERSION, parents)
+    student = following.trained if following.trained != following.sampled else ""
+    manifest = Round(
+        index, models.sampled, provenance.model_digest, following.sampled, recipe.digest, shards, METRICS, SCHEMA_VERSION, parents, student
+    )
     write_json(folder / MANIFEST, asdict(manifest))
-    for line in (_summary(metrics), *lines_of(metrics)):
+    mixed = [mix_in_words(metrics["mix"])] if recipe.selection.mix else []
+    for line in (_summary(metrics), *mixed, *lines_of(metrics)):
         progress.say(f"{name}: {line}")
     trackers.publish(folder.parent, f"{recipe.name}{'' if recipe.selection.verified else '-' + CONTROL}", index, metrics)
 
@@ -129,24 +135,24 @@ def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engi
     rule = recipe.allocation.as_rule
     return engines.play(
         f"{name}: sampling",
-        teachers_of(recipe, index) or model,
+        models_of(recipe, model, index),
         round_tasks(recipe, index),
         rule,
         folder / "journal",
-        lambda task_id, number: _number(recipe.seed, "sample", index, task_id, number),
+        lambda task_id, number: number_of(recipe.seed, "sample", index, task_id, number),
         recipe.tasks.options.get("num_tasks") or num_tasks_of(round_tasks(recipe, index)),
     )
 
 
-def teachers_of(recipe: Recipe, index: int) -> Ensemble | None:
-    """The models of a round that samples several."""
+def models_of(recipe: Recipe, model: str, index: int) -> Ensemble:
+    """What a round samples: its model, or the teachers where these are it."""
     teachers = recipe.model.teachers
-    if not teachers:
-        return None
+    if not teachers or model != recipe.model.name:
+        return Ensemble((model,))
     return Ensemble(
         tuple(teacher.path for teacher in teachers),
         tuple(teacher.weight for teacher in teachers),
-        lambda task_id, number: _number(recipe.seed, "teacher", index, task_id, number),
+        lambda task_id, number: number_of(recipe.seed, "teacher", index, task_id, number),
         tuple(recipe.ray.samplers_of_teachers),
     )
 
@@ -161,8 +167,13 @@ def make_shards(recipe: Recipe, index: int, folder: Path, out: Path | None = Non
     """The shards of a round's journal, in the order of its tasks, and what selection did; `out` is folder/shards."""
     traces = OrderedTraces(lambda: round_tasks(recipe, index), folder / "journal", index)
     account = Account()
-    selected = account.record(select(traces, recipe.selection, contamination(recipe), account))
-    return write_shards(selected, out or folder / "shards", read_provenance(folder)), account
+    copied = contamination(recipe)
+    selected = account.record(select(traces, recipe.selection, copied, account))
+    out = out or folder / "shards"
+    shards = write_shards(selected, out, read_provenance(folder))
+    if recipe.selection.mix:
+        shards += make_mixed(recipe, index, folder.parent, account.counts[ACCEPTED], copied, out)
+    return shards, account
 
 
 def contamination(recipe: Recipe) -> Contamination | None:
@@ -172,36 +183,13 @@ def contamination(recipe: Recipe) -> Contamination | None:
         sections["evaluation"] = recipe.evaluation.tasks
     if not recipe.selection.decontaminate or not recipe.selection.verified or not sections:
         return None
-    return Contamination({name: _load(section, _number(recipe.seed, "evaluation tasks")) for name, section in sections.items()})
-
-
-def train(
-    recipe: Recipe, name: str, index: int, model: str, base: str, folder: Path, progress: Progress
-) -> tuple[str, dict[str, Any]]:
-    """The next round's model and what its training did."""
-    settings = recipe.training
-    if settings is None:
-        return model, {}
-    out = folder / "model"
-    record = folder / "training.json"  # survives a kill between training and manifest
-    if out.exists() and record.exists():
-        return str(out), read_json(record)
-    shutil.rmtree(out, ignore_errors=True)
-    start = base if settings.start == "base" else model
-    if settings.command:
-        fitted = {"seconds": training.fit_by_command(settings.command, start, f"{folder}/shards/{ACCEPTED}-*.parquet", out)}
-    else:
-        lessons = (_lesson(trace, recipe) for trace, _ in read_shards(folder / "shards", ACCEPTED))
-        kept = [lesson for number, lesson in enumerate(lessons) if not settings.num_rows or number < settings.num_rows]
-        fitted = asdict(_fit(recipe, f"{name}: training", start, kept, settings, out, progress))
-    write_json(record, fitted)
-    return str(out), fitted
+    return Contamination({name: _load(section, number_of(recipe.seed, "evaluation tasks")) for name, section in sections.items()})
 
 
 def evaluate(recipe: Recipe, name: str, model: str, folder: Path, engines: Engines) -> dict[str, Any]:
     """pass@k of a model on the held-out tasks."""
     settings = recipe.evaluation
-    tasks = list(_load(settings.tasks, _number(recipe.seed, "evaluation tasks")))
+    tasks = list(_load(settings.tasks, number_of(recipe.seed, "evaluation tasks")))
     rule = AllocationRule(rule="fixed", samples_per_task=settings.samples_per_task)
     journal = folder / "evaluation"
     engines.play(
@@ -210,7 +198,7 @@ def evaluate(recipe: Recipe, name: str, model: str, folder: Path, engines: Engin
         iter(tasks),
         rule,
         journal,
-        lambda task_id, number: _number(recipe.seed, "evaluation", folder.name, task_id, number),
+        lambda task_id, number: number_of(recipe.seed, "evaluation", folder.name, task_id, number),
         len(tasks),
     )
     return evaluation_metrics(journal, tasks, settings.k)
@@ -218,7 +206,7 @@ def evaluate(recipe: Recipe, name: str, model: str, folder: Path, engines: Engin
 
 def round_tasks(recipe: Recipe, index: int) -> Iterator[Task]:
     """The tasks of a round: fresh ones where the source makes them, else the same in each round."""
-    return _load(recipe.tasks, _number(recipe.seed, "tasks", index))
+    return _load(recipe.tasks, number_of(recipe.seed, "tasks", index))
 
 
 def _load(section: Tasks, seed: int) -> Iterator[Task]:
@@ -228,33 +216,19 @@ def _load(section: Tasks, seed: int) -> Iterator[Task]:
     return load(section.source, **options)
 
 
-def _lesson(trace: Trace, recipe: Recipe) -> Lesson:
-    """A trace as it was sampled, token by token; where stop texts were cut off its end, by its text."""
-    tokens = () if recipe.sampling.stop else trace.sample.token_ids
-    return Lesson(trace.task.prompt, trace.sample.text, tokens, trace.sample.finish_reason == "stop")
-
-
-def _corpus(settings: Pretraining, seed: int) -> Iterator[Lesson]:
-    rows = organic_corpus(settings.steps * settings.batch_size, seed, settings.corruption, settings.redundancy)
-    return (Lesson(({"role": "user", "content": prompt},), text) for prompt, text in rows)
-
-
-def _fit(
-    recipe: Recipe, title: str, model: str, lessons: Iterable[Lesson], settings: Fitting, out: Path, progress: Progress
-) -> training.Fit:
-    seed = _number(recipe.seed, title) % 2**31
-    with progress.step(title) as show:
-        show("starting")
-        return training.fit(
-            model, lessons, settings, out, seed, lambda step, steps, loss: show(f"step {step} of {steps}, loss {loss:.3f}")
-        )
+def _following(recipe: Recipe, models: Models, made: Path) -> Models:
+    """The models after a round whose training made a model at `made`."""
+    if recipe.training is None:
+        return models
+    student = recipe.model.student
+    return Models(models.sampled if student and not student.teaches else str(made), str(made))
 
 
 def _parents(run: Path, index: int) -> list[str]:
     if not index:
         return []
     shards = read_json(round_folder(run, index - 1) / MANIFEST)["shards"]
-    return [shard["sha256"] for shard in shards if shard["kind"] == ACCEPTED]
+    return [shard["sha256"] for shard in shards if shard["kind"] in (ACCEPTED, MIXED)]
 
 
 def _timing(meter: Meter) -> dict[str, float]:
@@ -275,8 +249,3 @@ def _summary(metrics: dict[str, Any]) -> str:
     text = f"{sampling['num_correct']} of {sampling['num_samples']} samples correct, {metrics['selection'].get(ACCEPTED, 0)} accepted"
     scores = [f"pass@{k} {value:.3f}" for k, value in evaluation.get("pass_at_k", {}).items()]
     return ", ".join([text, *scores])
-
-
-def _number(*parts: object) -> int:
-    """63 random bits that depend on all parts: every random choice of a run comes from here."""
-    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8]) >> 1

@@ -1,21 +1,24 @@
 """Shards: Parquet files of traces, with all that is needed to make a row again or to doubt it.
 
     accepted-00000.parquet   what selection kept        rejected-00000.parquet   the rest, each row with its reason
+    mixed-00000.parquet      what else is trained on, where the recipe mixes something in (mixing.py)
 
 The same traces in the same order give the same bytes. Folders are paths or fsspec URLs (s3://bucket/folder).
 """
 
 import contextlib
+import functools
 import hashlib
 import heapq
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfplay.provenance import Provenance
@@ -27,6 +30,7 @@ from tasks import Task, UserError
 SHARD_BYTES = 256 << 20  # of a file; the last row group may pass it
 GROUP_BYTES = 8 << 20  # of a row group before compression; what a writer holds in memory
 GROUP_ROWS = 20_000
+MIXED = "mixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Shard:
     """A file of the manifest."""
 
     name: str  # file name within the folder of shards
-    kind: str  # "accepted" or "rejected"
+    kind: str  # "accepted", "rejected" or "mixed"
     num_rows: int
     num_bytes: int
     sha256: str
@@ -52,14 +56,25 @@ def write_shards(
     for leftover in files.ls(root, detail=False):
         if leftover.endswith((".parquet", ".tmp")):
             files.rm(leftover)
-    writers = {kind: _Writer(files, root, kind, provenance, shard_bytes) for kind in ("accepted", "rejected")}
+    table = functools.partial(table_of, provenance=provenance)
+    writers = {kind: _Writer(files, root, kind, table, shard_bytes) for kind in ("accepted", "rejected")}
     present, number = "", -1
     for trace, selection in selected:
         if trace.task.id != present:
             present, number = trace.task.id, number + 1
             described = task_columns(trace.task, number)
-        writers["accepted" if selection == ACCEPTED else "rejected"].add(trace, selection, described)
+        size = len(trace.sample.text) + 4 * len(trace.sample.token_ids) + 300
+        writers["accepted" if selection == ACCEPTED else "rejected"].add(row_of(trace, selection, described, provenance), size)
     return [shard for writer in writers.values() for shard in writer.close()]
+
+
+def write_mixed(rows: Iterable[dict[str, Any]], folder: Path | str, shard_bytes: int = SHARD_BYTES) -> list[Shard]:
+    """Write rows, each with all columns of the schema, into files of the kind "mixed" beside the shards of a folder."""
+    files, root = fsspec.core.url_to_fs(str(folder))
+    writer = _Writer(files, root, MIXED, functools.partial(pa.Table.from_pylist, schema=SCHEMA), shard_bytes)
+    for row in rows:
+        writer.add(row, len(row["completion"]) + 4 * len(row["token_ids"]) + 300)
+    return writer.close()
 
 
 def read_shards(folder: Path | str, kind: str = "") -> Iterator[tuple[Trace, str]]:
@@ -108,16 +123,18 @@ def read_rows(folder: Path | str, kind: str = "", columns: list[str] | None = No
 class _Writer:
     """The files of one kind, one after the other; holds one row group in memory."""
 
-    def __init__(self, files: fsspec.AbstractFileSystem, root: str, kind: str, provenance: Provenance, shard_bytes: int):
-        self._files, self._root, self._kind, self._provenance, self._shard_bytes = files, root, kind, provenance, shard_bytes
+    def __init__(
+        self, files: fsspec.AbstractFileSystem, root: str, kind: str, table: Callable[[list[Any]], pa.Table], shard_bytes: int
+    ):
+        self._files, self._root, self._kind, self._table, self._shard_bytes = files, root, kind, table, shard_bytes
         self._shards: list[Shard] = []
-        self._rows: list[tuple] = []
+        self._rows: list[Any] = []  # what `table` takes
         self._bytes = 0  # of the rows held, roughly
         self._parquet: pq.ParquetWriter | None = None
 
-    def add(self, trace: Trace, selection: str, described: tuple) -> None:
-        self._rows.append(row_of(trace, selection, described, self._provenance))
-        self._bytes += len(trace.sample.text) + 4 * len(trace.sample.token_ids) + 300
+    def add(self, row: Any, num_bytes: int) -> None:
+        self._rows.append(row)
+        self._bytes += num_bytes
         if self._bytes >= GROUP_BYTES or len(self._rows) >= GROUP_ROWS:
             self._write_group()
 
@@ -137,7 +154,7 @@ class _Writer:
             self._parquet = pq.ParquetWriter(
                 self._out, SCHEMA, compression="zstd", use_dictionary=DICTIONARY_COLUMNS, store_schema=False
             )
-        self._parquet.write_table(table_of(self._rows, self._provenance))
+        self._parquet.write_table(self._table(self._rows))
         self._num_rows += len(self._rows)
         self._rows, self._bytes = [], 0
         if self._out.num_bytes >= self._shard_bytes:

@@ -14,7 +14,7 @@ from selfplay.journal import Journal, read_journal
 from selfplay.pipeline import Meter, Pipeline
 from selfplay.recipe import Verification
 from selfplay.resumption import JournaledSamples
-from selfplay.rounds import _number
+from selfplay.seeds import number_of
 from selfplay.stations import Check, Checked, SamplerStation, StationLost, VerifierStation
 from tasks import MathReference, Task, UserError, load
 from tests.engines import QueueSampler
@@ -22,7 +22,7 @@ from verifiers import Outcome, Reason, Verdict, verify
 
 
 def seed_of(task_id, index):
-    return _number(0, task_id, index)
+    return number_of(0, task_id, index)
 
 
 def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_samplers=1, num_verifiers=1, in_flight=64, journaled=None, ensemble=Ensemble(("",))):

@@ -83,10 +83,18 @@ def test_nothing_to_train_on_is_one_clear_error(model, tmp_path):
 
 def test_a_command_of_the_users_trains_and_its_failures_are_named(model, tmp_path):
     (tmp_path / "accepted-00000.parquet").write_text("")
-    fit_by_command("cp -r {model}/. {out} && ls {shards}", model, f"{tmp_path}/accepted-*.parquet", tmp_path / "copied")
+    checkpoint = tmp_path / "checkpoint"
+    fit_by_command("cp -r {model}/. {out} && ls {shards}", model, f"{tmp_path}/accepted-*.parquet", tmp_path / "copied", checkpoint)
     AutoModelForCausalLM.from_pretrained(tmp_path / "copied")
     with pytest.raises(UserError, match="status 3"):
-        fit_by_command("exit 3", model, "", tmp_path / "failed")
+        fit_by_command("exit 3", model, "", tmp_path / "failed", checkpoint)
     with pytest.raises(UserError, match="left no model"):
-        fit_by_command("true", model, "", tmp_path / "empty")
-    assert not (tmp_path / "failed").exists() and not (tmp_path / "empty").exists()
+        fit_by_command("true", model, "", tmp_path / "empty", checkpoint)
+
+
+def test_a_command_that_was_killed_finds_its_checkpoint_and_an_empty_out(model, tmp_path):
+    command = "test ! -e {out}/begun && touch {out}/begun && echo step >> {checkpoint}/steps && cp -r {model}/. {out}"
+    with pytest.raises(UserError, match="status 9"):
+        fit_by_command(f"{command} && exit 9", model, "", tmp_path / "out", tmp_path / "checkpoint")
+    fit_by_command(command, model, "", tmp_path / "out", tmp_path / "checkpoint")
+    assert (tmp_path / "checkpoint" / "steps").read_text() == "step\nstep\n"

@@ -24,7 +24,7 @@ from selfplay.pipeline import Pipeline
 from selfplay.recipe import Verification
 from selfplay.records import Request
 from selfplay.resumption import JournaledSamples
-from selfplay.rounds import _number
+from selfplay.seeds import number_of
 from selfplay.stations import Check, SamplerStation, VerifierStation
 from tasks import MathReference, Task
 from tests.engines import QueueSampler
@@ -34,7 +34,7 @@ CHECK_SHARE = 0.78  # cost of the checks, of the cost of generation
 
 
 def seed_of(task_id: str, index: int) -> int:
-    return _number(0, task_id, index)
+    return number_of(0, task_id, index)
 
 
 def sums(count: int):

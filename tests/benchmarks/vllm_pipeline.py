@@ -25,13 +25,13 @@ from selfplay.models import CHARACTERS, create_model
 from selfplay.progress import Progress
 from selfplay.recipe import Ray, Recipe, Sampling, Tasks
 from selfplay.records import Request
-from selfplay.rounds import _number
+from selfplay.seeds import number_of
 from tasks import load
 from tests.benchmarks.vllm_sampler import engine_alone
 
 
 def seed_of(task_id: str, index: int) -> int:
-    return _number(0, task_id, index)
+    return number_of(0, task_id, index)
 
 
 def make_recipe(max_tokens: int) -> Recipe:
