@@ -3,6 +3,9 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from selfplay.intervals import wilson
+from verifiers.error_rates import rates_of
+
 if TYPE_CHECKING:
     from selfplay.export import Summary
 
@@ -17,6 +20,24 @@ _ROWS = {
     "verl": "`data_source`, `prompt`, `ability`, `reward_model.ground_truth`, `extra_info`: one row a task.",
     "openai": "`messages`: accepted traces.",
 }
+
+
+_READERS = {  # by format, what reads the rows and how it is told to
+    "sft": "- trl: `SFTTrainer` as it is.\n"
+    "- axolotl: `type: {field_instruction: prompt, field_output: completion, format: '{instruction}', no_input_format: '{instruction}'}`.\n"
+    "- LLaMA-Factory: `columns: {prompt: prompt, response: completion}`.",
+    "chat": "- trl: `SFTTrainer` as it is.\n- axolotl: `type: chat_template`, `field_messages: messages`.\n"
+    "- LLaMA-Factory: `formatting: sharegpt`, `columns: {messages: messages}`, `tags: {role_tag: role, content_tag: content, user_tag: user,"
+    " assistant_tag: assistant, system_tag: system}`.",
+    "dpo": "- trl: `DPOTrainer` as it is.\n- axolotl: `rl: dpo`, `type: chat_template.default`, `field_messages: prompt`.\n"
+    "- LLaMA-Factory: written with `--plain`; `ranking: true`, `columns: {prompt: prompt, chosen: chosen, rejected: rejected}`.",
+    "kto": "- trl: `KTOTrainer` as it is.\n- axolotl: written with `--plain`; `rl: kto`, `type: {field_prompt: prompt, field_completion: completion,"
+    " field_label: label, prompt_format: '{prompt}', completion_format: '{completion}'}`.\n"
+    "- LLaMA-Factory: written with `--plain`; `columns: {prompt: prompt, response: completion, kto_tag: label}`.",
+    "prm": "- axolotl: `type: stepwise_supervised`.\n- trl: its stepwise supervision rows.",
+    "verl": "- verl: `data.train_files=train.parquet`.",
+}
+_READERS["openai"] = "- OpenAI's fine-tuning: upload the file.\n" + _READERS["chat"]
 
 
 def card(summary: "Summary", name: str, file: str) -> str:
@@ -36,9 +57,11 @@ def card(summary: "Summary", name: str, file: str) -> str:
     body = [
         f"# {name}, as {summary.format}",
         f"{summary.num_rows:,} rows in `{file}`: {_ROWS[summary.format]}",
+        "## How to read it",
+        _READERS[summary.format],
         "## Where it comes from",
         f"A model sampled {summary.num_traces:,} completions for {summary.num_tasks:,} tasks; a verifier checked each one.",
-        _table("source", summary.sources) + "\n\n" + _table("license of the tasks", summary.licenses),
+        _sources(summary) + "\n\n" + _table("license of the tasks", summary.licenses),
         _table("sampled model", summary.models),
         "## What the checks said",
         f"Of {decided:,} decided traces {summary.outcomes['correct']:,} are correct. The mean pass rate of a task is {rate:.3f}.",
@@ -48,12 +71,41 @@ def card(summary: "Summary", name: str, file: str) -> str:
         f"- {_share(undecided, summary.num_traces)} of the traces could not be decided; they are in no row.\n"
         f"- {_share(step, summary.outcomes['correct'])} of the correct traces reach a right answer over an equation that does not hold; they are"
         " rejected where the recipe checks steps.\n"
-        "- A verdict is about the final answer or the tests. The verifier's own error rates on labelled cases (accepted though wrong, rejected"
-        " though right) are those of the version named above; its project publishes them with the command that measures them.",
+        f"- {_share(summary.num_wrong_steps, summary.selections['accepted'])} of the accepted traces hold such an equation.\n"
+        + "\n".join(map(_errors, sorted(summary.deciders))),
         "## What selection did",
         _table("selection", summary.selections),
     ]
     return "\n".join(front) + "\n\n" + "\n\n".join(body) + "\n"
+
+
+def _errors(verifier: str) -> str:
+    """How often a verifier errs, as far as it was measured."""
+    rates = rates_of(verifier)
+    if rates is None:
+        return f"- How often `{verifier}` errs was not measured: a verdict of it is about the final answer or the tests, and no more is known."
+    accepted, rejected = (_interval(*counts) for counts in ((rates.accepted, rates.wrong), (rates.rejected, rates.right)))
+    return (
+        f"- `{verifier}` accepted {accepted} of wrong cases and rejected {rejected} of right ones: {rates.cases}"
+        f" (`{rates.command}`). On other cases expect more than the share seen; the intervals say how much these prove."
+    )
+
+
+def _interval(errors: int, total: int) -> str:
+    low, high = wilson(errors / total, total, 0.95)
+    return f"{errors} of {total} (95% interval {low:.2%} to {high:.2%})"
+
+
+def _sources(summary: "Summary") -> str:
+    rows = [
+        f"| {_cell(name)} | {summary.source_tasks[name]:,} | {count:,} | {summary.source_rates[name] / (summary.source_tasks[name] or 1):.3f} |"
+        for name, count in summary.sources.most_common()
+    ]
+    return "\n".join(["| source | tasks with a decided trace | traces | mean pass rate |", "|---|---|---|---|", *rows])
+
+
+def _cell(text: str) -> str:
+    return str(text).replace("|", "/").replace("\n", " ")
 
 
 def _license(licenses: Counter[str]) -> str:
@@ -62,7 +114,7 @@ def _license(licenses: Counter[str]) -> str:
 
 
 def _table(title: str, counts: Counter[str]) -> str:
-    rows = [f"| {str(name).replace('|', '/').replace(chr(10), ' ')} | {count:,} |" for name, count in counts.most_common()]
+    rows = [f"| {_cell(name)} | {count:,} |" for name, count in counts.most_common()]
     return "\n".join([f"| {title} | traces |", "|---|---|", *rows])
 
 

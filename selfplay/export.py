@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 from selfplay.card import card
 from selfplay.checking import check_round
 from selfplay.files_on_disk import RECIPE, finished_rounds
-from selfplay.formats import FORMATS, Row, Selected
+from selfplay.formats import FORMATS, PLAIN, Row, Selected
+from selfplay.rules import wrong_step
+from selfplay.selection import ACCEPTED
 from selfplay.shards import read_in_order
 from tasks import UserError
 from verifiers import Outcome
@@ -42,16 +44,29 @@ class Summary:
     verifiers: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
-    pass_rates: float = 0.0  # summed over tasks that have a decided trace
-    num_decided_tasks: int = 0
+    deciders: set[str] = field(default_factory=set)  # verifiers with a decided verdict
+    num_wrong_steps: int = 0  # accepted traces with an equation that does not hold
+    source_tasks: Counter[str] = field(default_factory=Counter)  # tasks that have a decided trace, by source
+    source_rates: Counter[str] = field(default_factory=Counter)  # and the sum of their pass rates
+
+    @property
+    def num_decided_tasks(self) -> int:
+        return self.source_tasks.total()
+
+    @property
+    def pass_rates(self) -> float:
+        """The sum over all sources."""
+        return self.source_rates.total()
 
     def count(self, group: list[Selected]) -> None:
         self.num_tasks += 1
         self.num_traces += len(group)
         decided = [trace for trace, _ in group if trace.verdict.outcome is not Outcome.UNDECIDED]
-        self.pass_rates += sum(trace.verdict.outcome is Outcome.CORRECT for trace in decided) / len(decided) if decided else 0.0
-        self.num_decided_tasks += bool(decided)
         task = group[0][0].task
+        if decided:
+            self.source_tasks[task.source] += 1
+            self.source_rates[task.source] += sum(trace.verdict.outcome is Outcome.CORRECT for trace in decided) / len(decided)
+        self.deciders.update(trace.verdict.verifier for trace in decided)
         self.sources[task.source] += len(group)
         self.licenses[str(task.metadata.get("license") or "unknown")] += len(group)
         for trace, selection in group:
@@ -60,6 +75,7 @@ class Summary:
             self.verifiers[trace.verdict.verifier] += 1
             self.models[trace.sample.model] += 1
             self.selections[selection] += 1
+            self.num_wrong_steps += selection == ACCEPTED and wrong_step(trace)
 
 
 def export(run: Path, format: str, out: Path | str, plain: bool = False, reverified: bool = False) -> Summary:
@@ -70,6 +86,8 @@ def export(run: Path, format: str, out: Path | str, plain: bool = False, reverif
     """
     if format not in FORMATS:
         raise UserError(f'unknown format "{format}"; one of {", ".join(FORMATS)}')
+    if plain and format not in PLAIN:
+        raise UserError(f"--plain is a choice of {' and '.join(PLAIN)}; the rows of {format} have one form, so leave it out")
     folders = [folder / "reverified" if reverified else folder for folder in finished_rounds(run)]
     if missing := [folder.parent.name for folder in folders if reverified and not folder.is_dir()]:
         raise UserError(f"nothing exported: {', '.join(missing)} of {run} not verified again; run `selfplay reverify {run}` first")

@@ -100,6 +100,9 @@ FORMATS: dict[str, Callable[[Iterable[list[Selected]], bool], Iterator[Row]]] = 
 }
 
 
+PLAIN = ("dpo", "kto")  # whose prompts are messages or, for models without a chat template, text
+
+
 def pairs(right: list[Trace], wrong: list[Trace]) -> list[tuple[Trace, Trace]]:
     """Each right trace with the wrong one, used once, that is nearest to it in length, so that length tells nothing."""
     left = list(wrong)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from selfplay.export import export
-from selfplay.formats import FORMATS, pairs, step_labels
+from selfplay.formats import FORMATS, PLAIN, pairs, step_labels
 from tasks import UserError
 from tests.trace_making import made_run, recipe_of, trace_of
 
@@ -25,8 +25,8 @@ def exported(played, tmp_path_factory):
     """The folder of each format's export, plain where there is a choice."""
     folder = tmp_path_factory.mktemp("exported")
     for name in FORMATS:
-        export(played, name, folder / name, plain=True)
-    for name in ("dpo", "kto"):
+        export(played, name, folder / name, plain=name in PLAIN)
+    for name in PLAIN:
         export(played, name, folder / f"{name}_messages")
     return folder
 
@@ -90,6 +90,35 @@ def test_the_card_tells_counts_licenses_pass_rate_and_errors(exported):
     assert "60 rows" in card and "none: generated" in card and "math@" in card
     assert "mean pass rate of a task is 0.600" in card
     assert "60 of 180 (33.33%) of the correct traces reach a right answer over an equation that does not hold" in card
+
+
+def test_the_card_tells_how_often_the_verifier_that_graded_errs(exported):
+    from verifiers.error_rates import rates_of
+
+    card = (exported / "sft" / "README.md").read_text()
+    rates = rates_of("math@1")
+    assert f"`math@1` accepted {rates.accepted} of {rates.wrong} (95% interval" in card and rates.command in card
+    assert "0 of 60 (0.00%) of the accepted traces hold such an equation" in card
+    assert "| arithmetic | 60 | 300 | 0.600 |" in card, "tasks, traces and pass rate by source"
+
+
+def test_a_verifier_that_was_never_measured_is_told_as_such():
+    from selfplay.card import _errors
+
+    assert "`math@0` errs was not measured" in _errors("math@0")
+    assert _errors("programs@1+landlock").startswith("- `programs@1+landlock` accepted 0 of 64 (95% interval 0.00% to 5.66%) of wrong cases")
+
+
+def test_wrong_steps_among_the_accepted_are_counted_where_the_recipe_lets_them_pass(tmp_path):
+    lenient = made_run(tmp_path / "lenient", recipe_of(selection={"reject": [], "max_traces_per_task": 0}))
+    export(lenient, "sft", tmp_path / "out")
+    assert "30 of 60 (50.00%) of the accepted traces hold such an equation" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_choice_that_a_format_does_not_have_is_refused(played, tmp_path):
+    with pytest.raises(UserError, match="--plain is a choice of dpo and kto; the rows of sft have one form"):
+        export(played, "sft", tmp_path / "out", plain=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_export_to_a_url_is_the_same_as_to_a_folder(played, exported):
