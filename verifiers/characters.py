@@ -31,7 +31,7 @@ _SUPERSCRIPT_RUN = re.compile("[" + "".join(_SUPERSCRIPTS) + "]+")
 _SUBSCRIPT_RUN = re.compile("[" + "".join(_SUBSCRIPTS) + "]+")
 _OVERLINED = re.compile(r"(?:\d\u0305)+")  # 0.3̅
 _DOTTED = re.compile(r"\d\u0307")  # 0.3̇
-_SMALL_FRACTION = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]+)\s*[⁄/]\s*([₀₁₂₃₄₅₆₇₈₉]+)")  # ³⁄₄
+_SMALL_FRACTION = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,9})[⁄/]([₀₁₂₃₄₅₆₇₈₉]{1,9})")  # ³⁄₄
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _ROOT_OF_BRACKET = re.compile(r"√\s*\(")
 

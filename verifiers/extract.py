@@ -29,12 +29,15 @@ _STOP_TOKEN = re.compile(
 )
 _THINK_OPEN = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.I)
 _THINK_CLOSE = re.compile(r"</(think|thinking|thought|reasoning|scratchpad)>", re.I)
-_ANSWER_TAG = re.compile(r"<answer>((?:(?!<answer>).){0,4000}?)</answer>", re.I | re.S)
+_ANSWER_TAG = re.compile(
+    r"(?:<(?:final_)?answer>|\[answer\])((?:(?!<(?:final_)?answer>|\[answer\]).){0,4000}?)(?:</(?:final_)?answer>|\[/answer\])", re.I | re.S
+)
+_ANSWER_FIELD = re.compile(r'"(?:final_?)?answer"\s*:\s*(?:"([^"\n]{0,500})"|([^",}\n]{1,500}))', re.I)  # {"answer": "5"}
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _A_LINE = re.compile(r"^[ \t]*(?:A|Answer)[ \t]*:[ \t]*(\S[^\n]*)$", re.M)
 _PHRASE = re.compile(
-    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|\bresposta|\brisposta|\bresult|\bsolution(?=\s*:)|最终答案|答案|答えは|答|정답은|답은|الجواب هو|الإجابة هي|उत्तर|ответ)[\"\**]*\s*"
-    r"(?:(?:\\?\*)*\s*(?::|：|=|\bis\b\s*:?|\bwould\s+be\b|\bwill\s+be\b|\bmust\s+be\b|\best\b|\bes\b|\bist\b|\bé\b|\bè\b|是|为)\**"
+    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|\bresposta|\brisposta|\bresult|\bsolution(?=\s*:)|\bcorrection(?=\s*:)|最终答案|答案|答えは|答|정답은|답은|الجواب هو|الإجابة هي|उत्तर|ответ)[\"\**]*\s*"
+    r"(?:(?:\\?\*)*\s*(?::|：|=|→|⇒|\bis\b\s*:?|\bwould\s+be\b|\bwill\s+be\b|\bmust\s+be\b|\best\b|\bes\b|\bist\b|\bé\b|\bè\b|是|为)\**"
     r"|(?=\s*(?:\$|\\\[|\\\())|(?<=[는은は])|(?<=هو)|(?<=هي)|(?=\n+[ \t]*-?\d))\s*",
     re.I,
 )
@@ -53,6 +56,7 @@ _REASON = re.compile(  # "17 because ...", "A, not B": what follows is no answer
 _POLITE_VERB = re.compile(r"(?:です|でした|입니다|이다)\s*[。.]?$")
 _SHORT_SENTENCE = re.compile(r"[A-Z][a-z']*(?: [a-z']+)+ .*\d.*\.")  # "It costs $4."
 _YES_OR_NO = re.compile(r"\W*(Yes|No)\b\**[,.]")  # "Yes, it is."
+_QUESTION = re.compile(r"[^.!?\n]{0,100}\?")
 _ALTERNATIVE = re.compile(r"\s*,?\s*(?:or|and|times|plus|minus|divided|more|less|fewer)\s+(?=\S)")
 
 
@@ -109,6 +113,9 @@ def _last_commitment(text: str) -> str | None:
     tags = list(_ANSWER_TAG.finditer(text))
     if tags:
         found.append((tags[-1].start(), unboxed(tags[-1][1])))
+    fields = list(_ANSWER_FIELD.finditer(text)) if '"' in text else []
+    if fields:
+        found.append((fields[-1].start(), unboxed(fields[-1][1] or fields[-1][2] or "")))
     hashes = list(_HASHES.finditer(text))
     if hashes:
         found.append((hashes[-1].start(), tidy(hashes[-1][1])))
@@ -117,7 +124,7 @@ def _last_commitment(text: str) -> str | None:
         found.append((lines[-1].start(), _after_phrase(lines[-1][1]) or tidy(lines[-1][1])))
     for phrase in reversed(list(_PHRASE.finditer(text))):
         inside = boxed and boxed[-1][0] < phrase.start() < boxed[-1][1]
-        if inside or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()]):
+        if inside or _QUESTION.match(text, phrase.end()) or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()]):
             continue
         value = _after_phrase(text[phrase.end() :])
         late = found and phrase.start() > max(found)[0] and re.search(r"\d|\$|\\", value or "")
@@ -172,8 +179,8 @@ def _whole_or_closing(text: str) -> str | None:
             else stripped
         )
     stated = closing_value(stripped)
-    agreed = _YES_OR_NO.match(stripped) if stated is None else None
-    if agreed:
+    agreed = _YES_OR_NO.match(stripped)
+    if agreed and (stated is None or not re.search(r"\d", stated) and len([part for part in split_sentences(stripped) if part.strip()]) == 1):
         return agreed[1]
     if stated is None and len(stripped) <= _MAX_WORDS and "\n" not in stripped:
         return stripped

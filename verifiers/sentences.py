@@ -53,8 +53,10 @@ _BARE_FRACTION = re.compile(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)")
 _THE_ANSWER = re.compile(r"(?:the|our|my)\s+(?:final\s+|correct\s+|right\s+)?answer", re.I)
 _OPTION_BEFORE = re.compile(r"^\W*(?:[Oo]ption\s+|[Cc]hoice\s+)?\(?([A-J])\)?\s*$")
 _LETTER = re.compile(
-    r"(?:option|choice|it's|is|it is|answer)\s*:?\s*\**\(?([A-J])\)?\**(?:\s+is\s+(?:correct|right|the\s+answer))?\s*$"
+    r"(?:\b(?:option|choice|it's|is|it is|answer|[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|choose|pick|select),?|选)\s*[:：]?\s*\**\(?([A-J])\)?\**(?:\s+is\s+(?:correct|right|the\s+answer))?\s*$"
 )
+_AGREED = re.compile(r"(?:\W*(?:so|thus|hence|therefore)\b)?\W*(yes|no)\W*", re.I)
+_UNSOLVABLE = re.compile(r"\b(?:has|have|there (?:is|are))\s+(no (?:real |integer )?solutions?)\W*$", re.I)
 _CODE = re.compile(r"\w\(|[\[\]{}_]|['\"]\s*[*)]|\*\*\d")
 
 
@@ -88,6 +90,9 @@ def value_of_sentence(sentence: str, before: str = "") -> str | None:
     letter = _LETTER.search(sentence)
     if letter:
         return letter[1]
+    worded = _AGREED.fullmatch(sentence) or _UNSOLVABLE.search(sentence)
+    if worded:
+        return worded[1]
     bold = _BOLD.findall(sentence)
     if bold and re.search(r"\d", bold[-1]):
         return tidy(_LABEL.sub("", bold[-1], count=1))

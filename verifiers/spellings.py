@@ -6,8 +6,8 @@ Each rewriting keeps the value: what surrounds a formula goes, words and old TeX
 import re
 
 _LEADING_SIGNS = re.compile(
-    r"^(?:\\approx\b|≈|=|\\implies\b|\\Rightarrow\b|\\therefore\b|US(?=\s*\\?\$)"
-    r"|\\(?:display|text)style(?![A-Za-z])|(?:\\text\s*\{\s*)?(?:[Ff]inal )?[Aa]ns(?:wer)?\s*[:=]\s*\}?)\s*"
+    r"^(?:\\approx\b|≈|=>|=|\\implies\b|\\Rightarrow\b|\\therefore\b|US(?=\s*\\?\$)"
+    r"|\\(?:display|text)style(?![A-Za-z])|(?:\\text\s*\{\s*)?(?:(?:[Ff]inal )?[Aa]ns(?:wer)?\s*[:=]|[Ff]inal\s*:)\s*\}?)\s*"
 )
 _CURRENCY = re.compile(r"^(?:(USD)|(EUR)|(GBP)|(INR|Rs\.?))\s*(?=\d)")
 _CURRENCIES = ("usd", "eur", "gbp", "inr")
