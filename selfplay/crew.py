@@ -93,7 +93,7 @@ class Crew:
         loaded = await asyncio.gather(*(self._stations[number].load(models[number]) for number in numbers), return_exceptions=True)
         for number, error in zip(numbers, loaded, strict=True):
             if isinstance(error, StationLost):
-                await self._stations.pop(number).close(at_once=True)
+                await self._stations.pop(number).close()  # and wait: its successor needs its memory
             elif error is not None:
                 raise error
 

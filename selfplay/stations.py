@@ -35,7 +35,7 @@ class Station(Protocol):
         """Wait for at least one result, and take all that are ready. StationLost when there will be none."""
 
     async def load(self, model: str) -> None:
-        """Samplers only: sample from this model from now on."""
+        """Samplers only: sample from this model from now on. StationLost where that takes a new engine."""
 
     async def close(self, at_once: bool = False) -> None:
         """End it; `at_once`: without waiting for what it is doing."""
@@ -60,7 +60,12 @@ class SamplerStation:
         return await self._results.take()
 
     async def load(self, model: str) -> None:
-        await self._sampler.load(model)
+        try:
+            await self._sampler.load(model)
+        except UserError:
+            raise
+        except Exception as error:  # the actor boundary: an engine that fails to change its weights is lost
+            raise StationLost(f"{type(error).__name__}: {error}") from error
 
     async def close(self, at_once: bool = False) -> None:
         self._closing = True

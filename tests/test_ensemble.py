@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from selfplay.crew import Crew
 from selfplay.engines import _first
 from selfplay.ensemble import Ensemble, shares
 from selfplay.files_on_disk import model_digest, read_json
@@ -14,6 +15,7 @@ from selfplay.models import create_model
 from selfplay.recipe_file import read_recipe, to_toml
 from selfplay.rounds import run
 from selfplay.shards import read_rows
+from selfplay.stations import SamplerStation
 from tasks import UserError
 from tests.engines import QueueSampler
 from tests.test_pipeline import hiring, play, seed_of
@@ -182,3 +184,33 @@ def test_impossible_teachers_are_refused(recipe, override, named):
     with pytest.raises(UserError) as caught:
         read_recipe(recipe, [override])
     assert named in str(caught.value)
+
+
+def test_an_engine_that_cannot_take_other_weights_is_closed_and_made_anew():
+    class Rigid(QueueSampler):
+        async def load(self, model):
+            raise RuntimeError(f"{model} has another architecture")
+
+        async def close(self):
+            closed.append(self)
+
+    made, closed = [], []
+
+    async def life():
+        async def hire(number):
+            made.append(crew.models[number])
+            return SamplerStation(Rigid() if number else QueueSampler())
+
+        crew = Crew("sampler", hire, 2, 8)
+        await crew.load(["a", "a"])
+        await crew.start()
+        await crew.load(["b", "b"])
+        assert len(crew.stations) == 1 and len(closed) == 1
+        await crew.start()  # hires the other while the one works
+        async with asyncio.timeout(60):
+            while len(made) < 3:
+                await asyncio.sleep(0.01)
+        await crew.close()
+
+    asyncio.run(life())
+    assert made == ["a", "a", "b"]

@@ -10,10 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from selfplay.models import create_model
 from selfplay.recipe import Sampling
 from selfplay.records import Request, Sample, SampleFailure
+from selfplay.stations import SamplerStation, StationLost
 from tasks import UserError
-from tests.conftest import VLLM_OPTIONS
+from tests.conftest import MODEL_SHAPE, VLLM_OPTIONS
 
 pytest.importorskip("vllm", reason="vllm is not installed; .ci/run installs its CPU build")
 
@@ -161,6 +163,15 @@ def test_new_weights_replace_the_old_in_the_same_engine(sampler, run, references
         assert sample.cumulative_logprob == pytest.approx(expected, abs=2e-3)
     run(sampler.load(first))
     assert drawn(run(draw(sampler, make_request(LONG)))) == drawn(before)
+
+
+@pytest.mark.parametrize(("shape", "what"), [({"hidden_size": 128}, "architecture"), ({"characters": "9876543210+="}, "tokenizer")])
+def test_weights_that_do_not_fit_ask_for_another_engine_and_leave_this_one_as_it_was(sampler, run, tmp_path, shape, what):
+    other = str(create_model(tmp_path, **MODEL_SHAPE | shape))
+    before = run(draw(sampler, make_request("1+2=")))
+    with pytest.raises(StationLost, match=f"another {what}"):
+        run(SamplerStation(sampler).load(other))
+    assert drawn(run(draw(sampler, make_request("1+2=")))) == drawn(before)
 
 
 def test_new_weights_wait_for_the_samples_in_flight(sampler, run, small_models):

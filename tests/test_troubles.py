@@ -16,6 +16,7 @@ from selfplay.pipeline import MAX_WITHHELD, Pipeline
 from selfplay.recipe import Recipe, Verification
 from selfplay.records import SampleFailure
 from selfplay.resumption import JournaledSamples, SeenTasks
+from selfplay.samplers import server_watch
 from selfplay.stations import SamplerStation, StationLost, VerifierStation
 from tasks import UserError, load
 from tests.engines import QueueSampler
@@ -173,7 +174,7 @@ def test_a_few_samples_that_fail_for_ever_among_others_stay_undecided(tmp_path):
 
 
 class Server(ThreadingHTTPServer):
-    """Answers each request with 500, or, `silent`, takes it and never answers; `working`: with a chat completion."""
+    """Answers each request with 500; `silent`: no completion, and `dead`: nothing at all; `working`: a chat completion."""
 
     def __init__(self, mode):
         self.mode, self.num_requests, self.closing = mode, 0, threading.Event()
@@ -186,10 +187,15 @@ class Server(ThreadingHTTPServer):
 
 
 class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.server.mode == "dead":
+            self.server.closing.wait(60)
+        self.send_error(404)
+
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         self.server.num_requests += 1
-        if self.server.mode == "silent":
+        if self.server.mode in ("silent", "dead"):
             self.server.closing.wait(60)
             return
         ok = self.server.mode == "working"
@@ -208,8 +214,16 @@ WORKING = b"""{"id": "1", "object": "chat.completion", "created": 0, "model": "m
  "message": {"role": "assistant", "content": "#### 12"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7}}"""
 
 
-@pytest.mark.parametrize(("mode", "words"), [("500", "the model fell over"), ("silent", "timed out")])
-def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, mode, words):
+FAILED = "engine failed again and again.*"
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [("500", FAILED + "the model fell over"), ("silent", FAILED + "timed out"), ("dead", "has answered nothing for 1 s")],
+)
+def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, monkeypatch, mode, words):
+    monkeypatch.setattr(server_watch, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(server_watch, "SILENT_SECONDS", 1.0)
     server = Server(mode)
     recipe = Recipe.model_validate({
         "name": "served",
@@ -221,7 +235,7 @@ def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, mode, wo
     rule = AllocationRule(samples_per_task=4)
     try:
         with Engines(recipe, quietly()) as engines:
-            with pytest.raises(UserError, match=f"engine failed again and again.*{words}.*run the same command again"):
+            with pytest.raises(UserError, match=f"{words}.*run the same command again"):
                 engines.play("sampling", "m", load("arithmetic", num_tasks=40), rule, tmp_path, seed_of)
         assert not list(read_journal(tmp_path))
         server.mode = "working"

@@ -11,6 +11,7 @@ import openai
 
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import join_contents
+from selfplay.samplers.server_watch import ServerWatch
 from selfplay.samplers.streaming import as_finished
 from tasks import UserError
 
@@ -25,7 +26,8 @@ class OpenAISampler:
 
     The client tries a call again after a lost connection, silence, 408, 409, 429 and 5xx, `max_retries` times, after
     the delay that Retry-After names (up to two minutes) or else 0.5 seconds, doubled each time up to 8. What fails then
-    costs one sample. What no retry can cure (the key, the model's name) is a UserError.
+    costs one sample. What no retry can cure (the key, the model's name, a server that answers nothing at all for minutes)
+    is a UserError.
     """
 
     def __init__(self, settings: "Sampling", model: str) -> None:
@@ -43,6 +45,7 @@ class OpenAISampler:
             max_retries=settings.max_retries,
             timeout=openai.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
         )
+        self._watch = ServerWatch(self._client)
         self._slots = asyncio.Semaphore(settings.max_concurrency)
 
     async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
@@ -56,7 +59,7 @@ class OpenAISampler:
         """One sample; UserError where every other call would fail alike."""
         try:
             async with self._slots:
-                answer = await self._call(request, seed, model)
+                answer = await self._watch.while_heard(self._call(request, seed, model))
         except openai.APIError as error:
             await self._explain(error, model)
             return SampleFailure(request.task_id, index, f"{self._client.base_url}: {type(error).__name__}: {error}")

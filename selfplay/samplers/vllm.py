@@ -20,6 +20,8 @@ from tasks import UserError
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read by the imports below; its INFO would drown the progress
 
+from transformers import AutoConfig, AutoTokenizer
+
 try:
     from vllm import SamplingParams
     from vllm.engine.arg_utils import AsyncEngineArgs
@@ -34,6 +36,8 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from selfplay.recipe import Sampling
+
+_FREE = {"_name_or_path", "transformers_version", "dtype", "torch_dtype"}  # of a config: the engine keeps its own dtype
 
 
 class VllmSampler:
@@ -130,9 +134,12 @@ class VllmSampler:
     async def load(self, model: str) -> None:
         """Put the weights at `model` into the running engine, after the samples in flight have finished.
 
-        Requests that arrive meanwhile wait, and draw from the new weights.
+        Requests that arrive meanwhile wait, and draw from the new weights. RuntimeError where they need another engine:
+        vLLM itself would take what fits and leave the rest as it was.
         """
         async with self._loading:
+            if difference := await asyncio.to_thread(_difference, self.model, model):
+                raise RuntimeError(f"{model} has another {difference} than {self.model}, and needs an engine of its own")
             await self._idle.wait()
             await self._engine.collective_rpc("reload_weights", kwargs={"weights_path": model})
             # the cache holds keys and values of the old weights
@@ -146,6 +153,16 @@ class VllmSampler:
         self._watch.kill()
         self._watch.wait()
         del self._engine  # now, and not at the interpreter's end, where its __del__ finds half of Python gone
+
+
+def _difference(old: str, new: str) -> str:
+    """What keeps the weights of `new` out of an engine made for `old`, in a word; empty where nothing does."""
+    configs = [AutoConfig.from_pretrained(model).to_dict() for model in (old, new)]
+    if any(configs[0].get(key) != configs[1].get(key) for key in configs[0].keys() | configs[1].keys() if key not in _FREE):
+        return "architecture"
+    tokenizers = [AutoTokenizer.from_pretrained(model) for model in (old, new)]
+    alike = tokenizers[0].get_vocab() == tokenizers[1].get_vocab() and tokenizers[0].chat_template == tokenizers[1].chat_template
+    return "" if alike else "tokenizer"
 
 
 def _kill_with_this_process(processes: Iterable[multiprocessing.Process]) -> subprocess.Popen:

@@ -1,0 +1,65 @@
+"""Tells a server that answers nothing at all from one that is slow: long before its calls have timed out and been tried again."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import openai
+
+from tasks import UserError
+
+QUIET_SECONDS = 20.0  # without an answer to any call, before the server is asked for its models
+SILENT_SECONDS = 300.0  # without an answer to that either, before the run stops: a restart takes less
+
+Answer = TypeVar("Answer")
+
+
+class ServerWatch:
+    """Runs calls as long as the server gives any sign of life; a completion may take as long as it likes."""
+
+    def __init__(self, client: openai.AsyncOpenAI):
+        self._client = client
+        self._heard = 0.0  # monotonic clock
+        self._num_calls = 0
+        self._watching: asyncio.Task[None] | None = None  # while there are calls; ends only by UserError
+
+    async def while_heard(self, call: Coroutine[Any, Any, Answer]) -> Answer:
+        """The answer to a call; UserError where the server has been silent for too long before it came."""
+        if not self._num_calls:
+            self._heard = time.monotonic()
+            self._watching = asyncio.create_task(self._watch())
+        self._num_calls += 1
+        calling = asyncio.ensure_future(call)
+        try:
+            await asyncio.wait((calling, self._watching), return_when=asyncio.FIRST_COMPLETED)
+            if not calling.done():
+                self._watching.result()
+            answer = await calling
+            self._heard = time.monotonic()
+            return answer
+        finally:
+            calling.cancel()
+            self._num_calls -= 1
+            if not self._num_calls:
+                self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while (silence := time.monotonic() - self._heard) < SILENT_SECONDS:
+            if silence >= QUIET_SECONDS and await self._lives():
+                self._heard = time.monotonic()
+            await asyncio.sleep(min(QUIET_SECONDS, SILENT_SECONDS / 4))
+        raise UserError(
+            f"{self._client.base_url} has answered nothing for {silence:.0f} s, not even which models it serves. What was "
+            "acknowledged is on disk; restart the server and run the same command again"
+        )
+
+    async def _lives(self) -> bool:
+        """Whether the server answers anything."""
+        try:
+            await self._client.with_options(max_retries=0, timeout=QUIET_SECONDS).models.list()
+        except openai.APIStatusError:
+            pass  # an answer, too
+        except openai.APIConnectionError:  # refused, or silence
+            return False
+        return True
