@@ -35,6 +35,7 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="a recipe, such as runs/quickstart.toml")],
     set: Annotated[list[str], typer.Option(help="section.key=value, over what the recipe says; can be repeated")] = [],
     check: Annotated[bool, typer.Option("--check", help="check the recipe and all that it needs here, print what it resolves to, and play nothing")] = False,
+    preview: Annotated[int, typer.Option(min=0, metavar="N", help="play N tasks without training or keeping anything; show them, and estimate the whole run")] = 0,
 ) -> None:
     """Play a recipe: sample, verify, select, train, evaluate. The same command again resumes what was interrupted."""
     from selfplay.readiness import obstacles
@@ -43,11 +44,17 @@ def run(
     checked = read_recipe(recipe, set)
     if check:
         print(to_toml(checked.model_dump()), end="", flush=True)
-    if texts := obstacles(checked):
+    if texts := obstacles(checked, writes=not preview):
         raise UserError("\n".join(texts))
     if check:
         return
     from selfplay.progress import Progress
+
+    if preview:
+        from selfplay.preview import preview as play_few
+
+        print(play_few(checked, preview, Progress()).in_words())
+        return
     from selfplay.rounds import run as play
 
     folders = play(checked, Progress())

@@ -16,10 +16,13 @@ NUM_TRIED = 1000  # tasks read of each source, and stored completions
 CONNECT_SECONDS = 10.0
 
 
-def obstacles(recipe: Recipe) -> list[str]:
-    """Everything that the run would meet later on, in words; seconds, or a minute where a cluster or the hub is slow."""
+def obstacles(recipe: Recipe, writes: bool = True) -> list[str]:
+    """Everything that the run would meet later on, in words; seconds, or a minute where a cluster or the hub is slow.
+
+    `writes`: whether the run's folder is to be written.
+    """
     tasks: list[Task] = []
-    checks = (_folder(recipe), _engine(recipe), _models(recipe), _ray(recipe), _tasks(recipe, tasks), _sandbox(recipe, tasks))
+    checks = (_folder(recipe) if writes else (), _engine(recipe), _models(recipe), _ray(recipe), _tasks(recipe, tasks), _sandbox(recipe, tasks))
     return [text for check in checks for text in check]
 
 

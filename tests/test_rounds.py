@@ -14,6 +14,7 @@ from rich.console import Console
 
 from selfplay.files_on_disk import read_json
 from selfplay.journal import read_journal
+from selfplay.preview import preview
 from selfplay.progress import Progress
 from selfplay.recipe_file import read_recipe
 from selfplay.rounds import run
@@ -184,6 +185,20 @@ def test_a_run_is_played_by_one_process_at_a_time(finished):
     code = "import pathlib, sys; from tests.test_rounds import _play; _play(pathlib.Path(sys.argv[1]))"
     second = subprocess.run([sys.executable, "-c", code, finished.parent / "small.toml"], capture_output=True, text=True, timeout=120)
     assert "another process is playing" in second.stderr
+
+
+def test_a_preview_shows_samples_of_the_run_itself_counts_all_of_it_and_keeps_nothing(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
+    shown = preview(read_recipe(finished.parent / "small.toml"), 3, quietly())
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
+    stored = {(sample.task_id, sample.index): (sample.text, verdict.outcome) for sample, verdict in read_journal(finished / "round_000" / "journal")}
+    assert len(shown.traces) == 3 and shown.outcomes.total() == shown.selected.total() == 12
+    for trace, selection in shown.traces:
+        assert stored[trace.task.id, 0] == (trace.sample.text, trace.verdict.outcome)
+        assert (selection == "accepted") <= (trace.verdict.outcome is Outcome.CORRECT)
+        assert trace.sample.text in shown.in_words()
+    assert shown.num_samples == 60 * 4 * 2 * 2 + 20 * 4 * 5  # two rounds of two arms; the base and each round evaluated
+    assert shown.seconds > 0 and shown.num_tokens > shown.num_samples and not shown.is_untrained
 
 
 def test_twenty_kills_lose_nothing_and_double_nothing(finished, tmp_path):
