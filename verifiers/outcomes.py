@@ -17,8 +17,8 @@ Outcome = tuple[str, ...] | None  # ("value", text) or ("raised", name, text) an
 
 def call_outcomes(program: str, name: str, inputs: list[list], cpu_seconds: int, wall_seconds: float) -> list[Outcome]:
     """What each call gives, in order; after a call that does not return, the rest is None. Raises SandboxError."""
-    calls = [[name, wire.encode(args), wire.encode({})] for args in inputs]
-    job = json.dumps({"program": program, "calls": calls, "go_on": True}).encode()
+    calls = [wire.pack_call(name, args, {}) for args in inputs]
+    job = wire.pack_job({"program": program, "calls": calls, "go_on": True})
     with pool.pool().lend("numpy" in program) as server:
         ended = server.wait(server.start("calls", job, cpu_seconds, _MEMORY_BYTES, wall_seconds))
     outcomes: list[Outcome] = []
@@ -29,8 +29,8 @@ def call_outcomes(program: str, name: str, inputs: list[list], cpu_seconds: int,
 
 def cpu_seconds_of(program: str, name: str, inputs: list[list], cpu_seconds: int) -> float:
     """CPU time of a process that runs the program and makes the calls, the least of three."""
-    calls = [[name, wire.encode(args), ""] for args in inputs]
-    job = json.dumps({"program": program, "calls": calls, "go_on": True}).encode()
+    calls = [wire.pack_call(name, args, {}) for args in inputs]
+    job = wire.pack_job({"program": program, "calls": calls, "go_on": True})
     with pool.pool().lend("numpy" in program) as server:
         starts = (server.start("calls", job, cpu_seconds, _MEMORY_BYTES, 15.0) for _ in range(3))
         return min(server.wait(child).cpu_seconds for child in starts)
@@ -54,9 +54,9 @@ def _run_tests(server: ForkServer, reference: AssertTests, program: str, cpu_sec
     limits = cpu_seconds, _MEMORY_BYTES, 6 * cpu_seconds + 5
     one, other = socket.socketpair()
     with one, other:
-        child = server.start("serve", json.dumps({"program": program}).encode(), *limits, channel=one.fileno())
+        child = server.start("serve", wire.pack_job({"program": program}), *limits, channel=one.fileno())
         job = {"tests": reference.code, "entry_point": reference.entry_point, "record": True}
-        tests = server.start("tests", json.dumps(job).encode(), *limits, channel=other.fileno())
+        tests = server.start("tests", wire.pack_job(job), *limits, channel=other.fileno())
     ended = server.wait(tests)
     server.wait(child)
     return [json.loads(line) for line in ended.answers.splitlines()]

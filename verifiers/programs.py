@@ -98,8 +98,7 @@ def _judge(server: ForkServer, reference, check: _Check) -> Finding:
 
 def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances: list[float], same) -> Finding:
     """All calls in one process; every case needs its own well-formed answer that is the expected value."""
-    texts = [[name, wire.encode(args), wire.encode(kwargs) if kwargs else ""] for name, args, kwargs in calls]
-    job = json.dumps({"program": check.program, "calls": texts}).encode()
+    job = wire.pack_job({"program": check.program, "calls": [wire.pack_call(*call) for call in calls]})
     ended = server.wait(server.start("calls", job, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
     stopped = _stopped(ended, check)
     if stopped:
@@ -124,7 +123,7 @@ def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances:
 
 def _judge_stdio(server: ForkServer, reference: StdioTests, check: _Check) -> Finding:
     """A process a case; the CPU limit holds for all of them together."""
-    job = json.dumps({"program": check.program}).encode()
+    job = wire.pack_job({"program": check.program})
     remaining = check.cpu_seconds
     for number, case in enumerate(reference.cases):
         part = _Check(check.program, max(remaining, 0.01), check.memory_bytes)
@@ -149,8 +148,8 @@ def _judge_tests(server: ForkServer, reference: AssertTests, check: _Check) -> F
     limits = check.cpu_seconds, check.memory_bytes, check.wall_seconds
     one, other = socket.socketpair()
     with one, other:
-        program = server.start("serve", json.dumps({"program": check.program}).encode(), *limits, channel=one.fileno())
-        job = json.dumps({"tests": reference.code, "entry_point": reference.entry_point}).encode()
+        program = server.start("serve", wire.pack_job({"program": check.program}), *limits, channel=one.fileno())
+        job = wire.pack_job({"tests": reference.code, "entry_point": reference.entry_point})
         tests = server.start("tests", job, *limits, channel=other.fileno())
     tests_ended = server.wait(tests)
     program_ended = server.wait(program)

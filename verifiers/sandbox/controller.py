@@ -15,7 +15,7 @@ from verifiers.sandbox import launch
 from verifiers.sandbox.cgroup import Cgroup
 from verifiers.sandbox.errors import SandboxError
 from verifiers.sandbox.inside.confinement import MAX_THREADS, OUTPUT_BYTES
-from verifiers.sandbox.inside.forkserver import KINDS, REQUEST
+from verifiers.sandbox.inside.forkserver import KINDS, REQUEST, WHO
 from verifiers.sandbox.watch import Look, look, process_of
 
 _START_SECONDS = 60.0
@@ -48,7 +48,8 @@ class Child:
     idle_seconds: float  # limit of time in which it only waits
     answers: int  # descriptors of memory files
     stdout: int = -1
-    pidfd: int = -1
+    pidfd: int = -1  # asked for once the child has run a while: most have ended by then
+    asked: bool = False
     pid: int = -1
     killed: str = ""
     last: Look | None = None
@@ -95,9 +96,7 @@ class ForkServer:
         kernel_seconds = math.ceil(2 * cpu_seconds) + 1
         packet = REQUEST.pack(token, KINDS.index(kind), kernel_seconds, self._base_bytes + memory_bytes)
         try:
-            socket.send_fds(self._control, [packet], files)
-        except OSError as error:
-            raise SandboxError(f"the fork-server is gone: {error}") from None
+            self._send(packet, files)
         finally:
             for descriptor in files:
                 if descriptor not in (answers, stdout, channel):
@@ -128,7 +127,7 @@ class ForkServer:
 
     def _take(self, child: Child) -> None:
         """Take one message of the fork-server; look after what runs where none comes."""
-        patient = child.pidfd >= 0 and not child.killed
+        patient = not child.killed and (child.pidfd >= 0 or not child.asked)
         limit = time.monotonic() + (_LOOK_SECONDS if patient else _REPLY_SECONDS)
         message, descriptors = self._receive(limit, may_time_out=patient)
         if message is None:
@@ -136,7 +135,7 @@ class ForkServer:
         other = self._children.get(message.get("token"))
         if other is None:
             raise SandboxError(f"the fork-server spoke of an unknown child: {message!r:.100}")
-        if "started" in message:
+        if "running" in message:
             other.pidfd = descriptors[0]
         elif "error" in message:
             raise SandboxError(f"no program could be started: {message['error']}")
@@ -145,6 +144,10 @@ class ForkServer:
 
     def _look_after(self) -> None:
         """End what is past a limit, has too many threads, or waits for nothing: then nobody here works."""
+        for child in self._children.values():
+            if child.end is None and not child.asked:
+                child.asked = True
+                self._send(REQUEST.pack(child.token, WHO, 0, 0), [])
         running = [child for child in self._children.values() if child.end is None and child.pidfd >= 0]
         all_idle = all([self._is_idle(child) for child in running])
         for child in running:
@@ -165,6 +168,12 @@ class ForkServer:
             child.pid = process_of(child.pidfd)
         before, child.last = child.last, look(child.pid)
         return before is not None and child.last is not None and child.last.waiting and before.cpu_seconds == child.last.cpu_seconds
+
+    def _send(self, packet: bytes, files: list[int]) -> None:
+        try:
+            socket.send_fds(self._control, [packet], files)
+        except OSError as error:
+            raise SandboxError(f"the fork-server is gone: {error}") from None
 
     def _receive(self, limit: float, may_time_out: bool = False) -> tuple[dict | None, list[int]]:
         remaining = max(0.0, limit - time.monotonic())

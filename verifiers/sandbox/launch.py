@@ -18,6 +18,7 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",  # a process with threads cannot be forked safely
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    "LD_BIND_NOW": "1",  # else each child looks up each function of a library anew
     "MALLOC_ARENA_MAX": "2",  # each arena takes 64 MiB of a program's address space, and threads would have one each
     "HOME": "/",
     "PATH": "/nowhere",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from verifiers.sandbox.controller import ForkServer
+from verifiers.sandbox.inside import wire
 
 # Each returns a true value where the attack got through.
 _ATTACKS = """
@@ -86,14 +87,14 @@ def _attack(start: Callable[[], ForkServer], folder: Path) -> list[str]:
 
 
 def _run(server: ForkServer, folder: Path) -> dict[str, bool]:
-    calls = [["attempt", json.dumps([name, str(folder)]), '{"d": []}'] for name in NAMES]
-    job = json.dumps({"program": _WRAPPED, "calls": calls}).encode()
+    calls = [wire.pack_call("attempt", [name, str(folder)], {}) for name in NAMES]
+    job = wire.pack_job({"program": _WRAPPED, "calls": calls})
     ended = server.wait(server.start("calls", job, 5, 2**30, 30))
     values = [json.loads(line) for line in ended.answers.splitlines()]
     return {name: value[1] == "true" for name, value in zip(NAMES, values) if value[0] == "value"}
 
 
 def _ends_endless_loop(server: ForkServer) -> bool:
-    job = json.dumps({"program": "while True: pass", "calls": []}).encode()
+    job = wire.pack_job({"program": "while True: pass", "calls": []})
     ended = server.wait(server.start("calls", job, 1, 2**30, 0.2))
     return os.WIFSIGNALED(ended.status) and os.WTERMSIG(ended.status) == signal.SIGKILL

@@ -1,5 +1,5 @@
-"""What is given up before a program runs: identity, rights and most system calls by the fork-server, once; limits, files,
-network and the rest by each child.
+"""What is given up before a program runs: identity, rights, most system calls and what limits are alike by the fork-server,
+once; files, network and the rest by each child.
 """
 
 import ctypes
@@ -9,7 +9,9 @@ import resource
 import struct
 import sys
 import sysconfig
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from . import landlock, seccomp
 
@@ -17,6 +19,7 @@ OUTPUT_BYTES = 16 * 2**20  # largest file that a child can write: its standard o
 STACK_BYTES = 512 * 2**20  # of the main thread: recursion through C code needs it
 MAX_THREADS = 256
 MAX_FILES = 64
+RULESET = 41  # the descriptor of the Landlock ruleset in the fork-server
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 1, 4, 8, 38
 _CAPSET = {"x86_64": 126, "aarch64": 91}
@@ -30,8 +33,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Confinement:
     """What every child of one fork-server is put under."""
 
-    ruleset: int  # descriptor of a Landlock ruleset, -1 without
-    code: bytes  # a child's own seccomp filter, empty without
+    steps: tuple[tuple[str, Callable[[], int]], ...]  # names and system calls with their arguments; each gives 0
     counts_processes: bool  # the limit on processes counts this sandbox alone: an identity or user namespace of its own
 
 
@@ -62,9 +64,27 @@ def confine_server(layers: set[str], uid: int, with_numpy: bool) -> Confinement:
     _prctl(_PR_SET_DUMPABLE, 0)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     code = seccomp.child_filter() if "seccomp" in layers else b""
+    if ruleset >= 0:
+        os.dup2(ruleset, RULESET)
+        os.close(ruleset)
+    _set_common_limits()
     if code:
         seccomp.install(seccomp.server_filter())
-    return Confinement(ruleset, code, uid >= 0 or "user_namespace" in layers)
+    return Confinement(_child_steps(ruleset >= 0, code), uid >= 0 or "user_namespace" in layers)
+
+
+def _child_steps(has_ruleset: bool, code: bytes) -> tuple:
+    """The system calls that confine a child, their arguments ready made: what a child need not do, it need not pay for."""
+    plain = ctypes.PyDLL(None)  # calls without letting go of the interpreter's lock, which one thread alone wants
+    plain.syscall.restype = ctypes.c_long
+    nothing = ctypes.c_ulong(0)
+    death = partial(plain.prctl, _PR_SET_PDEATHSIG, ctypes.c_ulong(_SIGKILL), nothing, nothing, nothing)
+    steps = [("the tie to its parent", death)]
+    if has_ruleset:
+        steps.append(("Landlock", partial(plain.syscall, *landlock.restrict_call(RULESET))))
+    if code:
+        steps.append(("seccomp", partial(plain.prctl, *seccomp.install_call(code))))
+    return tuple(steps)
 
 
 def _open_to_all(path: str) -> bool:
@@ -75,11 +95,9 @@ def _open_to_all(path: str) -> bool:
     return True
 
 
-def set_limits(cpu_seconds: int, address_bytes: int, confinement: Confinement) -> None:
-    """Limits of the kernel; none can be raised again."""
+def _set_common_limits() -> None:
+    """Limits that every child inherits; none can be raised again."""
     for name, value in (
-        (resource.RLIMIT_CPU, cpu_seconds),
-        (resource.RLIMIT_AS, address_bytes),
         (resource.RLIMIT_FSIZE, OUTPUT_BYTES),
         (resource.RLIMIT_NOFILE, MAX_FILES),
         (resource.RLIMIT_CORE, 0),
@@ -88,6 +106,12 @@ def set_limits(cpu_seconds: int, address_bytes: int, confinement: Confinement) -
         (resource.RLIMIT_SIGPENDING, 64),
     ):
         resource.setrlimit(name, (value, value))
+
+
+def set_limits(cpu_seconds: int, address_bytes: int, confinement: Confinement) -> None:
+    """A child's own limits. Threads are among them: what one child starts must not keep the fork-server from forking."""
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (address_bytes, address_bytes))
     if confinement.counts_processes:
         resource.setrlimit(resource.RLIMIT_NPROC, (MAX_THREADS, MAX_THREADS))
 
@@ -110,12 +134,10 @@ def mapped_bytes() -> int:
 
 def confine(confinement: Confinement) -> None:
     """Give up, in a child, files, network and system calls; OSError means that nothing may run here."""
-    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
-    if confinement.ruleset >= 0:
-        landlock.restrict(confinement.ruleset)
-        os.close(confinement.ruleset)
-    if confinement.code:
-        seccomp.install(confinement.code)
+    for name, step in confinement.steps:
+        if step() != 0:
+            raise OSError(f"{name} could not be had in a child")
+    os.closerange(RULESET, RULESET + 1)
 
 
 def _drop_identity(uid: int, keep_rights: bool) -> None:

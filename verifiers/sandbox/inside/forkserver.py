@@ -1,14 +1,14 @@
 """The fork-server: forks a confined child for every program, and tells when and how each one ended.
 
-Started as `python -m inside.forkserver DESCRIPTOR LAYERS UID NUMPY_FOLDER` with an empty environment but for what controller.py sets.
-Over the descriptor (a sequenced packet socket) come packets of (token, kind, cpu seconds, address-space bytes) with the child's
-descriptors; back go JSON packets: {"ready": address space in bytes} once, {"token", "started"} with a pidfd, {"token", "status", "cpu",
-"rss"} at a child's end, {"token", "error"} where no program ran. No job passes through this process, so that nothing of one
+Started as `python -m inside.forkserver DESCRIPTOR LAYERS UID NUMPY_FOLDER` with an empty environment but for what
+controller.py sets. Over the descriptor (a sequenced packet socket) come packets of (token, kind, cpu seconds,
+address-space bytes) with the child's descriptors. Back go JSON packets: {"ready": address space in bytes} once;
+{"token", "status", "cpu", "rss"} at a child's end; {"token", "error"} where no program ran; and to a packet of kind WHO
+{"token", "running"} with a pidfd, unless the child has ended. No job passes through this process, so that nothing of one
 program is left in the memory of the next.
 """
 
 import ctypes
-import fcntl
 import gc
 import json
 import os
@@ -22,7 +22,10 @@ from . import confinement, mappings, runner
 
 REQUEST = struct.Struct("=IBIQ")
 _fork = ctypes.PyDLL(None).fork  # os.fork runs hooks for threads and random, which this process needs not and pays for
-KINDS = ("calls", "stdio", "serve", "tests")
+_TARGETS = {"calls": (3, 4), "stdio": (3, 4, 0, 1), "serve": (3, 4, 5), "tests": (3, 4, 5)}
+KINDS = tuple(_TARGETS)
+WHO = len(KINDS)  # asks for the pidfd of a child that runs
+_CONTROL = 40  # the descriptor of the control socket
 _PRELOADED = (
     "bisect collections copy datetime decimal fractions functools heapq itertools json math operator random re statistics"
     " string typing"
@@ -53,6 +56,7 @@ def main() -> None:
         control.send(json.dumps({"error": str(error)}).encode())
         return
     gc.disable()
+    runner.warm_up()
     gc.collect()
     gc.freeze()
     os.dup2(0, 2)  # the owner reads the pipe behind it only while this process starts; programs would fill it
@@ -62,7 +66,8 @@ def main() -> None:
 
 def _settle(descriptor: int) -> socket.socket:
     """The control socket on a high descriptor, and 3 to 9 taken, so that what arrives never lies where a child needs it."""
-    control = socket.socket(fileno=fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 40))
+    os.dup2(descriptor, _CONTROL, inheritable=False)
+    control = socket.socket(fileno=_CONTROL)
     null = os.open(os.devnull, os.O_RDWR)
     for target in range(3, 10):
         os.dup2(null, target)
@@ -93,6 +98,9 @@ def serve(control: socket.socket, confined: confinement.Confinement) -> None:
                     for _, pid in children.values():
                         os.kill(pid, 9)
                     return
+                if not files:
+                    tell(control, packet, children)
+                    continue
                 pidfd, child = start(control, confined, packet, files)
                 if pidfd >= 0:
                     children[pidfd] = child
@@ -114,9 +122,15 @@ def start(control: socket.socket, confined, packet: bytes, files: list[int]) -> 
         os.close(descriptor)
     if pid < 0:
         return -1, (token, pid)
-    pidfd = os.pidfd_open(pid)
-    socket.send_fds(control, [json.dumps({"token": token, "started": True}).encode()], [pidfd])
-    return pidfd, (token, pid)
+    return os.pidfd_open(pid), (token, pid)
+
+
+def tell(control: socket.socket, packet: bytes, children: dict[int, tuple[int, int]]) -> None:
+    """Give the pidfd of a child; of one that ended, its end was told."""
+    token = REQUEST.unpack(packet)[0]
+    for pidfd, (known, _) in children.items():
+        if known == token:
+            socket.send_fds(control, [json.dumps({"token": token, "running": True}).encode()], [pidfd])
 
 
 def reap(control: socket.socket, pidfd: int, token: int, pid: int) -> None:
@@ -130,7 +144,7 @@ def reap(control: socket.socket, pidfd: int, token: int, pid: int) -> None:
 def become_program(control, confined, token, kind, cpu_seconds, address_bytes, files) -> None:
     """The child's whole life: confine, run, leave. Never returns."""
     try:
-        place_descriptors(kind, files, control, confined)
+        place_descriptors(kind, files)
         confinement.set_limits(cpu_seconds, address_bytes, confined)
         confinement.confine(confined)
     except BaseException as error:  # nothing ran: that is the machine's fault, and told as such
@@ -143,17 +157,13 @@ def become_program(control, confined, token, kind, cpu_seconds, address_bytes, f
         os._exit(0)
 
 
-def place_descriptors(kind: str, files: list[int], control, confined) -> None:
-    """Job and answers to 3 and 4, the rest by kind; everything else is closed but for the control socket."""
-    targets = {"calls": (3, 4), "stdio": (3, 4, 0, 1), "serve": (3, 4, 5), "tests": (3, 4, 5)}[kind]
-    ruleset = confined.ruleset
-    keep = {control.fileno(), ruleset} - {-1}
+def place_descriptors(kind: str, files: list[int]) -> None:
+    """Job and answers to 3 and 4, the rest by kind; everything else is closed but for the control socket and the ruleset."""
+    targets = _TARGETS[kind]
     for source, target in zip(files, targets, strict=True):
         os.dup2(source, target)
-    start = max(targets) + 1
-    for descriptor in sorted(keep) + [os.sysconf("SC_OPEN_MAX")]:
-        os.closerange(max(start, 3), descriptor)
-        start = descriptor + 1
+    os.closerange(5 if kind in ("calls", "stdio") else 6, _CONTROL)
+    os.closerange(confinement.RULESET + 1, confinement.MAX_FILES)  # the fork-server itself can have none beyond
 
 
 if __name__ == "__main__":

@@ -48,9 +48,9 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
         os.close(beneath)
 
 
-def restrict(ruleset: int) -> None:
-    """Put this process under the ruleset, for good; no_new_privs must be set."""
-    _call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0))
+def restrict_call(ruleset: int) -> tuple:
+    """The arguments of the system call that puts a process under the ruleset, for good; no_new_privs must be set."""
+    return tuple(map(ctypes.c_long, (_RESTRICT_SELF, ruleset, 0)))
 
 
 def _call(number: int, *arguments) -> int:

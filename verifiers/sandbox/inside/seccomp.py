@@ -131,8 +131,13 @@ class _Program(ctypes.Structure):
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def install(code: bytes) -> None:
-    """Put this process and its later threads under the filter; no_new_privs must be set."""
+def install_call(code: bytes) -> tuple:
+    """The arguments of the prctl that puts a process and its later threads under the filter; no_new_privs must be set."""
     program = _Program(len(code) // 8, code)
-    if _libc.prctl(_PR_SET_SECCOMP, _FILTER_MODE, ctypes.byref(program), 0, 0) != 0:
+    return _PR_SET_SECCOMP, ctypes.c_ulong(_FILTER_MODE), ctypes.byref(program), ctypes.c_ulong(0), ctypes.c_ulong(0)
+
+
+def install(code: bytes) -> None:
+    """Put this process under the filter."""
+    if _libc.prctl(*install_call(code)) != 0:
         raise OSError(ctypes.get_errno(), "the kernel did not take the seccomp filter")

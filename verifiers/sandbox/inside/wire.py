@@ -13,6 +13,7 @@ judging side), so that chosen hash collisions cannot slow the judge.
 """
 
 import json
+import marshal
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
@@ -23,6 +24,7 @@ MAX_DEPTH = 150  # containers in containers; the C parser's own limit stands at 
 MAX_TEXT = 8 * 2**20  # characters of one text
 _SHARED = ("f", "y", "o", "h")
 _LARGE_BITS = 8192  # a longer int travels as hexadecimal: decimal digits cost quadratic time
+_MARSHAL_VERSION = 2  # later ones keep two places of one object one object
 _FRACTION_BITS = 2**15
 _DICTS = (dict, Counter, OrderedDict, defaultdict)
 _VIEWS = (type({}.keys()), type({}.values()), type({}.items()))  # they equal no list, and neither does a deque
@@ -133,6 +135,22 @@ def _build(pairs: list, borrow) -> Any:
     if tag in "tszq":
         return {"t": tuple, "s": set, "z": frozenset, "q": deque}[tag](body)
     raise ValueError(f"unknown tag {tag!r}")
+
+
+def pack_job(job: dict) -> bytes:
+    """What the judge has a child do. Only the judge writes this and only a child reads it, so that marshal may carry it."""
+    return marshal.dumps(job, _MARSHAL_VERSION)
+
+
+def pack_call(name: str, args: list, kwargs: dict) -> list:
+    """One call of a job; unpacked for each call anew. NotPlain where the arguments are no plain data."""
+    try:
+        return [name, marshal.dumps((args, kwargs), _MARSHAL_VERSION)]
+    except ValueError as error:
+        raise NotPlain(f"arguments that cannot be written down: {error}") from None
+
+
+unpack_job = marshal.loads
 
 
 def decode_forms(text: str) -> Any:
