@@ -66,6 +66,7 @@ class Checkpoints:
         """When the training has ended: what it left of them."""
         for folder in self._folder.glob("checkpoint-*"):
             shutil.rmtree(folder)
+        (self._folder / "README.md").unlink(missing_ok=True)  # a model card that trl writes with each checkpoint
         (self._folder / _TRAINING).unlink()
 
 

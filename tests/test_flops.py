@@ -77,6 +77,19 @@ def test_training_is_what_torch_counts(family):
     assert decoder.training(tokens.numel(), 50) == pytest.approx(truth, rel=0.01)
 
 
+def test_training_adapters_is_what_torch_counts():
+    peft = pytest.importorskip("peft")
+    config = config_of("llama")
+    decoder = decoder_of_config(config)
+    model = peft.get_peft_model(model_of(config), peft.LoraConfig(r=8, target_modules="all-linear"))
+    model.enable_input_require_grads()  # as with gradient checkpointing; else the first layer's own inputs need no gradient
+    tokens = torch.randint(2, VOCABULARY, (4, 50))
+    truth = counted(lambda: model(input_ids=tokens, labels=tokens).loss.backward())
+    adapter = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    assert decoder.training(tokens.numel(), 50, adapter) == pytest.approx(truth, rel=0.01)
+    assert truth < 0.9 * decoder.training(tokens.numel(), 50)
+
+
 def test_cached_tokens_cost_nothing_but_their_keys():
     config = config_of("llama")
     model, decoder = model_of(config), decoder_of_config(config)

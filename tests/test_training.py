@@ -1,11 +1,16 @@
 """Training: what is learnt, what is left out, a command of the user's."""
 
+import multiprocessing
+import shutil
+import time
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from selfplay import checkpoints
 from selfplay.models import create_model
-from selfplay.recipe import Training
+from selfplay.recipe import Lora, Training
 from selfplay.samplers.prompts import encode_prompt
 from selfplay.training import Lesson, fit, fit_by_command
 from tasks import UserError
@@ -68,6 +73,119 @@ def test_the_same_seed_trains_the_same_model(model, tmp_path):
         fit(model, rows, settings, tmp_path / name, 3, quiet)
         weights.append(AutoModelForCausalLM.from_pretrained(tmp_path / name).state_dict())
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+SUMS = [lesson(f"{a}+{b}=", f"####{a + b}") for a in range(7) for b in range(7)]
+THREE_EPOCHS = Training(epochs=3, batch_size=8, learning_rate=1e-2)  # 21 steps; the last batch of each epoch is short
+
+
+def weights_of(folder):
+    return AutoModelForCausalLM.from_pretrained(folder).state_dict()
+
+
+def assert_equal_weights(folder, other):
+    one, two = weights_of(folder), weights_of(other)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def fit_with_checkpoints(model, out):
+    """As a process that will be killed: a checkpoint after each step."""
+    checkpoints.MOST_SHARE = 1e9
+    fit(model, SUMS, THREE_EPOCHS, out, 3, lambda step, *rest: time.sleep(60 if step == 20 else 0), checkpoint_seconds=0)
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(model, tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.test_training", "trl"])
+    process = context.Process(target=fit_with_checkpoints, args=(model, tmp_path / "killed"))
+    process.start()
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed").glob("checkpoint-1[2-9]")) and time.monotonic() < deadline and process.is_alive():
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    steps = []
+    resumed = fit(model, SUMS, THREE_EPOCHS, tmp_path / "killed", 3, lambda step, *rest: steps.append(step))
+    whole = fit(model, SUMS, THREE_EPOCHS, tmp_path / "whole", 3, quiet)
+    assert steps == [20]  # the steps up to the checkpoint are not done again
+    assert_equal_weights(tmp_path / "killed", tmp_path / "whole")
+    same = ("num_rows", "num_tokens", "num_steps", "mean_context")
+    assert [getattr(resumed, name) for name in same] == [getattr(whole, name) for name in same]
+    left = {path.name for path in (tmp_path / "killed").iterdir()}
+    assert left == {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+
+
+class Stopped(Exception):
+    pass
+
+
+def stopped_at_10(model, out, settings, monkeypatch):
+    """A training that ended at step 10, with a checkpoint of each step before it; only the last stays."""
+    monkeypatch.setattr(checkpoints, "MOST_SHARE", 1e9)
+
+    def stop(step, *rest):
+        if step == 10:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        fit(model, SUMS, settings, out, 3, stop, checkpoint_seconds=0)
+    monkeypatch.undo()
+
+
+def test_a_checkpoint_that_was_not_written_to_its_end_is_not_gone_on_from(model, tmp_path, monkeypatch):
+    stopped_at_10(model, tmp_path / "out", THREE_EPOCHS, monkeypatch)
+    (whole,) = (tmp_path / "out").glob("checkpoint-*")
+    torn = tmp_path / "out" / "checkpoint-10"
+    shutil.copytree(whole, torn)
+    state = torn / "trainer_state.json"
+    state.write_text(state.read_text()[:-10])
+    fit(model, SUMS, THREE_EPOCHS, tmp_path / "out", 3, quiet)
+    fit(model, SUMS, THREE_EPOCHS, tmp_path / "whole", 3, quiet)
+    assert_equal_weights(tmp_path / "out", tmp_path / "whole")
+
+
+def test_checkpoints_of_another_training_are_thrown_away(model, tmp_path, monkeypatch):
+    stopped_at_10(model, tmp_path / "out", THREE_EPOCHS, monkeypatch)
+    steps = []
+    fit(model, SUMS[1:], THREE_EPOCHS, tmp_path / "out", 3, lambda step, *rest: steps.append(step))
+    assert steps[0] == 10
+
+
+def test_adapters_go_on_from_their_checkpoint_to_the_same_weights(model, tmp_path, monkeypatch):
+    settings = THREE_EPOCHS.model_copy(update={"lora": Lora(rank=4, dropout=0.1)})
+    stopped_at_10(model, tmp_path / "out", settings, monkeypatch)
+    steps = []
+    fit(model, SUMS, settings, tmp_path / "out", 3, lambda step, *rest: steps.append(step))
+    fit(model, SUMS, settings, tmp_path / "whole", 3, quiet)
+    assert steps == [10, 20]  # the figures of step 10 come again
+    assert_equal_weights(tmp_path / "out", tmp_path / "whole")
+
+
+def test_adapters_learn_and_are_merged_into_weights_of_the_same_shape(model, tmp_path):
+    settings = Training(steps=60, batch_size=16, learning_rate=1e-2, lora=Lora(rank=8, targets=["q_proj", "down_proj"]))
+    result = fit(model, [lesson("3+4=", "####7")] * 64, settings, tmp_path / "out", 0, quiet)
+    assert loss_of(tmp_path / "out", "3+4=", "####7", learnt=True) < 0.75 * loss_of(model, "3+4=", "####7", learnt=True)
+    before, after = weights_of(model), weights_of(tmp_path / "out")
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if "q_proj" in name or "down_proj" in name}
+    hidden, inner, layers = 64, 160, 3
+    assert result.num_adapter_weights == layers * 8 * (2 * hidden + hidden + inner)
+
+
+def test_small_steps_add_up_in_a_model_that_is_stored_in_16_bits(model, tmp_path):
+    stored = AutoModelForCausalLM.from_pretrained(model).to(torch.bfloat16)
+    stored.save_pretrained(tmp_path / "half")
+    AutoTokenizer.from_pretrained(model).save_pretrained(tmp_path / "half")
+    settings = Training(steps=60, batch_size=8, learning_rate=1e-5)
+    fit(str(tmp_path / "half"), [lesson("3+4=", "####7")] * 8, settings, tmp_path / "out", 0, quiet)
+    trained = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert trained.dtype == torch.bfloat16
+    name = "model.layers.0.mlp.up_proj.weight"
+    large = stored.state_dict()[name].abs() > 2**-7  # where 16 bits cannot hold a change of 1e-5
+    moved = (trained.state_dict()[name] != stored.state_dict()[name])[large]
+    assert moved.float().mean() > 0.5
 
 
 def test_traces_that_are_too_long_are_left_out_and_counted(model, tmp_path):
