@@ -59,8 +59,8 @@ def duration(seconds: float) -> str:
 
 
 def quantity(number: float) -> str:
-    """950, 12.3k, 4.56M."""
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+    """950, 12.3k, 4.56M, up to exa."""
+    for size, letter in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
         if number >= size:
             return f"{number / (1e3 if letter == 'k' else size):.3g}{letter}"
     return f"{number:.0f}"

@@ -10,6 +10,7 @@ from selfplay import trackers
 from selfplay.accounts import base_accounts, lines_of, round_accounts
 from selfplay.allocation import AllocationRule
 from selfplay.contamination import Contamination
+from selfplay.copying import copy_round
 from selfplay.early_stop import payment, stops_before
 from selfplay.engines import Engines
 from selfplay.ensemble import Ensemble
@@ -21,6 +22,7 @@ from selfplay.measuring import evaluation_metrics, sampling_metrics
 from selfplay.mixing import make_mixed, mix_in_words, mix_metrics
 from selfplay.ordering import OrderedTraces
 from selfplay.pipeline import Meter
+from selfplay.places import Place
 from selfplay.progress import Progress
 from selfplay.provenance import provenance_of, read_provenance
 from selfplay.recipe import Recipe, Tasks
@@ -86,6 +88,9 @@ def play_rounds(recipe: Recipe, folder: Path, base: Models, engines: Engines, pr
                 progress.say(f"stopped after {index} of {recipe.rounds} rounds: {paid}. To go on, change [stop] or leave it out")
                 return index
             play_round(recipe, round_folder(folder, index), index, models, base, engines, progress)
+        if recipe.copy_to:  # also of a round that was interrupted between its end and its copy
+            to = Place.of(recipe.copy_to) if recipe.selection.verified else Place.of(recipe.copy_to) / CONTROL
+            copy_round(round_folder(folder, index), to / round_folder(folder, index).name)
         played = read_json(manifest)
         models = Models(played["next_model"], played.get("student") or played["next_model"])
     return recipe.rounds
@@ -189,7 +194,7 @@ def contamination(recipe: Recipe) -> Contamination | None:
 def evaluate(recipe: Recipe, name: str, model: str, folder: Path, engines: Engines) -> dict[str, Any]:
     """pass@k of a model on the held-out tasks."""
     settings = recipe.evaluation
-    tasks = list(_load(settings.tasks, number_of(recipe.seed, "evaluation tasks")))
+    tasks = list(evaluation_tasks(recipe))
     rule = AllocationRule(rule="fixed", samples_per_task=settings.samples_per_task)
     journal = folder / "evaluation"
     engines.play(
@@ -207,6 +212,11 @@ def evaluate(recipe: Recipe, name: str, model: str, folder: Path, engines: Engin
 def round_tasks(recipe: Recipe, index: int) -> Iterator[Task]:
     """The tasks of a round: fresh ones where the source makes them, else the same in each round."""
     return _load(recipe.tasks, number_of(recipe.seed, "tasks", index))
+
+
+def evaluation_tasks(recipe: Recipe) -> Iterator[Task]:
+    """The held-out tasks: the same before the first round and after each."""
+    return _load(recipe.evaluation.tasks, number_of(recipe.seed, "evaluation tasks"))
 
 
 def _load(section: Tasks, seed: int) -> Iterator[Task]:

@@ -1,5 +1,6 @@
 """Writes the folder of a run, with the writers that a run uses, from tasks and completions given by a test."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +34,10 @@ def write_run(
     verified: bool = True,
 ) -> Path:
     """A run of finished rounds; `held_out(position)` gives the evaluation before the first round (0) and after each."""
+    evaluations = [held_out(position) for position in range(len(rounds) + 1)] if held_out else []
+    folder.mkdir(parents=True)
+    held_out_tasks = _tasks([row for rows in evaluations for row in rows])
+    (folder / "held_out.jsonl").write_text("".join(f"{json.dumps(task.to_dict())}\n" for task in held_out_tasks))
     recipe = Recipe.model_validate(
         {
             "name": name,
@@ -41,16 +46,15 @@ def write_run(
             "model": {"path": "a-model"},
             "training": {"steps": 1},
             "selection": {"verified": verified},
-            "evaluation": {"tasks": {"source": "files"}, "samples_per_task": 16, "k": [1, 4]},
+            "evaluation": {"tasks": {"source": "files", "path": str(folder / "held_out.jsonl")}, "samples_per_task": 16, "k": [1, 4]},
         }
     )
-    folder.mkdir(parents=True)
     (folder / RECIPE).write_text(to_toml(recipe.model_dump()), encoding="utf-8")
     if held_out:
-        metrics = {"evaluation": _evaluate(folder / "base", held_out(0))}
+        metrics = {"evaluation": _evaluate(folder / "base", evaluations[0])}
         write_json(folder / "base" / METRICS, metrics)
     for index, rows in enumerate(rounds):
-        _write_round(round_folder(folder, index), index, rows, held_out(index + 1) if held_out else [], recipe)
+        _write_round(round_folder(folder, index), index, rows, evaluations[index + 1] if held_out else [], recipe)
     return folder
 
 

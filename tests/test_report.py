@@ -3,18 +3,21 @@
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from selfplay.files_on_disk import MANIFEST, METRICS, read_json
 from selfplay.report import summary_table, write_plot, write_report
-from selfplay.report.arms import open_arms
+from selfplay.report.arms import open_arms, paired
+from selfplay.report.charts import Line, line_chart
+from selfplay.report.figures import learning_charts, reason_chart
 from selfplay.report.notable import Notable, mark_notable
 from selfplay.report.traces import collect, count_tasks
 from tasks import MathReference, Task, UserError
 from tests.report_run import Row, write_run
-from verifiers import verify
+from verifiers import Reason, Verdict, verify
 
 HOSTILE = '</script><script>window.hacked = 1</script><img src="http://127.0.0.1:9/x" onerror="window.hacked = 1">{{script}}'
 
@@ -44,9 +47,9 @@ def test_figures_of_the_table_are_those_of_the_files(two_arms: Path):
     columns = {str(column.header): list(column.cells) for column in table.columns}
     stored = [read_json(two_arms / part / METRICS) for part in ("base", "round_000", "round_001")]
     for k in ("1", "4"):
-        shown = [float(cell.split()[0]) for cell in columns[f"pass@{k}"][:3]]
+        shown = [float(str(cell).split()[0]) for cell in columns[f"pass@{k}"][:3]]
         assert shown == [round(metrics["evaluation"]["pass_at_k"][k], 3) for metrics in stored]
-    assert columns["accepted"][1] == str(stored[1]["selection"]["accepted"])
+    assert str(columns["accepted"][1]) == str(stored[1]["selection"]["accepted"])
 
 
 def test_a_run_and_its_control_given_twice_are_two_arms(two_arms: Path):
@@ -107,11 +110,79 @@ def test_no_model_text_stands_in_the_page_itself(tmp_path: Path):
 def test_a_limit_leaves_out_whole_tasks_and_the_page_says_so(two_arms: Path, tmp_path: Path):
     arms = open_arms([two_arms])
     traces = collect(arms, count_tasks(arms), max_traces=100)
-    assert 0 < traces.num_shown <= 100 and traces.num_traces == 30 * 4 * 3
+    assert 0 < traces.num_shown <= 100 and traces.num_traces == 30 * 4 * 3 + 40 * 6 * 4
     per_task = [traces.index["task"].count(task) for task in set(traces.index["task"])]
-    assert set(per_task) <= {4, 8}, "a task of one round has 4 samples, one that both arms share has 8"
+    assert set(per_task) <= {4, 8, 24}, "a task of one round has 4 samples, one that both arms share 8, and a held-out one 4 times 6"
     write_report([two_arms], tmp_path / "report.html", max_traces=100)
-    assert f"{traces.num_shown} of the 360 traces" in (tmp_path / "report.html").read_text()
+    assert f"{traces.num_shown} of the 1,320 traces" in (tmp_path / "report.html").read_text()
+
+
+def test_held_out_samples_are_in_the_reader_each_once(two_arms: Path):
+    arms = open_arms([two_arms])
+    index = collect(arms, count_tasks(arms)).index
+    held_out = [row for row, kind in enumerate(index["set"]) if index["names"]["set"][kind] == "held out"]
+    found = Counter((index["arms"][index["arm"][row]], index["round"][row]) for row in held_out)
+    assert found == {("verified", -1): 240, ("verified", 0): 240, ("verified", 1): 240, ("control", 0): 240}
+    ids = {index["tasks"]["id"][index["task"][row]] for row in held_out}
+    assert ids == {task.id for task, _, _ in sums(40, 1, 1, 100)}
+
+
+def test_held_out_tasks_that_are_gone_are_counted_and_the_report_goes_on(tmp_path: Path):
+    run = write_run(tmp_path / "run", [sums(3, 2, 1)], lambda position: sums(4, 2, 1, 50))
+    (run / "held_out.jsonl").unlink()
+    write_report([run], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "4 held-out tasks are missing" in page and "held_out.jsonl" in page and "6 traces of 3 tasks." in page
+
+
+def test_undecided_samples_are_bounded(tmp_path: Path):
+    undecided = Verdict.of(Reason.CHECKER_TIMEOUT, "", 1.0, "math@1")
+    rows = [(task, text, undecided if place % 4 == 3 else verdict) for place, (task, text, verdict) in enumerate(sums(20, 4, 2, 50))]
+    run = write_run(tmp_path / "run", [sums(3, 2, 1)], lambda position: rows)
+    evaluation = open_arms([run])[0].stages[-1].evaluation
+    assert evaluation.bounds(1) == pytest.approx((2 / 4, 3 / 4)) and evaluation.curve[1].value == pytest.approx(2 / 3)
+    write_report([run], tmp_path / "report.html")
+    assert "0.500 to 0.750" in (tmp_path / "report.html").read_text()
+    assert "40 undecided" in str(summary_table([run]).caption)
+
+
+def test_runs_are_compared_over_the_tasks_that_both_have(tmp_path: Path):
+    one = write_run(tmp_path / "one", [sums(3, 2, 1)], lambda position: sums(40, 8, 2, 100), name="one")
+    two = write_run(tmp_path / "two", [sums(3, 2, 1)], lambda position: sums(40, 8, 4, 120), name="two")
+    left, right = (arm.stages[-1].evaluation for arm in open_arms([one, two]))
+    difference = paired(left, right, 1)
+    assert (difference.num_tasks, difference.value) == (20, pytest.approx(0.25)) and difference.low > 0
+    write_report([one, two], tmp_path / "report.html")
+    assert f"+0.250 [{difference.low:+.3f}, {difference.high:+.3f}]" in (tmp_path / "report.html").read_text()
+
+
+def test_flops_of_the_figures_are_those_of_the_ledger(tmp_path: Path):
+    run = write_run(tmp_path / "run", [sums(3, 2, 1)] * 2, lambda position: sums(10, 4, 2, 50))
+    for number, spent in enumerate([(2e9, 3e9), (1e9, None)]):
+        path = run / f"round_00{number}" / METRICS
+        ledger = {"flops": dict(zip(("sampling", "training", "evaluation"), (*spent, 8e8)))}
+        path.write_text(json.dumps(read_json(path) | {"ledger": ledger}))
+    (arm,) = open_arms([run])
+    assert (arm.flops(0), arm.flops(1), arm.flops(2)) == (0.0, 5e9, None)
+    assert arm.rounds[0].flops_per_sample == 8e8 / 40 and arm.base.flops_per_sample is None
+
+
+def test_every_point_and_bar_tells_its_numbers(two_arms: Path):
+    for chart in (*learning_charts(open_arms([two_arms])), *reason_chart(open_arms([two_arms]))):
+        told = [node.text for node in ElementTree.fromstring(chart.svg).iter("{http://www.w3.org/2000/svg}title")][1:]
+        assert len(told) == len(chart.rows) * (1 if "from" in chart.columns else len(chart.columns) - 1)
+        assert all(any(row[-1] in text for text in told) for row in chart.rows)
+
+
+def test_pointing_at_a_point_meets_its_mark():
+    """The marks lie where matplotlib drew the points: on the corners of the axes."""
+    line = Line("a line", 0, [0, 1], [0.0, 1.0])
+    svg = ElementTree.fromstring(line_chart("corners", [line], "x", "y").svg)
+    path = next(node.get("d") for node in svg.iter("{http://www.w3.org/2000/svg}path") if "var(--series-0)" in (node.get("style") or ""))
+    drawn = [tuple(map(float, point.split())) for point in re.findall(r"[ML] ([\d.]+ [\d.]+)", path)]
+    marks = [node for node in svg.iter("{http://www.w3.org/2000/svg}rect") if node.get("class") == "hover"]
+    found = [tuple(float(node.get(at)) + float(node.get(size)) / 2 for at, size in (("x", "width"), ("y", "height"))) for node in marks]
+    assert [pytest.approx(point, abs=0.2) for point in drawn] == found
 
 
 def test_formulas_bring_katex_with_its_licence_and_plain_text_does_not(tmp_path: Path):
@@ -160,11 +231,11 @@ def test_hardest_tasks_are_solved_ones_rarest_first():
 def test_every_ledger_figure_of_the_metrics_is_shown(tmp_path: Path):
     run = write_run(tmp_path / "run", [sums(3, 2, 1)])
     path = run / "round_000" / METRICS
-    ledger = {"flops": 1.5e12, "bits": {"per_trace": 2.25}, "tokens": [1, 2]}
+    ledger = {"flops": {"sampling": 1.5e12}, "bits": {"per_trace": 2.25}, "tokens": [1, 2]}
     path.write_text(json.dumps(read_json(path) | {"ledger": ledger, "alarms": ["pass@16 fell"]}))
     write_report([run], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
-    for shown in ("flops", "1.5e+12", "bits, per trace", "2.250", "pass@16 fell"):
+    for shown in ("1.5T", "flops, sampling", "1.5e+12", "bits, per trace", "2.250", "pass@16 fell"):
         assert shown in page
 
 

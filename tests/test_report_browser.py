@@ -88,26 +88,38 @@ def test_every_plot_is_drawn(page: Page):
         " box: f.querySelector('svg').getBoundingClientRect().toJSON(), marks: f.querySelectorAll('svg path, svg use').length}))"
     )
     titles = " ".join(figure["title"] for figure in figures)
-    for wanted in ("pass@1 by round", "pass@4 by round", "against sampled tokens", "against sampling FLOPs", "against k: verified",
+    for wanted in ("pass@1 by round", "pass@4 by round", "against sampled tokens", "against k: verified",
                    "against k: control", "Acceptance by difficulty", "Cost by difficulty", "Reasons of the verdicts", "Tasks by share", "Tokens a sample", "Allocation"):
         assert wanted in titles
     assert page.run("document.querySelector('#on-passk .note').textContent.includes('Dotted: forecast')")
     assert all(figure["box"]["width"] > 200 and figure["box"]["height"] > 100 and figure["marks"] > 5 for figure in figures)
 
 
+def test_held_out_samples_have_a_filter_and_say_which_model_made_them(page: Page):
+    page.run("at('set').value = '1'; at('round').value = '-1'; applyFilters().then(() => open(0))")
+    assert page.run("shown.length") == 20 * 8
+    assert "held out, first model" in page.run("document.querySelector('#trace .head').textContent")
+    page.run("at('round').value = '1'; applyFilters().then(() => open(0))")
+    assert page.run("shown.length") == 20 * 8
+    assert "held out, after round 1" in page.run("document.querySelector('#trace .head').textContent")
+    assert page.run("document.querySelectorAll('#trace .siblings button').length") == 4 * 8
+
+
 def test_a_filter_shows_the_rows_of_the_shards_that_match_it(page: Page, run: Path):
+    page.run("at('set').value = '0'")
     for column, value in (("outcome", "wrong"), ("reason", "exception"), ("selection", "duplicate")):
         page.run(f"at('{column}').value = String(index.names.{column}.indexOf('{value}')); applyFilters()")
         assert page.run("shown.length") == sum(row[column] == value for row in stored(run)) > 0
-        page.run("at('filters').reset(); new Promise(done => setTimeout(done, 50))")
+        page.run(f"at('{column}').value = ''")
     task = stored(run)[0]["task_id"]
     page.run(f"at('task').value = '{task}'; applyFilters()")
     assert page.run("shown.length") == sum(row["task_id"] == task for row in stored(run))
-    page.run("at('filters').reset(); at('round').value = '1'; at('arm').value = '0'; applyFilters()")
+    page.run("at('task').value = ''; at('round').value = '1'; at('arm').value = '0'; applyFilters()")
     assert page.run("shown.length") == sum(1 for _ in read_rows(run / "round_001" / "shards"))
 
 
 def test_search_finds_what_the_texts_hold_and_nothing_else(page: Page, run: Path):
+    page.run("at('set').value = '0'")
     for text in ("ADD ONE to 7.", "</script>", "what is 3 + 1", "nowhere to be found"):
         page.run(f"at('search').value = {json.dumps(text)}; applyFilters()")
         parts = [[row["completion"], row["answer"], *(message["content"] for message in row["prompt"])] for row in stored(run)]

@@ -12,7 +12,7 @@ from selfplay.files_on_disk import CONTROL, METRICS, RECIPE, finished_rounds, re
 from selfplay.forecast import Forecast, forecast
 from selfplay.intervals import Interval, over_tasks, paired_difference
 from selfplay.measuring import Tally, tally
-from selfplay.passk import pass_at_every_k
+from selfplay.passk import pass_at_every_k, pass_at_k, pass_at_k_bounds
 from tasks import UserError
 
 LEAST_TO_FORECAST = 8  # samples a task
@@ -50,6 +50,12 @@ class Evaluation:
         per_task = pass_at_every_k(num_samples, num_correct, most)
         return {k: over_tasks(per_task[:, k - 1]) for k in ks if k <= most}
 
+    def bounds(self, k: int) -> tuple[float, float]:
+        """pass@k if every undecided sample were wrong, and if every one were correct."""
+        undecided = [counts.num_undecided for counts in self.tallies.values()]
+        low, high = pass_at_k_bounds(*self.counts, undecided, k)
+        return float(np.nanmean(low)), float(np.nanmean(high))
+
     @cached_property
     def forecast(self) -> tuple[Forecast, ...]:
         """pass@k beyond the samples, where there are enough to say something."""
@@ -78,6 +84,18 @@ class Stage:
     def name(self) -> str:
         return f"round {self.position - 1}" if self.position else "start"
 
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """Empty where the round kept none."""
+        return self.metrics.get("ledger", {})
+
+    @property
+    def flops_per_sample(self) -> float | None:
+        """Operations of a held-out sample; None where the size of the model is not known."""
+        flops = self.ledger["flops"]["evaluation"] if "flops" in self.ledger else self.ledger.get("evaluation_flops")
+        num_samples = sum(counts.num_decided + counts.num_undecided for counts in self.evaluation.tallies.values())
+        return flops / num_samples if flops and num_samples else None
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -98,6 +116,12 @@ class Arm:
     def sampled_tokens(self, position: int) -> int:
         """Completion tokens sampled for training until a stage; evaluations do not count."""
         return sum(stage.metrics["sampling"]["completion_tokens"] for stage in self.rounds if stage.position <= position)
+
+    def flops(self, position: int) -> float | None:
+        """Operations of sampling and training until a stage; None where a round's ledger does not tell."""
+        spent = [stage.ledger.get("flops", {}) for stage in self.rounds if stage.position <= position]
+        parts = [flops.get(kind) for flops in spent for kind in ("sampling", "training")]
+        return None if None in parts else float(sum(parts))
 
 
 def open_arms(runs: list[Path]) -> list[Arm]:
@@ -128,15 +152,13 @@ def _open(folder: Path) -> Arm:
     return Arm(recipe["name"], folder, recipe, is_control, start, rounds)
 
 
-def paired_pass_at_1(left: Evaluation, right: Evaluation) -> Interval | None:
-    """pass@1 of right less that of left over the tasks that both have; None below two of them."""
-    shared = [
-        [evaluation.tallies[task_id] for evaluation in (left, right)] for task_id in left.tallies if task_id in right.tallies
-    ]
-    rates = [[t.num_correct / t.num_decided for t in pair] for pair in shared if all(t.num_decided for t in pair)]
-    return paired_difference(*zip(*rates, strict=True)) if len(rates) > 1 else None
+def paired(left: Evaluation, right: Evaluation, k: int) -> Interval | None:
+    """pass@k of right less that of left over the tasks where both have k decided samples; None below two of them."""
+    pairs = [(left.tallies[task_id], right.tallies[task_id]) for task_id in left.tallies if task_id in right.tallies]
+    figures = [pass_at_k([t.num_decided for t in side], [t.num_correct for t in side], k) for side in zip(*pairs, strict=True)]
+    interval = paired_difference(*figures) if figures else None
+    return interval if interval and interval.num_tasks > 1 else None
 
 
 def in_words(interval: Interval) -> str:
-    """The value and the larger half of its interval."""
-    return f"{interval.value:.3f} ± {max(interval.high - interval.value, interval.value - interval.low):.3f}"
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"

@@ -45,7 +45,7 @@ async function traceOf(row) {
   const [completion, answer, promptTokens, logprob, seed, seconds] = rows[row - index.starts[number]];
   const task = index.task[row];
   return {
-    arm: index.arms[index.arm[row]], round: index.round[row], task_id: index.tasks.id[task], source: index.tasks.source[task],
+    set: named("set", row), arm: index.arms[index.arm[row]], round: index.round[row], task_id: index.tasks.id[task], source: index.tasks.source[task],
     sample_index: index.sample[row], outcome: named("outcome", row), reason: named("reason", row), answer, selection: named("selection", row),
     prompt: tasks[task].prompt, reference: tasks[task].reference, metadata: tasks[task].metadata, completion,
     finish_reason: named("finish_reason", row), prompt_tokens: promptTokens, completion_tokens: index.tokens[row],

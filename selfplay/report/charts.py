@@ -44,6 +44,9 @@ STYLE = {
     "figure.constrained_layout.use": True,
 }
 
+HOVER = 12.0  # least width and height of what the pointer finds, in SVG units
+Mark = tuple[tuple[float, float, float, float], str]  # left, bottom, right, top in the axes' own units, and what is told there
+
 NAME_LENGTH = 16  # characters of a group's name below its bars
 
 
@@ -102,14 +105,15 @@ def line_chart(
     with rc_context(STYLE):
         canvas = Canvas(figsize=(4.6, 3.0))
         draw_lines(canvas.subplots(), lines, x_label, y_label, log_x=log_x, share=share, whole_x=whole_x, x_names=x_names)
-        svg = to_svg(canvas, title)
+        rows, places = [], []
+        for line in lines:
+            label = line.label + (", forecast" if line.is_forecast else "")
+            for i, (x, y) in enumerate(zip(line.x, line.y, strict=True)):
+                ends = [number(line.low[i]), number(line.high[i])] if line.low else []
+                rows.append([label, x_names[int(x)] if x_names else number(x), number(y), *ends])
+                places.append((x, y, x, y))
+        svg = to_svg(canvas, title, marks=[(place, _in_words(x_label, y_label, row)) for place, row in zip(places, rows, strict=True)])
     legend = [Key(line.label, line.color, line.strength, "dashed" if line.dashed else "line") for line in lines if not line.is_forecast]
-    rows = []
-    for line in lines:
-        label = line.label + (", forecast" if line.is_forecast else "")
-        for i, (x, y) in enumerate(zip(line.x, line.y, strict=True)):
-            ends = [number(line.low[i]), number(line.high[i])] if line.low else []
-            rows.append([label, x_names[int(x)] if x_names else number(x), number(y), *ends])
     interval = ["from", "to"] if any(line.low for line in lines) else []
     return Chart(title, svg, legend, ["", x_label, y_label, *interval], rows, note)
 
@@ -133,7 +137,7 @@ def draw_lines(
     if share:
         axes.set_ylim(-0.02, 1.02)
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.08 * max((y for line in lines for y in line.y), default=1.0) or 1.0)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     if x_names:
@@ -155,7 +159,7 @@ def bar_chart(
         canvas = Canvas(figsize=(4.6, 3.0))
         axes = canvas.subplots()
         axes.grid(axis="x", visible=False)
-        bottom = [0.0] * len(groups)
+        bottom, marks = [0.0] * len(groups), []
         width = 0.8 if stacked else 0.8 / max(len(bars), 1)
         for place, series in enumerate(bars):
             at = [i if stacked else i - 0.4 + width * (place + 0.5) for i in range(len(groups))]
@@ -164,6 +168,10 @@ def bar_chart(
                 at, series.heights, width * 0.92, bottom if stacked else 0, color=SERIES[series.color % len(SERIES)],
                 edgecolor=SURFACE, linewidth=1, alpha=series.strength,
             )
+            for i, height in enumerate(series.heights):
+                below = bottom[i] if stacked else 0.0
+                place = (at[i] - width / 2, below, at[i] + width / 2, below + height)
+                marks.append((place, f"{groups[i]}, {series.label}: {number(height)} {y_label}"))
             if stacked:
                 bottom = [below + height for below, height in zip(bottom, series.heights, strict=True)]
         names = [group if len(group) <= NAME_LENGTH else group[: NAME_LENGTH - 1] + "…" for group in groups]
@@ -178,14 +186,17 @@ def bar_chart(
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
-        svg = to_svg(canvas, title)
+        svg = to_svg(canvas, title, marks)
     rows = [[group, *(number(series.heights[i]) for series in bars)] for i, group in enumerate(groups)]
     legend = [Key(series.label, series.color, series.strength, "box") for series in bars]
     return Chart(title, svg, legend, [x_label, *(series.label for series in bars)], rows, note)
 
 
-def to_svg(canvas: Canvas, title: str) -> str:
-    """The SVG element of a figure, without a size of its own, in the colours of the style sheet."""
+def to_svg(canvas: Canvas, title: str, marks: Sequence[Mark] = ()) -> str:
+    """The SVG element of a figure, without a size of its own, in the colours of the style sheet.
+
+    marks: what is told where the pointer rests, on the figure's first axes.
+    """
     out = io.StringIO()
     with rc_context({**STYLE, "svg.hashsalt": title}):
         for part in (canvas, *canvas.axes):
@@ -202,8 +213,30 @@ def to_svg(canvas: Canvas, title: str) -> str:
     body = re.sub(r"\s*\n\s*", "\n", body)
     for color, variable in _VARIABLES.items():
         body = body.replace(color, f"var({variable})")
+    body = body.replace("</svg>", _hover(canvas, marks) + "</svg>")
     names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     return f'<svg {names} {view} role="img"><title>{escape(title)}</title>{body}'
+
+
+def _in_words(x_label: str, y_label: str, row: list[str]) -> str:
+    """A point of a line, from its row in the table of numbers."""
+    label, x, y, *ends = row
+    return f"{label}, {x_label} {x}: {y_label} {y}".replace(",  ", ", ") + (f" [{', '.join(ends)}]" if ends else "")
+
+
+def _hover(canvas: Canvas, marks: Sequence[Mark]) -> str:
+    """An unseen shape over each point and bar, which shows its numbers where the pointer rests. Drawn after the figure,
+    whose layout is then known; an SVG has 72 units an inch and its origin at the top."""
+    shapes = []
+    height = canvas.get_figheight() * 72
+    for (left, bottom, right, top), text in marks:
+        (x0, y0), (x1, y1) = canvas.axes[0].transData.transform([(left, bottom), (right, top)]) * 72 / canvas.dpi
+        size = max(x1 - x0, HOVER), max(y1 - y0, HOVER)
+        x, y = (x0 + x1 - size[0]) / 2, height - (y0 + y1 + size[1]) / 2
+        shapes.append(
+            f'<rect class="hover" x="{x:.1f}" y="{y:.1f}" width="{size[0]:.1f}" height="{size[1]:.1f}" rx="2"><title>{escape(text)}</title></rect>'
+        )
+    return "".join(shapes)
 
 
 def _tick(value: float) -> str:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from math import isnan
 
 from selfplay.forecast import Forecast
 from selfplay.intervals import Interval
@@ -27,30 +26,33 @@ def learning_charts(arms: list[Arm]) -> list[Chart]:
     ]
 
 
-def cost_charts(arms: list[Arm], counted: Counted) -> list[Chart]:
-    """pass@1 and pass@k against the tokens, and the FLOPs, that were sampled to get there."""
-
-    def flops(arm: Arm, stage: Stage) -> float:
-        rounds = (tasks for (name, number), tasks in counted.items() if name == arm.name and number < stage.position)
-        return sum(counts.flops for tasks in rounds for counts in tasks.values())
-
+def cost_charts(arms: list[Arm]) -> list[Chart]:
+    """pass@1 and pass@k against the tokens, and the FLOPs, that were spent to get there; what the bits of the check cost."""
     charts = []
-    for x, label, title in (
-        (lambda arm, stage: arm.sampled_tokens(stage.position), "completion tokens sampled for training", "sampled tokens"),
-        (flops, "FLOPs of sampling for training", "sampling FLOPs"),
+    for spent, label, title in (
+        (Arm.sampled_tokens, "completion tokens sampled for training", "sampled tokens"),
+        (Arm.flops, "FLOPs of sampling and training", "FLOPs spent"),
     ):
-        ends = [x(arm, arm.stages[-1]) for arm in arms if arm.stages]
-        if any(end > 0 for end in ends) and not any(map(isnan, ends)):
+        ends = [spent(arm, arm.stages[-1].position) for arm in arms if arm.stages]
+        if any(ends) and None not in ends:
+            x = lambda arm, stage, spent=spent: spent(arm, stage.position)  # noqa: E731
             charts += [line_chart(f"pass@{k} against {title}", stage_lines(arms, k, x), label, f"pass@{k}", note=interval_note(arms)) for k in shown_ks(arms)]
-    lengths = [
-        Line(arm.name, color, [stage.position - 1 for stage in arm.rounds], [_tokens_a_sample(stage) for stage in arm.rounds], dashed=arm.is_control)
-        for color, arm in enumerate(arms)
-        if any(_tokens_a_sample(stage) for stage in arm.rounds)
-    ]
-    if lengths and max(len(line.x) for line in lengths) > 1:
-        names = [f"round {number}" for number in range(max(len(line.x) for line in lengths))]
-        charts.append(line_chart("Tokens a sample", lengths, "", "completion tokens", x_names=names, share=False))
-    return charts
+    charts += _round_chart("Tokens a sample", "completion tokens", arms, _tokens_a_sample)
+    return charts + _round_chart(
+        "What the check bought", "new bits a GFLOP of sampling", arms, lambda stage: stage.ledger.get("accepted", {}).get("new_bits_per_gflop")
+    )
+
+
+def _round_chart(title: str, label: str, arms: list[Arm], figure: Callable[[Stage], float | None]) -> list[Chart]:
+    """A figure of each round, a line an arm; none where no arm has it in two rounds."""
+    lines = []
+    for color, arm in enumerate(arms):
+        points = [(stage.position - 1, value) for stage in arm.rounds if (value := figure(stage)) is not None]
+        if any(value for _, value in points):
+            lines.append(Line(arm.name, color, *zip(*points, strict=True), dashed=arm.is_control))
+    last = max((x for line in lines for x in line.x), default=0)
+    names = [f"round {number}" for number in range(last + 1)]
+    return [line_chart(title, lines, "", label, x_names=names, share=False)] if last else []
 
 
 def stage_lines(arms: list[Arm], k: int, x: Callable[[Arm, Stage], float]) -> list[Line]:
@@ -78,6 +80,22 @@ def curve_charts(arms: list[Arm]) -> list[Chart]:
             note = interval_note([arm]) + _forecast_note(arm)
             charts.append(line_chart(f"pass@k against k: {arm.name}", lines, "k", "pass@k", log_x=True, note=note))
     return charts
+
+
+def inference_charts(arms: list[Arm]) -> list[Chart]:
+    """pass@k against the operations of k samples of a task, of the first model and of the last of each arm."""
+    lines, seen = [], set()
+    for color, arm in enumerate(arms):
+        for stage in arm.stages[:1] + arm.stages[1:][-1:]:
+            flops = stage.flops_per_sample
+            if not flops or stage.folder in seen:
+                continue
+            seen.add(stage.folder)
+            start = stage.position == 0
+            points = [(k * flops, figure) for k, figure in stage.evaluation.curve.items()]
+            lines.append(_line(f"{arm.name}, {stage.name}", 7 if start else color, points, dashed=start))
+    title, note = "pass@k against FLOPs", "k samples of an average held-out task, with the prompt. " + interval_note(arms)
+    return [line_chart(title, lines, "FLOPs of k samples", "pass@k", log_x=True, note=note)] if lines else []
 
 
 def difficulty_charts(arms: list[Arm]) -> list[Chart]:

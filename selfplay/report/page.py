@@ -53,8 +53,8 @@ def _sections(arms: list[Arm], counted: Counted) -> list[tuple[str, str, str]]:
             "Does it learn?" if figures.shown_ks(arms) else "Rounds",
             tables.tiles(arms) + tables.alarms(arms) + _charts(figures.learning_charts(arms)) + tables.stages_table(arms) + tables.paired_table(arms),
         ),
-        ("on-passk", "pass@k against k", _charts(figures.curve_charts(arms))),
-        ("on-cost", "What does it cost?", _charts(figures.cost_charts(arms, counted)) + tables.work_table(arms)),
+        ("on-passk", "pass@k against k", _charts(figures.curve_charts(arms) + figures.inference_charts(arms))),
+        ("on-cost", "What does it cost?", _charts(figures.cost_charts(arms)) + tables.work_table(arms)),
         ("on-difficulty", "By difficulty", _charts(figures.difficulty_charts(arms))),
         (
             "on-verdicts",
@@ -92,13 +92,15 @@ def _about(arms: list[Arm]) -> str:
 
 def _traces_about(traces: Collection) -> str:
     num_tasks = len(traces.index["tasks"]["id"])
-    text = f"{traces.num_shown:,} traces of {num_tasks:,} tasks."
+    text = f"{traces.num_shown:,} traces of {num_tasks:,} tasks"
+    if traces.num_held_out:
+        text += f", {traces.num_held_out:,} of them on held-out tasks"
     if traces.num_shown < traces.num_traces:
         text = (
             f"{traces.num_shown:,} of the {traces.num_traces:,} traces: all those of {num_tasks:,} tasks, the hardest solved ones "
-            "first and then such as a hash of their id draws."
+            "first and then such as a hash of their id draws"
         )
-    return text + " Suspicious accepts stand first, then solutions of the hardest solved tasks. Keys: n next, p previous, / search, ? help."
+    return f"{text}. {traces.missing} Suspicious accepts stand first, then solutions of the hardest solved tasks. Keys: n next, p previous, / search, ? help."
 
 
 def _charts(charts: Sequence[Chart]) -> str:

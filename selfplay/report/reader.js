@@ -45,8 +45,9 @@ function fillFilters() {
   options("show", [["", "all"], ["suspicious", `suspicious accepts (${suspicious.size})`], ["hardest", `hardest solved tasks (${numHard})`]]);
   options("order", [["", "notable first"], ["sampled", "as sampled"], ["short", "shortest first"], ["long", "longest first"]]);
   const any = ["", "any"];
+  options("set", [any, ...index.names.set.map((name, i) => [String(i), name]).filter(([value]) => index.set.includes(Number(value)))]);
   options("arm", [any, ...index.arms.map((name, i) => [String(i), name])]);
-  options("round", [any, ...[...new Set(index.round)].sort((a, b) => a - b).map((number) => [String(number), String(number)])]);
+  options("round", [any, ...[...new Set(index.round)].sort((a, b) => a - b).map((number) => [String(number), number < 0 ? "start" : String(number)])]);
   for (const name of CODED) options(name, [any, ...index.names[name].map((value, i) => [String(i), value]).sort((a, b) => (a[1] < b[1] ? -1 : 1))]);
   const byNumber = (a, b) => a.localeCompare(b, "en", { numeric: true });
   options("difficulty", [any, ...[...new Set(index.tasks.difficulty)].filter(Boolean).sort(byNumber).map((value) => [value, value])]);
@@ -58,8 +59,8 @@ function options(id, pairs) {
 }
 
 function passing() {
-  const number = (id) => (at(id).value === "" ? -1 : Number(at(id).value));
-  const wanted = ["arm", "round", ...CODED].map((name) => [index[name], number(name)]).filter(([, value]) => value >= 0);
+  const number = (id) => (at(id).value === "" ? NaN : Number(at(id).value));
+  const wanted = ["set", "arm", "round", ...CODED].map((name) => [index[name], number(name)]).filter(([, value]) => !Number.isNaN(value));
   const difficulty = at("difficulty").value, task = at("task").value.trim(), show = at("show").value;
   const correct = index.names.outcome.indexOf("correct");
   const rows = [];
@@ -112,7 +113,7 @@ function listRow(place) {
   const row = shown[place], task = index.task[row];
   const outcome = named("outcome", row);
   const mark = { correct: "✓", wrong: "✗" }[outcome] || "?";
-  const where = [index.arms.length > 1 ? index.arms[index.arm[row]] : "", `round ${index.round[row]}`, index.tokens[row] ? `${index.tokens[row]} tokens` : `${index.characters[row]} characters`, suspicious.has(row) ? "⚑ suspicious" : hardest.has(task) ? "hard" : ""];
+  const where = [suspicious.has(row) ? "⚑ suspicious" : hardest.has(task) ? "hard" : "", index.arms.length > 1 ? index.arms[index.arm[row]] : "", whenSampled(row), index.tokens[row] ? `${index.tokens[row]} tokens` : `${index.characters[row]} characters`];
   const node = element("div", "row",
     element("div", "", element("span", outcome, mark), ` ${index.answer[row] || named("reason", row)} ← ${index.tasks.snippet[task]}`),
     element("div", "", where.filter(Boolean).join(" · ")));
@@ -121,6 +122,12 @@ function listRow(place) {
   node.setAttribute("aria-selected", String(place === position));
   node.addEventListener("click", () => open(place));
   return node;
+}
+
+// Which round sampled a row, or, on held-out tasks, which model.
+function whenSampled(row) {
+  const round = index.round[row];
+  return index.set[row] ? `held out, ${round < 0 ? "first model" : `after round ${round}`}` : `round ${round}`;
 }
 
 async function open(place, scrollPage = false) {
@@ -152,12 +159,12 @@ async function saveRows() {
 
 // The address of a trace, which stays the same in every report that holds it.
 function addressOf(row) {
-  return `trace/${index.arm[row]}/${index.round[row]}/${index.tasks.id[index.task[row]]}/${index.sample[row]}`;
+  return `trace/${index.arm[row]}/${index.set[row] ? "held-out" : "sampled"}/${index.round[row]}/${index.tasks.id[index.task[row]]}/${index.sample[row]}`;
 }
 
 function rowOfAddress() {
-  const match = decodeURIComponent(location.hash).match(/^#trace\/(\d+)\/(\d+)\/(.*)\/(\d+)$/);
-  const task = match ? index.tasks.id.indexOf(match[3]) : -1;
+  const match = decodeURIComponent(location.hash).match(/^#trace\/\d+\/[a-z-]+\/-?\d+\/(.*)\/\d+$/);
+  const task = match ? index.tasks.id.indexOf(match[1]) : -1;
   const rows = rowsOfTask.get(task) || [];
   return match ? rows.find((row) => addressOf(row) === location.hash.slice(1)) ?? -1 : -1;
 }

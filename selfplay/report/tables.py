@@ -6,10 +6,31 @@ from typing import Any
 
 from selfplay.files_on_disk import RECIPE
 from selfplay.progress import duration, quantity
-from selfplay.report.arms import Arm, Stage, paired_pass_at_1
+from selfplay.report.arms import Arm, Stage, paired
 from selfplay.report.charts import number
 from selfplay.report.figures import shown_ks
 from selfplay.report.summary import stage_cells
+
+LEDGER_ROWS = {  # name -> part of the ledger, and the key in it
+    "accepted traces": ("accepted", "num_traces"),
+    "of these not had before": ("accepted", "num_new"),
+    "sampled tokens an accepted trace": ("accepted", "tokens_per_trace"),
+    "tokens of an accepted trace": ("tokens_per_trace", "accepted"),
+    "FLOPs of sampling": ("flops", "sampling"),
+    "FLOPs of training": ("flops", "training"),
+    "engine seconds": ("seconds", "engine"),
+    "verifier seconds": ("seconds", "verifier"),
+    "bits by the check, an accepted trace": ("accepted", "check_bits_per_trace"),
+    "bits by the check, new traces": ("accepted", "new_check_bits"),
+    "new bits a GFLOP of sampling": ("accepted", "new_bits_per_gflop"),
+    "surprisal, bits a token": ("information", "surprisal_bits_per_token"),
+    "compressed, bytes a character": ("information", "compressed_bytes_per_character"),
+    "share of traces had in earlier rounds": ("repeats", "trace_of_earlier_rounds"),
+    "gain in held-out pass@1": ("paying", "pass_at_1_gain"),
+    "its interval, from": ("paying", "low"),
+    "to": ("paying", "high"),
+    "pays: the gain is beyond its interval": ("paying", "pays"),
+}
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -49,16 +70,29 @@ def alarms(arms: list[Arm]) -> str:
 
 def stages_table(arms: list[Arm]) -> str:
     ks = shown_ks(arms)
-    rows = [[arm.name, *stage_cells(arm, stage, ks)] for arm in arms for stage in ([arm.base] if arm.base else []) + arm.rounds]
-    undecided = sum(stage.evaluation.num_undecided for arm in arms for stage in arm.stages)
-    note = "± is the larger half of the 95% interval. " if ks else ""
-    note += f"{undecided:,} held-out samples are undecided (their checker failed) and left out." if undecided else ""
+    stages = [(arm, stage) for arm in arms for stage in ([arm.base] if arm.base else []) + arm.rounds]
+    rows = [[arm.name, *stage_cells(arm, stage, ks)] for arm, stage in stages]
     columns = ["", "", *(f"pass@{k}" for k in ks), "samples", "correct", "accepted", "sampled tokens so far"]
-    return table(columns, rows) + (f'<p class="note">{escape(note)}</p>' if note else "")
+    note = '<p class="note">In brackets: 95% intervals over tasks.</p>' if ks else ""
+    return table(columns, rows) + note + _undecided_table(arms, ks)
+
+
+def _undecided_table(arms: list[Arm], ks: list[int]) -> str:
+    """What undecided held-out samples could hide; empty where there are none."""
+    stages = [(arm, stage) for arm in arms for stage in arm.stages if stage.evaluation.num_undecided]
+    if not stages:
+        return ""
+    bounds = [[stage.evaluation.bounds(k) for k in ks] for _, stage in stages]
+    rows = [
+        [arm.name, stage.name, f"{stage.evaluation.num_undecided:,}", *(f"{low:.3f} to {high:.3f}" for low, high in of_stage)]
+        for (arm, stage), of_stage in zip(stages, bounds, strict=True)
+    ]
+    title = "<h3>Held-out samples that are undecided: their checker failed, and pass@k leaves them out</h3>"
+    return title + table(["", "", "undecided", *(f"pass@{k}, all wrong to all correct" for k in ks)], rows)
 
 
 def paired_table(arms: list[Arm]) -> str:
-    """Differences in pass@1 from start to end of each arm, and between the ends of the arms."""
+    """Differences from start to end of each arm, and between the ends of the arms, over the tasks that both have."""
     ends = [(arm, arm.stages) for arm in arms if arm.stages]
     pairs = [(f"{arm.name}: {stages[0].name} to {stages[-1].name}", stages[0], stages[-1]) for arm, stages in ends if len(stages) > 1]
     pairs += [
@@ -66,11 +100,15 @@ def paired_table(arms: list[Arm]) -> str:
         for i, (left, left_stages) in enumerate(ends)
         for right, right_stages in ends[i + 1 :]
     ]
-    found = [(name, paired_pass_at_1(left.evaluation, right.evaluation)) for name, left, right in pairs]
-    rows = [[name, f"{d.value:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}", d.num_tasks] for name, d in found if d]
+    ks, rows = shown_ks(arms), []
+    for name, left, right in pairs:
+        found = [paired(left.evaluation, right.evaluation, k) for k in ks]
+        if any(found):
+            cells = [f"{d.value:+.3f} [{d.low:+.3f}, {d.high:+.3f}]" if d else "" for d in found]
+            rows.append([name, *cells, max(d.num_tasks for d in found if d)])
     if not rows:
         return ""
-    return "<h3>Differences in pass@1, paired by task</h3>" + table(["", "difference", "95% interval", "tasks that both have"], rows)
+    return "<h3>Differences, paired by task</h3>" + table(["", *(f"pass@{k}" for k in ks), "tasks that both have"], rows)
 
 
 def work_table(arms: list[Arm]) -> str:
@@ -112,8 +150,23 @@ def selection_table(arms: list[Arm]) -> str:
 
 
 def ledger_table(arms: list[Arm]) -> str:
-    """Whatever figures the metrics hold under "ledger", one column a round."""
-    return _figures_table([(f"{arm.name}, {stage.name}", stage.metrics["ledger"]) for arm, stage in _rounds(arms) if stage.metrics.get("ledger")])
+    """What each round took and brought; whatever else the metrics hold under "ledger" is folded below."""
+    rounds = [(arm, stage) for arm, stage in _rounds(arms) if stage.ledger]
+    if not rounds:
+        return ""
+    titles = [f"{arm.name}, {stage.name}" for arm, stage in rounds]
+    rows = []
+    for name, (part, key) in LEDGER_ROWS.items():
+        values = [stage.ledger.get(part, {}).get(key) for _, stage in rounds]
+        if any(value is not None for value in values):
+            rows.append([name, *map(_ledger_cell, values)])
+    return table(["", *titles], rows) + folded("all figures of the ledger", _figures_table([(title, stage.ledger) for title, (_, stage) in zip(titles, rounds, strict=True)]))
+
+
+def _ledger_cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return quantity(value) if isinstance(value, int | float) and value >= 1e4 else _cell(value)
 
 
 def all_figures(arms: list[Arm]) -> str:

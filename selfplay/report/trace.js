@@ -4,8 +4,8 @@ function drawTrace(trace, row) {
   const isMath = trace.reference.kind === "math";
   const notes = suspicious.get(row) || [];
   const head = element("div", "head",
-    element("b", trace.outcome, trace.outcome), element("span", "", trace.reason.replaceAll("_", " ")), element("span", "", trace.selection.replaceAll("_", " ")),
-    element("span", "", `${trace.arm}, round ${trace.round}, sample ${trace.sample_index}`),
+    element("b", trace.outcome, trace.outcome), element("span", "", trace.reason.replaceAll("_", " ")), ...(trace.selection === "held out" ? [] : [element("span", "", trace.selection.replaceAll("_", " "))]),
+    element("span", "", `${trace.arm}, ${whenSampled(row)}, sample ${trace.sample_index}`),
     button("previous", "key p", () => open(position - 1)), button("next", "key n", () => open(position + 1)),
     button(raw ? "render" : "raw", "key r", KEYS.r), button(at("task").value ? "all tasks" : "only this task", "key t", toggleTask),
     ...notes.map((note) => element("div", "notes", `⚑ ${note}`)));
@@ -52,7 +52,7 @@ function siblings(row) {
   const out = element("div", "siblings");
   let group = "";
   for (const sibling of rowsOfTask.get(index.task[row])) {
-    const name = `${index.arms.length > 1 ? `${index.arms[index.arm[sibling]]}, ` : ""}round ${index.round[sibling]}`;
+    const name = `${index.arms.length > 1 ? `${index.arms[index.arm[sibling]]}, ` : ""}${whenSampled(sibling)}`;
     if (name !== group) out.append(element("span", "", name));
     group = name;
     const outcome = named("outcome", sibling);

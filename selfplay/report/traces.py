@@ -1,4 +1,4 @@
-"""The traces that a report carries: an index of columns that is read at once, and compressed blocks of text that are read
+"""The traces that a report carries, sampled for training and on held-out tasks: an index of columns that is read at once, and compressed blocks of text that are read
 when a trace is opened.
 
 Where the runs hold more traces than the limit, whole tasks are left out: the hardest solved ones stay, and of the others
@@ -12,7 +12,7 @@ import re
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
-from math import isfinite, nan
+from math import isfinite
 from typing import Any
 
 import pyarrow as pa
@@ -20,23 +20,27 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from selfplay.report.arms import Arm, Stage
+from selfplay.report.held_out import HeldOut
 from selfplay.report.notable import Notable, mark_notable
 from selfplay.shards import read_rows
 
-MAX_TRACES = 50_000
+MAX_TRACES = 60_000
 MAX_CHARACTERS = 150_000_000  # of completions; a page of some 60 MB
 HARDEST_SHARE = 0.1  # of the limit, for the hardest solved tasks
 BLOCK_CHARACTERS = 200_000  # of completions in one block, before compression
 SNIPPET = 90  # characters of a prompt in the index
 ANSWER = 24  # characters of an answer in the index
 
-_LIGHT = ["task_id", "outcome", "flops", "completion"]
+_LIGHT = ["task_id", "outcome", "completion"]
 _TEXT = [
     "task_number", "task_id", "source", "prompt", "reference", "metadata", "sample_index", "completion", "finish_reason", "prompt_tokens",
     "completion_tokens", "cumulative_logprob", "seed", "model", "outcome", "reason", "answer", "verify_seconds", "verifier",
     "selection",
 ]  # fmt: skip
 _CODED = ("outcome", "reason", "selection", "finish_reason", "model", "verifier")  # few values: the index holds their number
+
+SETS = ["sampled", "held out"]
+SAMPLED, HELD_OUT = range(2)
 
 _LATEX = re.compile(r"\\(?:[a-zA-Z]{2,}|[(\[])|\$[^$\s][^$\n]*[\^_=][^$\n]*\$")
 
@@ -48,7 +52,11 @@ class Counts:
     samples: int = 0
     correct: int = 0
     characters: int = 0  # of the completions
-    flops: float = 0.0  # nan where the model's size is not known
+
+    def add(self, correct: bool, characters: int) -> None:
+        self.samples += 1
+        self.correct += correct
+        self.characters += characters
 
 
 Counted = dict[tuple[str, int], dict[str, Counts]]  # arm and round -> task id -> counts
@@ -62,6 +70,11 @@ class Collection:
     blocks: list[str] = field(default_factory=list)  # base64 of raw deflate of JSON
     num_traces: int = 0  # in the runs, of which the index may hold fewer
     has_latex: bool = False
+    missing: str = ""  # a sentence about held-out tasks that could not be had
+
+    @property
+    def num_held_out(self) -> int:
+        return sum(self.index["set"])
 
     @property
     def num_shown(self) -> int:
@@ -75,25 +88,31 @@ def count_tasks(arms: list[Arm]) -> Counted:
         for number, stage in enumerate(arm.rounds):
             counts = counted.setdefault((arm.name, number), defaultdict(Counts))
             for row in read_rows(stage.folder / "shards", columns=_LIGHT):
-                task = counts[row["task_id"]]
-                task.samples += 1
-                task.correct += row["outcome"] == "correct"
-                task.characters += len(row["completion"])
-                task.flops += nan if row["flops"] is None else row["flops"]
+                counts[row["task_id"]].add(row["outcome"] == "correct", len(row["completion"]))
     return counted
 
 
 def collect(
     arms: list[Arm], counted: Counted, max_traces: int = MAX_TRACES, max_characters: int = MAX_CHARACTERS
 ) -> Collection:
-    """The index and the blocks of the arms' traces."""
-    chosen = _chosen_tasks(counted, max_traces, max_characters)
+    """The index and the blocks of the arms' traces, those of held-out tasks last."""
+    held_out = HeldOut(arms)
+    evaluated: Counted = {}
+    for place, stage in held_out.evaluations:
+        counts = evaluated.setdefault((arms[place].name, stage.position), defaultdict(Counts))
+        for task_id, correct, characters in held_out.sizes(stage):
+            counts[task_id].add(correct, characters)
+    everything = [*counted.values(), *evaluated.values()]
+    chosen = _chosen_tasks(everything, max_traces, max_characters)
     builder = _Builder([arm.name for arm in arms])
     for place, arm in enumerate(arms):
         for number, stage in enumerate(arm.rounds):
             for row in _rows(stage, chosen):
-                builder.add(place, number, row)
-    return builder.finish(sum(counts.samples for tasks in counted.values() for counts in tasks.values()))
+                builder.add(SAMPLED, place, number, row)
+    for place, stage in held_out.evaluations:
+        for row in held_out.rows(stage, chosen):
+            builder.add(HELD_OUT, place, stage.position - 1, row)
+    return builder.finish(sum(counts.samples for tasks in everything for counts in tasks.values()), held_out.missing)
 
 
 def pack(content: Any) -> str:
@@ -108,7 +127,7 @@ class _Builder:
 
     def __init__(self, arms: list[str]):
         self._columns: dict[str, list[Any]] = {
-            name: [] for name in ("arm", "round", "task", "sample", "tokens", "characters", "answer", *_CODED)
+            name: [] for name in ("set", "arm", "round", "task", "sample", "tokens", "characters", "answer", *_CODED)
         }
         self._codes: dict[str, dict[str, int]] = {name: {} for name in _CODED}
         self._arms = arms
@@ -121,7 +140,8 @@ class _Builder:
         self._notable: list[Notable] = []
         self._has_latex = False
 
-    def add(self, arm: int, number: int, row: dict[str, Any]) -> None:
+    def add(self, kind: int, arm: int, number: int, row: dict[str, Any]) -> None:
+        """kind: SAMPLED or HELD_OUT; number: of the round that sampled the row, or whose model did (-1: the first model)."""
         task = self._task(row)
         columns = self._columns
         if not self._block:
@@ -129,7 +149,7 @@ class _Builder:
             self._block = {"tasks": {}, "rows": []}
         text = row["completion"]
         values = {
-            "arm": arm, "round": number, "task": task, "sample": row["sample_index"], "tokens": row["completion_tokens"],
+            "set": kind, "arm": arm, "round": number, "task": task, "sample": row["sample_index"], "tokens": row["completion_tokens"],
             "characters": len(text), "answer": row["answer"][:ANSWER],
         }  # fmt: skip
         for name, value in values.items():
@@ -153,19 +173,19 @@ class _Builder:
         if self._block_size > BLOCK_CHARACTERS:
             self._close_block()
 
-    def finish(self, num_traces: int) -> Collection:
+    def finish(self, num_traces: int, missing: str) -> Collection:
         self._close_block()
         suspicious, hardest = mark_notable(self._notable, self._task_columns["difficulty"])
         index = {
             "arms": self._arms,
-            "names": {name: list(codes) for name, codes in self._codes.items()},
+            "names": {"set": SETS} | {name: list(codes) for name, codes in self._codes.items()},
             "tasks": self._task_columns,
             "starts": self._starts,
             "suspicious": [[row, notes] for row, notes in suspicious],
             "hardest": hardest,
             **self._columns,
         }
-        return Collection(index, self._blocks, num_traces, self._has_latex)
+        return Collection(index, self._blocks, num_traces, self._has_latex, missing)
 
     def _task(self, row: dict[str, Any]) -> int:
         task_id = row["task_id"]
@@ -184,10 +204,10 @@ class _Builder:
         self._block, self._block_size = {}, 0
 
 
-def _chosen_tasks(counted: Counted, max_traces: int, max_characters: int) -> set[str] | None:
+def _chosen_tasks(counted: list[dict[str, Counts]], max_traces: int, max_characters: int) -> set[str] | None:
     """The tasks whose traces fit into the limits; None for all."""
     sizes: dict[str, Counts] = defaultdict(Counts)
-    for tasks in counted.values():
+    for tasks in counted:
         for task_id, counts in tasks.items():
             total = sizes[task_id]
             total.samples += counts.samples
