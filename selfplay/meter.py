@@ -41,6 +41,7 @@ class Meter:
     outcomes: Counter = field(default_factory=Counter)
     reasons: Counter = field(default_factory=Counter)
     num_retries: int = 0  # of samples and checks that failed
+    num_sandbox_failures: int = 0  # fork-servers lost or not to be had; their programs were tried again
     num_acknowledged: int = 0
     num_unchecked: int = 0  # samples that wait for their verdict now
     rule: dict[str, Any] = field(default_factory=dict)  # of allocation, as it was applied: pass@k is estimated under it
@@ -95,6 +96,8 @@ def describe(meter: Meter, rule: AllocationRule, num_tasks: int = 0) -> str:
     parts.append(f"{quantity(meter.num_solved_tasks)}{f' of {quantity(num_tasks)}' if num_tasks else ''} tasks solved")
     if meter.outcomes[Outcome.UNDECIDED]:
         parts.append(f"{quantity(meter.outcomes[Outcome.UNDECIDED])} undecided")
+    if meter.num_sandbox_failures:
+        parts.append(f"{meter.num_sandbox_failures} sandboxes lost")
     if meter.num_tokens and elapsed:
         parts.append(f"{quantity(meter.num_tokens / elapsed)} tokens/s")
     if elapsed:

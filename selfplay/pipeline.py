@@ -167,6 +167,7 @@ class Pipeline:
         again = []
         for checked in results:
             key = (checked.task_id, checked.index)
+            self._meter.num_sandbox_failures += checked.num_sandbox_failures
             if checked.verdict.outcome is Outcome.UNDECIDED:
                 self._tries[key] += 1
                 if self._tries[key] < MAX_TRIES:

@@ -247,6 +247,7 @@ def _timing(meter: Meter) -> dict[str, float]:
     return {
         "num_resumed": meter.num_resumed,
         "num_retries": meter.num_retries,
+        "num_sandbox_failures": meter.num_sandbox_failures,
         "num_duplicate_tasks": meter.num_duplicate_tasks,
         "seconds": seconds,
         "tokens_per_second": meter.num_tokens / seconds if seconds else 0.0,

@@ -17,6 +17,7 @@ from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers import Sampler
 from tasks import Reference, UserError
 from verifiers import Verdict, guard, verify
+from verifiers.sandbox.pool import take_failures
 
 
 AT_ONCE_SECONDS = 1.0  # for an engine to end where nobody will wait for it
@@ -109,6 +110,7 @@ class Checked:
     task_id: str
     index: int
     verdict: Verdict
+    num_sandbox_failures: int = 0  # that its verifier met since its last check: programs were tried again
 
 
 class VerifierStation:
@@ -143,7 +145,8 @@ class VerifierStation:
     def _work(self) -> None:
         try:
             while (check := self._checks.get()) is not None and not self._closing:
-                self._results.put(Checked(check.task_id, check.index, self._verdict(check)))
+                verdict = self._verdict(check)
+                self._results.put(Checked(check.task_id, check.index, verdict, take_failures()))
         except BaseException as error:  # the actor boundary: a thread must not end unseen, with its check
             self._results.fail(RuntimeError(f"a checking thread ended: {type(error).__name__}: {error}"))
 

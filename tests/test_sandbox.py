@@ -1,6 +1,8 @@
 """The sandbox as its owner uses it: tiers, limits, what happens when the owner forks or is killed."""
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from selfplay.recipe import Verification
+from selfplay.stations import Check, VerifierStation
 from tasks import Limits, StdioTests, UserError
 from tests.program_cases.case import calls
 from verifiers.programs import verify_program
@@ -52,6 +56,24 @@ def test_forked_owner_takes_fork_servers_of_its_own():
         "if pid: assert os.waitpid(pid, 0)[1] == 0; print('both', flush=True)\n"
     )
     assert owner.communicate(timeout=60)[0] == "both\n"
+
+
+def test_lost_fork_server_is_counted_where_the_run_reads_it():
+    async def check() -> int:
+        station = VerifierStation(Verification(threads=1))
+        await station.submit([Check("t", 0, ADD, ADDS)])
+        (checked,) = await station.collect()
+        await station.close()
+        assert checked.verdict.reason == "match"
+        return checked.num_sandbox_failures
+
+    verify_program(ADD, ADDS)
+    pool.take_failures()
+    assert asyncio.run(check()) == 0
+    with pool.pool().lend(False) as server:
+        os.kill(server.pid, signal.SIGKILL)
+        server._process.wait()
+    assert asyncio.run(check()) == 1
 
 
 def _descendants(pid: int) -> list[int]:

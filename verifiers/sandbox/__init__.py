@@ -26,6 +26,6 @@ Not covered:
 
 from verifiers.sandbox.doctor import examine
 from verifiers.sandbox.errors import SandboxError, SandboxUnavailable
-from verifiers.sandbox.pool import close, configure
+from verifiers.sandbox.pool import close, configure, take_failures
 
-__all__ = ["SandboxError", "SandboxUnavailable", "close", "configure", "examine"]
+__all__ = ["SandboxError", "SandboxUnavailable", "close", "configure", "examine", "take_failures"]

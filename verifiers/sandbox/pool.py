@@ -20,7 +20,8 @@ class Pool:
         self._idle: dict[bool, list[ForkServer]] = {False: [], True: []}
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(max(2, 2 * (os.cpu_count() or 1)))  # more would only wait for a core
-        self.num_failures = 0  # fork-servers lost since the start
+        self.num_failures = 0  # fork-servers lost or not to be had, since the start
+        self._num_told = 0  # of these, those that take_failures gave
 
     def tier(self) -> Tier:
         """The tier in use; chosen, with its self-attack, on the first call."""
@@ -36,15 +37,23 @@ class Pool:
         with self._room:
             with self._lock:
                 server = self._idle[with_numpy].pop() if self._idle[with_numpy] else None
-            server = server or tier.start(with_numpy)
             try:
+                server = server or tier.start(with_numpy)
                 yield server
             except BaseException as error:
-                self.num_failures += isinstance(error, SandboxError)
-                server.close()
+                with self._lock:
+                    self.num_failures += isinstance(error, SandboxError)
+                if server:
+                    server.close()
                 raise
             with self._lock:
                 self._idle[with_numpy].append(server)
+
+    def take_failures(self) -> int:
+        """The failures since the last time that this was asked: each is told once, whoever of several threads asks."""
+        with self._lock:
+            new, self._num_told = self.num_failures - self._num_told, self.num_failures
+        return new
 
     def close(self) -> None:
         """End all idle fork-servers."""
@@ -75,6 +84,11 @@ def pool() -> Pool:
         if _pool is None:
             _pool = Pool(settings_from_environment())
         return _pool
+
+
+def take_failures() -> int:
+    """The failures of this process's fork-servers since the last time that this was asked; 0 where no program ran."""
+    return _pool.take_failures() if _pool is not None else 0
 
 
 def close() -> None:
