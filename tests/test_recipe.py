@@ -46,7 +46,9 @@ def test_the_recipes_that_come_along_hold_no_mistake(path, tmp_path):
 
 
 def test_a_resolved_recipe_survives_the_way_through_toml(tmp_path):
-    recipe = read_recipe(written(tmp_path, GOOD))
+    template, options = "\u00e9\U0001f600\\\"\n\x7f{problem}", {"long key.": {"a": 1e300}, "\u00e9": [1, [2.5, True]], "teachers": [{"x y": 0.1}]}
+    against = {"my set": {"source": "files", "path": "x", "template": template}}
+    recipe = Recipe.model_validate(read_recipe(written(tmp_path, GOOD)).model_dump() | {"selection": {"against": against}, "sampling": {"engine_options": options}})
     assert Recipe.model_validate(tomllib.loads(to_toml(recipe.model_dump()))) == recipe
 
 
