@@ -4,6 +4,7 @@ import ctypes
 import os
 import re
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -127,10 +128,14 @@ def test_nothing_is_left_behind(tier):
 
 def test_dead_fork_server_is_no_verdict(tier):
     verify_program(ADD, ADDS)
+    pool.take_failures()
     with pool.pool().lend(False) as server:
-        os.kill(server.pid, signal.SIGKILL)
+        inside = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+        for pid in [server.pid, *map(int, inside)]:  # under bubblewrap the fork-server is a child of what was started
+            os.kill(pid, signal.SIGKILL)
         server._process.wait()
     assert verify_program(ADD, ADDS).reason == "match"  # a new one takes its place
+    assert pool.take_failures() == 1
 
 
 def test_filter_numbers_are_those_of_libseccomp():
