@@ -7,12 +7,21 @@ from typing import Annotated
 import typer
 
 
-shards = typer.Typer(no_args_is_help=True, help="Check the shards of a run against its manifests, or make them again from its journal.")
+def _existing(run: str) -> str:
+    from selfplay.places import Place
+
+    if not Place.of(run).is_folder():
+        raise typer.BadParameter(f"no folder {run}")
+    return run
+
+
+shards = typer.Typer(no_args_is_help=True, help="Check the shards of a run against its manifests, copy them, or make them again from its journal.")
 Run = Annotated[Path, typer.Argument(help="the folder of a run, such as runs/quickstart", exists=True, file_okay=False)]
+RunOrCopy = Annotated[str, typer.Argument(metavar="RUN", help="the folder of a run, or an fsspec URL where a copy of it lies", callback=_existing)]
 
 
 @shards.command()
-def check(run: Run) -> None:
+def check(run: RunOrCopy) -> None:
     """Compare every shard with its manifest: status 1 and one line for each that is missing, truncated or damaged."""
     from selfplay.checking import check_shards
 
@@ -25,20 +34,30 @@ def check(run: Run) -> None:
 
 
 @shards.command()
-def rebuild(run: Run) -> None:
+def copy(run: Run, to: Annotated[str, typer.Argument(help="a folder, or an fsspec URL such as s3://bucket/run")]) -> None:
+    """Copy the finished rounds of a run, those that are not there yet: shards, figures and manifests."""
+    from selfplay.copying import copy_run
+
+    print(f"{to}: {copy_run(run, to)} rounds copied")
+
+
+@shards.command()
+def rebuild(
+    run: Run, out: Annotated[str, typer.Option(help="mend, or make, the copy of the run in this folder or behind this fsspec URL")] = ""
+) -> None:
     """Make the shards of every finished round again from its journal; status 1 where they differ from the manifest."""
     from selfplay.rebuilding import rebuild_shards
 
-    differing = rebuild_shards(run)
+    differing = rebuild_shards(run, out)
     for line in differing:
         print(line)
     if differing:
         raise typer.Exit(1)
-    print(f"{run}: made again, the same bytes")
+    print(f"{out or run}: made again, the same bytes")
 
 
 def export(
-    run: Run,
+    run: RunOrCopy,
     format: Annotated[str, typer.Option(help="sft, chat, dpo, kto, prm, verl or openai")],
     out: Annotated[str, typer.Option(help="folder or fsspec URL (s3://...) for the rows and a README.md")],
     plain: Annotated[bool, typer.Option("--plain", help="dpo, kto: prompts as text, for a model without a chat template")] = False,

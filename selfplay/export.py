@@ -11,14 +11,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfplay.card import card
-from selfplay.checking import check_round
-from selfplay.files_on_disk import RECIPE, finished_rounds
+from selfplay.checking import check_round, other_schema
+from selfplay.files_on_disk import MANIFEST, RECIPE
 from selfplay.formats import FORMATS, PLAIN, Row, Selected
+from selfplay.places import Place, finished_rounds_at
 from selfplay.rules import wrong_step
 from selfplay.selection import ACCEPTED
 from selfplay.shards import read_in_order
@@ -78,8 +78,8 @@ class Summary:
             self.num_wrong_steps += selection == ACCEPTED and wrong_step(trace)
 
 
-def export(run: Path, format: str, out: Path | str, plain: bool = False, reverified: bool = False) -> Summary:
-    """Write all finished rounds of a run in `format` to the folder `out` (a path or an fsspec URL), with a README.
+def export(run: Path | str, format: str, out: Path | str, plain: bool = False, reverified: bool = False) -> Summary:
+    """Write all finished rounds of a run in `format` to the folder `out`, each a path or an fsspec URL, with a README.
 
     `plain` writes the prompts of dpo and kto as text, for models without a chat template; `reverified` takes the shards
     that `selfplay reverify` made. UserError where there is nothing to export or a shard is damaged.
@@ -88,38 +88,41 @@ def export(run: Path, format: str, out: Path | str, plain: bool = False, reverif
         raise UserError(f'unknown format "{format}"; one of {", ".join(FORMATS)}')
     if plain and format not in PLAIN:
         raise UserError(f"--plain is a choice of {' and '.join(PLAIN)}; the rows of {format} have one form, so leave it out")
-    folders = [folder / "reverified" if reverified else folder for folder in finished_rounds(run)]
-    if missing := [folder.parent.name for folder in folders if reverified and not folder.is_dir()]:
+    run = Place.of(run)
+    folders = [folder / "reverified" if reverified else folder for folder in finished_rounds_at(run)]
+    if missing := [folder.parent.name for folder in folders if reverified and not (folder / MANIFEST).exists()]:
         raise UserError(f"nothing exported: {', '.join(missing)} of {run} not verified again; run `selfplay reverify {run}` first")
     problems = [problem for folder in folders for problem in check_round(folder)]
     if problems or not folders:
         what = "\n".join(problems) or f"{run} has no finished round"
         raise UserError(f"nothing exported: {what}" + ("\nMake damaged shards again with `selfplay shards rebuild`" if problems else ""))
-    if Path(out).is_file() or (Path(out) / RECIPE).exists():
-        what = "is a file" if Path(out).is_file() else "holds a run"
+    if older := [problem for folder in folders if (problem := other_schema(folder))]:
+        raise UserError("nothing exported: " + "\n".join(older))
+    target = Place.of(out)
+    if target.is_file() or (target / RECIPE).exists():
+        what = "is a file" if target.is_file() else "holds a run"
         raise UserError(f"{out} {what}; name a folder of the export's own with --out")
     summary = Summary(format)
     rows = FORMATS[format](_groups(folders, summary), plain)
-    files, root = fsspec.core.url_to_fs(str(out))
-    files.makedirs(root, exist_ok=True)
+    target.files.makedirs(target.path, exist_ok=True)
     name = "train.parquet" if format == "verl" else "train.jsonl"
     write = _write_parquet if format == "verl" else _write_lines
-    with files.open(f"{root}/{name}", "wb") as file:
+    with (target / name).open("wb") as file:
         summary.num_rows = write(file, rows)
     if not summary.num_rows:
-        files.rm(f"{root}/{name}")
+        target.files.rm((target / name).path)
         needs = "a right and a wrong trace of one task" if format == "dpo" else "an accepted trace"
         raise UserError(f"nothing to export as {format}: no task of {run} has {needs}")
     summary.files.append(name)
-    with files.open(f"{root}/README.md", "wb") as file:
+    with (target / "README.md").open("wb") as file:
         file.write(card(summary, run.name, name).encode())
     return summary
 
 
-def _groups(folders: Iterable[Path], summary: Summary) -> Iterator[list[Selected]]:
+def _groups(folders: Iterable[Place], summary: Summary) -> Iterator[list[Selected]]:
     """The traces of one task and round at a time, counted."""
     for folder in folders:
-        for _, traces in groupby(read_in_order(folder / "shards"), key=lambda row: row[0].task.id):
+        for _, traces in groupby(read_in_order(str(folder / "shards")), key=lambda row: row[0].task.id):
             group = list(traces)
             summary.count(group)
             yield group

@@ -5,41 +5,60 @@ import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from selfplay.checking import other_schema
+from selfplay.copying import copy_file, copy_papers
 from selfplay.files_on_disk import MANIFEST, RECIPE, finished_rounds, read_json
+from selfplay.places import Place
 from selfplay.recipe import Recipe
 from selfplay.rounds import make_shards
 from tasks import UserError
 
 
-def rebuild_shards(run: Path) -> list[str]:
+def rebuild_shards(run: Path, out: str = "") -> list[str]:
     """Make the shards of every finished round again; says which cannot be made as the manifest lists them.
 
     The same journal, recipe and provenance give the same bytes with the same pyarrow and the same rules. A shard takes
-    the place of the one that is there only if it is what the manifest lists.
+    the place of the one that is there only if it is what the manifest lists. With `out`, a path or an fsspec URL, the
+    copy of the run that lies there is mended, or made, instead. UserError where a round is of another version of selfplay.
     """
     folders = finished_rounds(run)
     if not folders:
         raise UserError(f"{run} has no finished round")
+    if older := [problem for folder in folders if (problem := other_schema(folder))]:
+        raise UserError("\n".join(older))
     recipe = stored_recipe(run)
-    return [problem for folder in folders for problem in _rebuild(recipe, folder)]
+    return [problem for folder in folders for problem in _rebuild(recipe, folder, Place.of(out) / folder.name if out else None)]
 
 
 def stored_recipe(run: Path) -> Recipe:
     """The recipe that a run was played with; what it names (a model, a file) need not be there any more."""
-    return Recipe.model_validate(tomllib.loads((run / RECIPE).read_text(encoding="utf-8")))
+    path = run / RECIPE
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        what = f"{error.error_count()} of its keys are not known" if isinstance(error, ValidationError) else str(error)
+        raise UserError(f"cannot read {path}: {what}; use the selfplay that played the run") from None
 
 
-def _rebuild(recipe: Recipe, folder: Path) -> list[str]:
+def _rebuild(recipe: Recipe, folder: Path, out: Place | None) -> list[str]:
     manifest = read_json(folder / MANIFEST)
     again = folder / "shards.again"
-    made = {shard.name: asdict(shard) for shard in make_shards(recipe, manifest["index"], folder, again)[0]}
-    problems = []
-    for listed in manifest["shards"]:
-        name = listed["name"]
-        if made.get(name) == listed:
-            (folder / "shards").mkdir(exist_ok=True)
-            (again / name).replace(folder / "shards" / name)
-        else:
-            problems.append(f"{folder / 'shards' / name}: what the journal gives now differs from the manifest; it is left as it was")
-    shutil.rmtree(again)
+    try:
+        made = {shard.name: asdict(shard) for shard in make_shards(recipe, manifest["index"], folder, again)[0]}
+        problems = []
+        for listed in manifest["shards"]:
+            name = listed["name"]
+            if made.get(name) != listed:
+                problems.append(f"{folder / 'shards' / name}: what the journal gives now differs from the manifest; it is left as it was")
+            elif out:
+                copy_file(again / name, out / "shards" / name)
+            else:
+                (folder / "shards").mkdir(exist_ok=True)
+                (again / name).replace(folder / "shards" / name)
+        if out and not problems:
+            copy_papers(folder, out)
+    finally:
+        shutil.rmtree(again, ignore_errors=True)
     return problems

@@ -13,7 +13,7 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-FREE = {"ray", "rounds", "stop", "output"}  # what may change when a run is resumed
+FREE = {"ray", "rounds", "stop", "output", "copy_to"}  # what may change when a run is resumed
 
 
 class Section(BaseModel):
@@ -232,6 +232,7 @@ class Ray(Section):
 class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     output: str = ""  # folder of the run; empty: a folder of the run's name beside the recipe
+    copy_to: str = ""  # a folder or an fsspec URL (s3://bucket/run) that each finished round is copied to; empty: nowhere
     seed: Natural = 0
     rounds: Count = 1
     control: bool = False  # play all rounds a second time, from the same start, with selection.verified = false

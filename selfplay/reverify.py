@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfplay.checking import check_round
+from selfplay.checking import check_round, other_schema
 from selfplay.files_on_disk import MANIFEST, finished_rounds, read_json, write_json
 from selfplay.ordered_work import in_order
 from selfplay.provenance import read_provenance
@@ -96,6 +96,8 @@ def reverify(run: Path, num_workers: int = 1, show: Callable[[str], None] = lamb
     problems = [problem for folder in folders for problem in check_round(folder)]
     if problems or not folders:
         raise UserError("nothing verified: " + ("\n".join(problems) or f"{run} has no finished round"))
+    if older := [problem for folder in folders if (problem := other_schema(folder))]:
+        raise UserError("nothing verified: " + "\n".join(older))
     recipe = stored_recipe(run)
     return [_round(recipe, folder, num_workers, lambda text, name=folder.name: show(f"{name}: {text}")) for folder in folders]
 

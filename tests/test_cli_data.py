@@ -33,6 +33,17 @@ def test_a_damaged_shard_fails_the_check_and_rebuild_mends_it(played):
     assert call("shards", "check", played).exit_code == 0
 
 
+def test_a_copy_of_a_run_is_checked_mended_and_exported_where_it_lies(played, tmp_path):
+    url = f"file://{tmp_path}/copy"
+    assert "1 rounds copied" in call("shards", "copy", played, url).output
+    shard = next((tmp_path / "copy" / "round_000" / "shards").iterdir())
+    shard.unlink()
+    assert call("shards", "check", url).exit_code == 1
+    assert call("shards", "rebuild", played, "--out", url).exit_code == 0
+    assert call("shards", "check", url).exit_code == 0
+    assert "30 rows" in call("export", url, "--format", "sft", "--out", f"file://{tmp_path}/out").output
+
+
 def test_export_says_how_many_rows_it_wrote_and_where(played, tmp_path):
     result = call("export", played, "--format", "sft", "--out", tmp_path / "out")
     assert result.exit_code == 0 and "30 rows" in result.output
@@ -46,9 +57,10 @@ def test_reverify_says_what_changed(played):
 
 def test_a_folder_that_is_not_there_is_a_mistake(tmp_path):
     assert call("shards", "check", tmp_path / "none").exit_code == 2
+    assert call("export", "memory://none", "--format", "sft", "--out", tmp_path / "out").exit_code == 2
 
 
-@pytest.mark.parametrize("command", [("shards", "check"), ("shards", "rebuild"), ("export",), ("reverify",)])
+@pytest.mark.parametrize("command", [("shards", "check"), ("shards", "copy"), ("shards", "rebuild"), ("export",), ("reverify",)])
 def test_every_command_has_help(command):
     result = call(*command, "--help")
     assert result.exit_code == 0 and "Usage" in result.output

@@ -128,6 +128,16 @@ def test_an_export_to_a_url_is_the_same_as_to_a_folder(played, exported):
     assert fsspec.filesystem("memory").cat("/exported/sft/train.jsonl") == (exported / "sft" / "train.jsonl").read_bytes()
 
 
+def test_a_run_behind_a_url_is_exported_from_there(played, exported):
+    import fsspec
+
+    from selfplay.copying import copy_run
+
+    copy_run(played, "memory://copies/run")
+    export("memory://copies/run", "dpo", "memory://exported/dpo", plain=True)
+    assert fsspec.filesystem("memory").cat("/exported/dpo/train.jsonl") == (exported / "dpo" / "train.jsonl").read_bytes()
+
+
 def test_a_damaged_shard_is_not_exported(played, tmp_path):
     import shutil
 
