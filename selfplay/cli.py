@@ -14,6 +14,7 @@ from rich.text import Text
 
 from selfplay.cli_data import add_commands
 from tasks import SOURCES, UserError
+from tasks.sources import options_of
 
 STATUSES = (
     "Exit status: 0, done. 1, done, and the answer is no: an invalid reference, a damaged or differing shard, a part that does "
@@ -86,10 +87,10 @@ def verify(
     print(json.dumps({"rows": outcomes.total(), **outcomes}))
 
 
-@app.command()
+@app.command(epilog="Options of --set: " + "; ".join(f"{name} takes {', '.join(options_of(name))}" for name in SOURCES) + ".")
 def tasks(
     source: Annotated[str, typer.Argument(help=f"one of {', '.join(SOURCES)}")],
-    set: Annotated[list[str], typer.Option(help="option=value of the source, such as path=FILE; can be repeated")] = [],
+    set: Annotated[list[str], typer.Option(help="option=value of the source, such as path=FILE, from those below; can be repeated")] = [],
     show: Annotated[int, typer.Option(min=0, help="how many tasks to print")] = 3,
     validate: Annotated[bool, typer.Option("--validate", help="prove that every reference passes its own verifier")] = False,
     strengthen: Annotated[int, typer.Option(min=0, help="add so many test cases, where there is a reference program")] = 0,

@@ -66,9 +66,14 @@ def mistakes_of(source: str, options: dict[str, Any]) -> list[Mistake]:
     return mistakes
 
 
+def options_of(source: str) -> list[str]:
+    """The names of a source's options."""
+    return list(inspect.signature(SOURCES[source]).parameters)
+
+
 def takes(source: str, option: str) -> bool:
     """Whether a source has an option of this name."""
-    return option in inspect.signature(SOURCES[source]).parameters
+    return option in options_of(source)
 
 
 def did_you_mean(word: str, known: Any) -> str:

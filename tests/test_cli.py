@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from selfplay.pass_table import Wanted, pass_table
-from tasks import UserError, load
+from tasks import SOURCES, UserError, load
+from tasks.sources import options_of
 from tests.shared_data import SHARED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,6 +65,8 @@ def test_every_command_has_help_and_a_line_in_the_readme(command):
     shown = selfplay(command, "--help")
     assert shown.returncode == 0 and "Usage" in shown.stdout
     assert f"selfplay {command}" in (ROOT / "README.md").read_text()
+    if command == "tasks":
+        assert all(option in shown.stdout for source in SOURCES for option in options_of(source))
 
 
 def test_every_file_of_the_project_has_a_line_in_the_readme():
