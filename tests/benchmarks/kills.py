@@ -9,6 +9,7 @@ rows that stand twice, resumptions that failed; at the end of every run: whether
 """
 
 import argparse
+import asyncio
 import multiprocessing
 import os
 import random
@@ -18,13 +19,18 @@ import statistics
 import tempfile
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
-from selfplay.journal import Journal, read_journal
-from selfplay.records import Sample
+from selfplay.journal import read_journal
+from selfplay.recipe import Verification
+from selfplay.records import Request, Sample, SampleFailure
 from selfplay.shards import read_shards
+from selfplay.stations import VerifierStation
 from tests.benchmarks.killed_run import child, play, prepare
-from verifiers import Reason, Verdict
+from tests.benchmarks.streaming import crews, play_pass, sums
+from tests.engines import QueueSampler
+
 
 class Record:
     """What the kills of one kind did."""
@@ -198,29 +204,45 @@ def _kill_actor(name: str, rng: random.Random) -> bool:
     return True
 
 
-def durability(num_rows: int = 30_000) -> None:
-    """The journal with its fsyncs against the same rows without, and both against the pace of a fast engine."""
-    text = "We add the numbers step by step. " * 20
-    times: dict[bool, list[float]] = {True: [], False: []}
+class Verbose(QueueSampler):
+    """Samples as long as a model's: 700 characters, 170 tokens."""
+
+    async def _one(self, request: Request, place: int) -> Sample | SampleFailure:
+        sample = await super()._one(request, place)
+        return replace(sample, text=REASONING + sample.text, token_ids=tuple(range(170)))
+
+
+REASONING = "We add the numbers step by step. " * 20
+
+
+def durability(pairs: int = 7) -> None:
+    """Whole passes with the journal's fsyncs and without, by turns: the ratio of their times."""
+    print(f"\ndurability, whole passes with real checks, the median of {pairs} pairs (bar: costs under 2%)")
     plain = os.fdatasync
-    for _ in range(5):
-        for synced in times:
+    for title, latency, num_samples in (("engines of 400 samples/s", 0.64, 1600), ("engines without latency", 0.0, 8000)):
+        times: dict[bool, list[float]] = {True: [], False: []}
+        for number in range(2 * pairs):
+            synced = number % 4 in (0, 3)  # with, without, without, with: what drifts weighs on both alike
             os.fdatasync = plain if synced else lambda descriptor: None
-            with tempfile.TemporaryDirectory(dir=".") as folder:
-                journal = Journal(Path(folder))
-                started = time.monotonic()
-                for number in range(num_rows):
-                    sample = Sample(f"{number:016x}", 0, text, "stop", 60, 0, 170, tuple(range(170)), -1.5, number, "m")
-                    journal.append(sample, Verdict.of(Reason.MATCH, "12", 0.001, "math@1"))
-                    if journal.num_uncommitted == 256:
-                        journal.commit()
-                journal.close()
-                times[synced].append(time.monotonic() - started)
-    os.fdatasync = plain
-    with_sync, without = (statistics.median(times[synced]) / num_rows for synced in (True, False))
-    commit = (with_sync - without) * 256
-    print(f"\njournal alone: {with_sync * 1e6:.0f} us a row with fsync, {without * 1e6:.0f} us without; one group commit costs {max(0, commit) * 1e3:.2f} ms")
-    print(f"at one commit a second that is {max(0, commit):.3%} of the time, beside the engines and not before them")
+            try:
+                times[synced].append(_pass_seconds(latency, num_samples))
+            finally:
+                os.fdatasync = plain
+        ratios = [with_sync / without for with_sync, without in zip(times[True], times[False], strict=True)]
+        rate = num_samples / statistics.median(times[True])
+        print(
+            f"  {title:26} {rate:6.0f} samples/s   ratio {statistics.median(ratios):.4f} (from {min(ratios):.4f} to {max(ratios):.4f})",
+            flush=True,
+        )
+
+
+def _pass_seconds(latency: float, num_samples: int) -> float:
+    slots = 64
+    teams = crews(4, 2 * slots, lambda number: Verbose(seconds=latency, slots=slots), lambda: VerifierStation(Verification(threads=2)))
+    with tempfile.TemporaryDirectory(dir=".") as folder:  # on the disk that runs are on, and not in memory
+        meter = asyncio.run(play_pass(Path(folder), sums(num_samples // 8), 8, *teams))
+    assert meter.num_acknowledged == num_samples
+    return meter.elapsed_seconds
 
 
 def main() -> None:
@@ -228,6 +250,7 @@ def main() -> None:
     parser.add_argument("--in-process", type=int, default=950)
     parser.add_argument("--ray", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=15.0, help="for all kills together; how many fitted is printed")
+    parser.add_argument("--durability", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
     until = time.monotonic() + 60 * options.minutes
@@ -239,7 +262,8 @@ def main() -> None:
                 print(f"\n{kind}: {record.counts['kills']} of {number} kills in {record.counts['runs']} runs, {record.counts['seconds']} s")
                 print("  " + ", ".join(f"{count} {what}" for what, count in bad.items()), flush=True)
                 print("  " + ", ".join(f"{what} {count}" for what, count in record.moments.most_common()), flush=True)
-    durability()
+    if options.durability:
+        durability()
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class SimulatedVerifier(VerifierStation):
         return Verdict.of(Reason.MATCH if right else Reason.MISMATCH, check.text[4:], self._seconds, "simulated@1")
 
 
-async def _play(folder: Path, tasks, samples: int, samplers: Crew, verifiers: Crew) -> Meter:
+async def play_pass(folder: Path, tasks, samples: int, samplers: Crew, verifiers: Crew) -> Meter:
     meter = Meter()
     journal = Journal(folder)
     try:
@@ -116,7 +116,7 @@ def checks(seconds: float) -> None:
         in_flight = 2 * slots
         plain = asyncio.run(alone(num_engines, in_flight, engine, tasks, samples))
         with tempfile.TemporaryDirectory() as folder:
-            meter = asyncio.run(_play(Path(folder), iter(tasks), samples, *crews(num_engines, in_flight, engine, verifier)))
+            meter = asyncio.run(play_pass(Path(folder), iter(tasks), samples, *crews(num_engines, in_flight, engine, verifier)))
         assert meter.num_samples == num_samples == meter.num_acknowledged
         print(
             f"{num_engines:8} {slots:6} {latency:7.1f}s {num_samples:8} {plain:7.2f}s {meter.elapsed_seconds:10.2f}s "
@@ -140,7 +140,7 @@ def speed(seconds: float) -> None:
                 engine = lambda number: QueueSampler(seconds=latency, slots=slots)  # noqa: E731
                 plain = asyncio.run(alone(num_engines, 2 * slots, engine, list(sums(num_samples // 8)), 8))
                 middle = time.process_time()
-                meter = asyncio.run(_play(Path(folder), sums(num_samples // 8), 8, *crews(num_engines, 2 * slots, engine, make)))
+                meter = asyncio.run(play_pass(Path(folder), sums(num_samples // 8), 8, *crews(num_engines, 2 * slots, engine, make)))
             figures.append((meter.num_samples / meter.elapsed_seconds, plain / meter.elapsed_seconds, time.process_time() - middle))
         (rate, share, cpu), (real_rate, real_share, _) = figures
         print(f"{num_engines:8} {offered:10.0f} {rate:10.0f} {share:6.3f} {real_rate:14.0f} {real_share:6.3f} {cpu / num_samples * 1e6:8.0f} us", flush=True)
@@ -151,7 +151,7 @@ def speed(seconds: float) -> None:
             make = (lambda: VerifierStation(Verification(threads=2))) if real else (lambda: SimulatedVerifier(2, 0.0))
             with tempfile.TemporaryDirectory() as folder:
                 before = time.process_time()
-                meter = asyncio.run(_play(Path(folder), sums(2500), 8, *crews(32, 128, lambda number: QueueSampler(), make)))
+                meter = asyncio.run(play_pass(Path(folder), sums(2500), 8, *crews(32, 128, lambda number: QueueSampler(), make)))
                 costs.append((time.process_time() - before) / meter.num_samples)
             rates.append(meter.num_samples / meter.elapsed_seconds)
         name = "real checks" if real else "simulated checks"
@@ -166,7 +166,7 @@ def memory(seconds: float) -> None:
         if not child:
             with tempfile.TemporaryDirectory() as folder:
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                meter = asyncio.run(_play(Path(folder), sums(num_tasks), 1, *crews(4, 256, lambda number: QueueSampler(), lambda: SimulatedVerifier(2, 0.0))))
+                meter = asyncio.run(play_pass(Path(folder), sums(num_tasks), 1, *crews(4, 256, lambda number: QueueSampler(), lambda: SimulatedVerifier(2, 0.0))))
                 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             print(f"{num_tasks:8} tasks {meter.num_samples:8} samples   {before / 1024:6.1f} MB before, {(after - before) / 1024:6.1f} MB more at the peak", flush=True)
             os._exit(0)
