@@ -3,6 +3,7 @@
 metrics.json stays the record; nothing here is read again.
 """
 
+import hashlib
 import os
 import sys
 from importlib.util import find_spec
@@ -25,16 +26,25 @@ def publish(run: Path, name: str, step: int, metrics: dict[str, Any]) -> None:
             for key, value in figures.items():
                 writer.add_scalar(key, value, step)
     if find_spec("wandb") and (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE")):
-        import wandb
-
-        with wandb.init(project="selfplay", id=name, name=name, dir=str(run), resume="allow") as tracked:
-            tracked.log(figures, step=step)
+        _wandb_run(run, name).log(figures, step=step)
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         from ray.util.metrics import Gauge
 
         gauge = Gauge("selfplay_round", "a figure of a round's metrics.json", tag_keys=("run", "figure"))
         for key, value in figures.items():
             gauge.set(value, {"run": name, "figure": key})
+
+
+def _wandb_run(run: Path, name: str) -> Any:
+    """The tracked run of this folder, the same one for all rounds that this process plays; a resumed one goes on."""
+    import wandb
+
+    place = hashlib.sha256(str(run.resolve()).encode()).hexdigest()[:8]  # runs elsewhere may have the same name
+    run_id = f"{name}-{place}"
+    if wandb.run and wandb.run.id == run_id:
+        return wandb.run
+    settings = wandb.Settings(silent=True, reinit="finish_previous")
+    return wandb.init(project="selfplay", id=run_id, name=name, dir=str(run), resume="allow", settings=settings)
 
 
 def numbers_of(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
