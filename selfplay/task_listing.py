@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ class Counts:
     num_invalid: int = 0
     num_strengthened: int = 0
     num_cases: int = 0  # test cases added
+    num_held_back: int = 0  # of these, in the task's metadata as what no prompt may show
     num_wrong: int = 0  # slightly changed reference programs that are known to be wrong
     num_past_given: int = 0  # of these, those that pass the given tests
     num_past_grown: int = 0  # of these, those that pass the strengthened tests
@@ -29,6 +30,7 @@ class Counts:
     def add(self, report: Report) -> None:
         self.num_strengthened += report.num_grown > 0
         self.num_cases += report.num_grown
+        self.num_held_back += report.num_held_back
         self.num_wrong += report.num_wrong
         self.num_past_given += report.num_past_given
         self.num_past_grown += report.num_past_grown
@@ -40,10 +42,10 @@ class Counts:
             if untried := self.num_tasks - self.num_tried:
                 parts.append(f"{untried} without a reference solution to try")
         if self.num_strengthened:
-            parts.append(f"{self.num_cases} cases added to {self.num_strengthened} of them")
+            parts.append(f"{self.num_cases} cases added to {self.num_strengthened} of them, {self.num_held_back} held back from prompts")
             parts.append(
                 f"of {self.num_wrong} wrong programs the given tests let {self.num_past_given} pass, "
-                f"the strengthened ones {self.num_past_grown}"
+                f"the strengthened ones {self.num_past_grown} ({self.num_past_grown / max(self.num_wrong, 1):.1%})"
             )
         return ", ".join(parts)
 
@@ -75,11 +77,13 @@ def _strengthened(task: Task, num_cases: int, counts: Counts) -> Task:
     if not isinstance(task.reference, (FunctionTests, AssertTests)) or not solution:
         print(f"task {task.id}: not strengthened, since it has no function tests with a reference program")
         return task
-    stronger = strengthen(task.reference, solution, num_cases)
+    prompt = "\n".join(message["content"] for message in task.prompt)
+    stronger = strengthen(task.reference, solution, num_cases, prompt=prompt)
     counts.add(stronger.report)
     if stronger.report.note:
         print(f"task {task.id}: not strengthened: {stronger.report.note}")
-    return Task.make(task.source, list(task.prompt), stronger.reference, **task.metadata)
+    grown = {"held_back": list(stronger.held_back), "strengthening": asdict(stronger.report)}
+    return Task.make(task.source, list(task.prompt), stronger.reference, **{**task.metadata, **grown})
 
 
 def _try(task: Task, counts: Counts) -> None:

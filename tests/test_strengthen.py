@@ -1,8 +1,11 @@
 """Grown tests: they keep what the given tests mean, catch what those miss, and say how much still passes."""
 
+import json
+
 import pytest
 
-from tasks import AssertTests, UserError
+from selfplay.task_listing import list_tasks
+from tasks import AssertTests, UserError, load
 from tests.program_cases.case import asserts, calls
 from verifiers.input_growth import grow_inputs, invariants
 from verifiers.program_mutants import mutants
@@ -103,3 +106,24 @@ def test_mutants_differ_from_the_program_in_one_place():
     found = mutants(LARGEST, "largest", 50, 0)
     assert len(found) == len(set(found)) > 5
     assert all(text != LARGEST for text in found)
+
+
+def test_case_that_the_prompt_shows_is_not_held_back():
+    grown = strengthen(WEAK, LARGEST, 10)
+    shown = grown.held_back[0].removeprefix("assert ").split(" == ")[0]
+    again = strengthen(WEAK, LARGEST, 10, prompt=f"Find the largest item.\n>>> {shown}")
+    assert again.held_back == grown.held_back[1:]
+    assert again.report.num_held_back == len(again.held_back)
+
+
+def test_written_tasks_tell_what_is_held_back_and_what_strengthening_did(tmp_path, capsys):
+    given, out = tmp_path / "given.jsonl", tmp_path / "strong.jsonl"
+    row = {"task_id": "T/0", "entry_point": "largest", "prompt": "", "canonical_solution": LARGEST}
+    row["test"] = "def check(candidate):\n    assert candidate([1, 2, 3]) == 3\n    assert candidate([4]) == 4\n"
+    given.write_text(json.dumps(row) + "\n")
+    counts = list_tasks("humaneval", {"path": str(given)}, 0, False, 8, out)
+    (task,) = load("files", path=str(out))
+    assert task.metadata["strengthening"]["num_grown"] == counts.num_cases == 8
+    assert len(task.metadata["held_back"]) == counts.num_held_back == 4
+    assert all(case.removeprefix("assert largest") in task.reference.code for case in task.metadata["held_back"])
+    assert "4 held back" in counts.in_words()

@@ -50,9 +50,12 @@ class Strengthened:
     report: Report
 
 
-def strengthen(reference: FunctionTests | AssertTests, solution: str, num_cases: int, seed: int = 0) -> Strengthened:
+def strengthen(
+    reference: FunctionTests | AssertTests, solution: str, num_cases: int, seed: int = 0, prompt: str = ""
+) -> Strengthened:
     """The reference with up to `num_cases` grown cases; unchanged, with a note, where they cannot be grown.
 
+    A case whose call the `prompt` shows is not among those held back.
     Raises UserError where the solution fails the given tests, SandboxError where the sandbox fails.
     """
     program = program_of(solution)
@@ -70,7 +73,7 @@ def strengthen(reference: FunctionTests | AssertTests, solution: str, num_cases:
     others = mutants(program, name, _NUM_MUTANTS, seed)
     kept, report = _choose(program, name, given, inputs, others, num_cases)
     calls = [Call(name, inputs[index], {}, outputs[index]) for index in kept]
-    held_back = tuple(_source(call, call.name) for call in calls[1::2])
+    held_back = tuple(_source(call, call.name) for call in calls[1::2] if _call_text(call, call.name) not in prompt)
     report = replace(report, num_grown=len(calls), num_held_back=len(held_back), num_invalid=len(grown) - len(inputs))
     return Strengthened(_extended(reference, calls), held_back, report)
 
@@ -174,10 +177,12 @@ def _choose(program, name, given, inputs, others, num_cases) -> tuple[list[int],
 
 def _affordable(program, name, given, inputs, order: list[int], num_cases: int) -> list[int]:
     """The first `num_cases` of an order whose calls together take no more CPU time than a check of the given ones."""
-    empty = cpu_seconds_of(program, name, [], _CPU_SECONDS)
-    left = cpu_seconds_of(program, name, given, _CPU_SECONDS) * _SHARE
-    kept: list[int] = []
-    for index in order[: 3 * num_cases]:
+    before = cpu_seconds_of(program, name, given, _CPU_SECONDS)
+    kept = order[:num_cases]
+    if cpu_seconds_of(program, name, given + [inputs[index] for index in kept], _CPU_SECONDS) <= (1 + _SHARE) * before:
+        return kept
+    empty, left, kept = cpu_seconds_of(program, name, [], _CPU_SECONDS), _SHARE * before, []
+    for index in order[: 3 * num_cases]:  # some call is dear: one by one
         cost = max(0.0, cpu_seconds_of(program, name, [inputs[index]], _CPU_SECONDS) - empty)
         if cost <= left:
             kept.append(index)
@@ -226,9 +231,13 @@ def _extended(reference, calls: list[Call]) -> FunctionTests | AssertTests:
 
 def _source(call: Call, name: str) -> str:
     """The assertion of a call."""
-    arguments = [repr(arg) for arg in call.args] + [f"{key}={value!r}" for key, value in call.kwargs.items()]
-    text = f"{name}({', '.join(arguments)})"
+    text = _call_text(call, name)
     margin = call.margin or (_MARGIN * max(1.0, abs(call.expected)) if type(call.expected) is float else 0.0)
     if margin and math.isfinite(call.expected):
         return f"assert abs({text} - {call.expected!r}) <= {margin!r}"
     return f"assert {text} == {call.expected!r}"
+
+
+def _call_text(call: Call, name: str) -> str:
+    arguments = [repr(arg) for arg in call.args] + [f"{key}={value!r}" for key, value in call.kwargs.items()]
+    return f"{name}({', '.join(arguments)})"
