@@ -48,10 +48,7 @@ def round_ledger(
     """
     accepted = read_accepted(folder / "shards")
     bits = _bits(sampled, accepted) if verified else np.zeros(len(accepted))
-    past_traces, past_texts = _past(earlier)
-    again, from_earlier = repeats(accepted.trace, past_traces)
-    text_again, text_earlier = repeats(accepted.text, past_texts)
-    fresh = ~again & ~from_earlier
+    fresh, shares_repeated = _repeated(accepted, earlier)
     flops = sample_flops(sampler, sampled) if flops is None else flops
     ledger = {
         "tokens": tokens_of(sampled),
@@ -76,12 +73,7 @@ def round_ledger(
             "accepted": _mean(accepted.completion_tokens),
             "correct_on_held_out_tasks": _lengths(evaluations),
         },
-        "repeats": {
-            "trace_in_this_round": _mean(again),
-            "trace_of_earlier_rounds": _mean(from_earlier),
-            "text_in_this_round": _mean(text_again),
-            "text_of_earlier_rounds": _mean(text_earlier),
-        },
+        "repeats": shares_repeated,
         "by_difficulty": _by_difficulty(tasks, sampled, accepted, flops, bits, fresh),
     }
     ledger["pass_at_k"] = _against_flops(metrics["evaluation"], ledger["flops"]["evaluation"])
@@ -255,6 +247,19 @@ def _so_far(ledger: dict[str, Any], earlier: Sequence[Path]) -> dict[str, Any]:
 
 def _stored(folder: Path) -> dict[str, Any]:
     return read_json(folder / METRICS).get("ledger", {})
+
+
+def _repeated(accepted: Accepted, earlier: Sequence[Path]) -> tuple[NDArray[np.bool_], dict[str, float | None]]:
+    """Which accepted traces were not had before in this run, and the shares of traces and of texts that were."""
+    past_traces, past_texts = _past(earlier)
+    again, from_earlier = repeats(accepted.trace, past_traces)
+    text_again, text_earlier = repeats(accepted.text, past_texts)
+    return ~again & ~from_earlier, {
+        "trace_in_this_round": _mean(again),
+        "trace_of_earlier_rounds": _mean(from_earlier),
+        "text_in_this_round": _mean(text_again),
+        "text_of_earlier_rounds": _mean(text_earlier),
+    }
 
 
 def _past(folders: Sequence[Path]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
