@@ -188,6 +188,7 @@ class Selection(Section):
     max_traces_per_task: Natural = 4  # 0: all
     drop_duplicates: bool = True  # of the same task and text
     near_duplicates: Share = 0.8  # similarity from which on texts of one task are the same; 0: only equal ones
+    across_tasks: bool = False  # also drop what nearly repeats a kept trace of a task that asks nearly the same; 0.6 kB a kept trace
     reject: list[RejectRule] = list(get_args(RejectRule))  # rules about a trace's text
     decontaminate: bool = True  # leave out tasks that copy one of [evaluation] or of [selection.against.NAME]
     against: dict[str, Tasks] = {}  # more evaluation sets, each with a source and its options

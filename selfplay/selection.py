@@ -5,7 +5,8 @@ Four stages, each of which leaves a reason on what it rejects:
 1. the verdict: only correct traces go on
 2. the task: none that copies an evaluation task (contamination.py)
 3. the trace: rules about one text (rules.py), and none that quotes an evaluation task
-4. the traces of a task beside each other: duplicates, near duplicates, at most m, those that `choose` prefers
+4. with `across_tasks`, the traces kept of tasks before that ask nearly the same
+5. the traces of a task beside each other: duplicates, near duplicates, at most m, those that `choose` prefers
 
 and, where `max_traces` or `max_tokens` bounds the round, the traces that `prefer` ranks highest among all that are
 left. Without `verified` there is no selection: the control keeps every trace that has a text, or as many of them by
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from selfplay.contamination import Contamination, text_of
-from selfplay.duplicates import normalised, signature, similarities
+from selfplay.duplicates import KeptTraces, normalised, signature, similarities, sketch_of
 from selfplay.recipe import Selection
 from selfplay.records import Trace
 from selfplay.rules import RULES
@@ -98,6 +99,7 @@ def _by_task(
     traces: Iterable[Trace], settings: Selection, contamination: Contamination | None, account: Account
 ) -> Iterator[tuple[list[Trace], list[str]]]:
     rules = {name: RULES[name] for name in RULES if name in settings.reject}
+    before = KeptTraces(settings.near_duplicates or 1.0) if settings.across_tasks and settings.drop_duplicates else None
     for _, group in groupby(traces, key=lambda trace: trace.task.id):
         task_traces = list(group)
         reasons = [_verdict_reason(trace) for trace in task_traces]
@@ -111,7 +113,12 @@ def _by_task(
         for number, trace in enumerate(task_traces):
             if not reasons[number]:
                 reasons[number] = _fault(trace, rules, contamination, faults, settings, account)
+        if before is not None:
+            _timed(account, "duplicate_across_tasks", lambda kept: _across(task_traces, reasons, settings, kept), before)
         _among(task_traces, reasons, settings, account)
+        if before is not None and not all(reasons):
+            kept = [sketch_of(trace.sample.text) for trace, reason in zip(task_traces, reasons) if not reason]
+            before.add(text_of(task_traces[0].task), kept)
         yield task_traces, [reason or ACCEPTED for reason in reasons]
 
 
@@ -147,6 +154,14 @@ def _fault(
         fault = "quotes_evaluation"
     faults[text] = fault
     return fault
+
+
+def _across(traces: list[Trace], reasons: list[str], settings: Selection, before: KeptTraces) -> None:
+    """Reject what nearly repeats a trace that was kept of a task that asks nearly the same."""
+    others = before.of_like_tasks(text_of(traces[0].task)) if not all(reasons) else ()
+    for number, trace in enumerate(traces if len(others) else ()):
+        if not reasons[number] and (others == sketch_of(trace.sample.text)).mean(axis=1).max() >= (settings.near_duplicates or 1.0):
+            reasons[number] = "duplicate_across_tasks"
 
 
 def _among(traces: list[Trace], reasons: list[str], settings: Selection, account: Account) -> None:

@@ -90,6 +90,32 @@ def test_nearly_equal_long_texts_are_kept_once_and_different_ones_both():
     assert reasons(traces, near_duplicates=0.0) == ["accepted"] * 3
 
 
+ASKED = (
+    "Ann has 12 apples in a basket of willow and gives half of what she has to Bo, who eats two of his on the way home through the"
+    " garden. How many apples are there between the two of them when both of them have come home in the evening?"
+)
+TOLD = LONG.format(a=12, b=10) + " That is how it went on that day in the garden behind the house of her aunt, so we have it.\n#### 10"
+
+
+def test_a_trace_of_two_tasks_that_ask_nearly_the_same_is_kept_once():
+    tasks = [ASKED, ASKED.replace("evening?", "end?"), "Dan asks something else: " + " ".join(ASKED.split()[::-1])]
+    texts = [TOLD, TOLD.replace("garden", "orchard"), TOLD]
+    traces = [trace_of(text, "10", prompt) for prompt, text in zip(tasks, texts)]
+    assert reasons(traces, across_tasks=True) == ["accepted", "duplicate_across_tasks", "accepted"]
+    assert reasons(traces) == ["accepted"] * 3
+
+
+def test_other_solutions_of_nearly_the_same_task_are_kept():
+    other = "Bo eats two and nobody else eats any, therefore ten of the twelve must remain; we take twelve, subtract two, and get the ten that we were asked for.\n#### 10"
+    traces = [trace_of(TOLD, "10", ASKED), trace_of(other, "10", ASKED + " "), trace_of("5+5=10\n#### 10", "10", ASKED + "  "), trace_of("5+5=10 #### 10", "10", ASKED + "   ")]
+    assert reasons(traces, across_tasks=True) == ["accepted", "accepted", "accepted", "duplicate_across_tasks"]
+
+
+def test_short_tasks_are_the_same_only_when_they_are_equal():
+    traces = [trace_of("7+5=####12", prompt=prompt) for prompt in ("3+4+5=", "3+4+5= ", "4+3+5=")]
+    assert reasons(traces, across_tasks=True) == ["accepted", "duplicate_across_tasks", "accepted"]
+
+
 def test_estimated_similarities_are_those_of_the_sets():
     words = [f"word{number}" for number in range(400)]
     for shared in (50, 200, 350):
