@@ -12,6 +12,7 @@ says what these models would do on other tasks, and over seeds (Student's t), wh
 FOLDER may be that of tests.benchmarks.quickstart, whose base models are then taken.
 """
 
+import random
 import shutil
 import statistics
 import sys
@@ -30,6 +31,8 @@ from selfplay.progress import Progress
 from selfplay.recipe import Recipe
 from selfplay.recipe_file import read_recipe
 from selfplay.rounds import run
+from tasks import load
+from tasks.arithmetic import chain_of_thought
 from verifiers import Outcome
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "runs/quickstart.toml"
@@ -90,6 +93,7 @@ class Result:
 
     rates: list[dict[str, float]] = field(default_factory=list)  # share of right samples by held-out task
     tokens: list[float] = field(default_factory=list)  # completion tokens a held-out sample
+    right_tokens: list[float] = field(default_factory=list)  # completion tokens a right held-out sample
     num_traces: int = 0  # accepted in the first round
     accepted_tokens: int = 0  # completion tokens of these
     trained_tokens: int = 0  # of the first round's training, with prompts, every epoch counted
@@ -137,11 +141,14 @@ def borrow(recipe: Recipe, donor: Path) -> None:
 def result_of(output: Path) -> Result:
     result = Result()
     for place in (output / "base", *finished_rounds(output)):
-        outcomes = defaultdict(list)
+        outcomes, lengths = defaultdict(list), []
         for sample, verdict in read_journal(place / "evaluation"):
-            outcomes[sample.task_id].append(verdict.outcome is Outcome.CORRECT)
+            right = verdict.outcome is Outcome.CORRECT
+            outcomes[sample.task_id].append(right)
+            lengths.append((sample.completion_tokens, right))
         result.rates.append({task: statistics.fmean(right) for task, right in outcomes.items()})
-        result.tokens.append(read_json(place / METRICS)["evaluation"]["tokens_per_sample"])
+        result.tokens.append(statistics.fmean(length for length, _ in lengths))
+        result.right_tokens.append(statistics.fmean(length for length, right in lengths if right))
     first = read_json(round_folder(output, 0) / METRICS)
     accepted = first["selection_cost"]["reasons"]["accepted"]
     result.num_traces, result.accepted_tokens = accepted["num_traces"], accepted["completion_tokens"]
@@ -157,7 +164,7 @@ def difference(first: list[Result], other: list[Result]) -> tuple[str, str]:
     tasks = paired_difference([rate for one, _ in pairs for rate in one.values()], [two[task] for one, two in pairs for task in one])
     by_seed = [two.pass_at_1[-1] - one.pass_at_1[-1] for one, two in zip(first, other)]
     mean, reach = statistics.fmean(by_seed), STUDENT[len(by_seed) - 1] * statistics.stdev(by_seed) / sqrt(len(by_seed))
-    return f"{mean:+.3f} [{tasks.low:+.3f}, {tasks.high:+.3f}]", f"[{mean - reach:+.3f}, {mean + reach:+.3f}]"
+    return f"{mean:+.3f} ({tasks.low:+.3f} to {tasks.high:+.3f})", f"({mean - reach:+.3f} to {mean + reach:+.3f})"
 
 
 def table_of_arms(experiment: Experiment, results: dict[str, list[Result]]) -> Table:
@@ -165,7 +172,7 @@ def table_of_arms(experiment: Experiment, results: dict[str, list[Result]]) -> T
     first, *_ = results.values()
     title = f"{experiment.name}: held-out pass@1 after one round, from {seeds_and_mean([r.pass_at_1[0] for r in first])}"
     table = Table(title=title)
-    for name in ("arm", "traces", "tokens", "with prompts", "steps", "by seed, mean", "by operands", "minus first [over tasks]", "[over seeds]"):
+    for name in ("arm", "traces", "tokens", "with prompts", "steps", "by seed, mean", "by operands", "minus first (over tasks)", "(over seeds)"):
         table.add_column(name)
     for arm, runs in results.items():
         learnt = zip(*((r.num_traces, r.accepted_tokens, r.trained_tokens, r.num_steps) for r in runs))
@@ -182,23 +189,31 @@ def seeds_and_mean(values: list[float], digits: int = 3) -> str:
 def table_of_rounds(experiment: Experiment, results: dict[str, list[Result]]) -> Table:
     """Tokens a held-out sample and its pass@1 by round and arm, and how far the last round's pass@1 is from the first arm's."""
     first, *_ = results.values()
-    table = Table(title=f"{experiment.name}: tokens a held-out sample and pass@1 by round")
-    for name in ("arm", "after", "tokens by seed, mean", "against the base", "pass@1 by seed, mean", "minus first [over tasks]", "[over seeds]"):
+    title = f"{experiment.name}: tokens a held-out sample and pass@1 by round; chains without redundancy have {plain_tokens():.1f} tokens"
+    table = Table(title=title)
+    for name in ("arm", "after", "tokens by seed, mean", "of right ones", "pass@1 by seed, mean", "minus first (over tasks)", "(over seeds)"):
         table.add_column(name)
     for arm, runs in results.items():
-        base = statistics.fmean(result.tokens[0] for result in runs)
         for number in range(len(runs[0].tokens)):
-            tokens = [result.tokens[number] for result in runs]
-            cells = [arm, f"round {number - 1}" if number else "base", seeds_and_mean(tokens, 1), f"{statistics.fmean(tokens) / base - 1:+.0%}"]
+            cells = [arm, f"round {number - 1}" if number else "base"]
+            for lengths in ([result.tokens for result in runs], [result.right_tokens for result in runs]):
+                fall = statistics.fmean(by_round[number] / by_round[0] for by_round in lengths) - 1
+                cells.append(f"{seeds_and_mean([by_round[number] for by_round in lengths], 1)} {fall:+.0%}")
             table.add_row(*cells, seeds_and_mean([result.pass_at_1[number] for result in runs]))
         if runs is not first:
             table.add_row("", "", "", "", "", *difference(first, runs))
     return table
 
 
+def plain_tokens() -> float:
+    """Mean tokens of the right chains of such tasks with nothing written twice: its characters, one marker, one end."""
+    sums = [tuple(map(int, task.prompt[0]["content"].rstrip("=").split("+"))) for task in load("arithmetic", num_tasks=240, split="test")]
+    return statistics.fmean(len(chain_of_thought(digits, random.Random(0)).replace("####", "#")) + 1 for digits in sums)
+
+
 def main() -> None:
     folder, *wanted = sys.argv[1:] or sys.exit(__doc__)
-    console = Console(width=160)
+    console = Console(width=180)
     for experiment in EXPERIMENTS:
         if not wanted or experiment.name in wanted:
             results = play(experiment, Path(folder))
