@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from selfplay.files_on_disk import CONTROL, finished_rounds
 from selfplay.recipe import Recipe
 from selfplay.run_folder import refuse_other_recipe
 from tasks import MathReference, Task, UserError, load
@@ -19,11 +20,19 @@ CONNECT_SECONDS = 10.0
 def obstacles(recipe: Recipe, writes: bool = True) -> list[str]:
     """Everything that the run would meet later on, in words; seconds, or a minute where a cluster or the hub is slow.
 
-    `writes`: whether the run's folder is to be written.
+    `writes`: whether the run's folder is to be written. Of a finished run nothing else is asked.
     """
+    if writes and _is_finished(recipe):
+        return list(_folder(recipe))
     tasks: list[Task] = []
     checks = (_folder(recipe) if writes else (), _engine(recipe), _models(recipe), _ray(recipe), _tasks(recipe, tasks), _sandbox(recipe, tasks))
     return [text for check in checks for text in check]
+
+
+def _is_finished(recipe: Recipe) -> bool:
+    folder = Path(recipe.output)
+    arms = (folder, folder / CONTROL) if recipe.control else (folder,)
+    return all(len(finished_rounds(arm)) >= recipe.rounds for arm in arms)
 
 
 def _folder(recipe: Recipe) -> Iterator[str]:

@@ -76,4 +76,6 @@ def _lock(folder: Path) -> None:
     except (BlockingIOError, PermissionError):
         file.close()
         raise UserError(f"another process is playing {folder}; wait for it or stop it, then run again") from None
+    except OSError:  # a file system without record locks; the lock of each journal is left
+        pass
     _locks[folder.resolve()] = file

@@ -16,6 +16,7 @@ from selfplay.files_on_disk import read_json
 from selfplay.journal import read_journal
 from selfplay.preview import preview
 from selfplay.progress import Progress
+from selfplay.readiness import obstacles
 from selfplay.recipe_file import read_recipe
 from selfplay.rounds import run
 from selfplay.run_folder import open_run
@@ -161,6 +162,15 @@ def test_a_run_from_before_a_key_existed_goes_on_with_the_default_of_the_key(fin
     with pytest.raises(UserError, match="selection.max_tokens was 0 and is now 5"):
         run(read_recipe(finished.parent / "small.toml", ["selection.max_tokens=5"]), quietly())
     stored.write_text(whole)
+
+
+def test_nothing_is_asked_of_a_finished_run_but_its_recipe(finished):
+    silent = "ray.address=localhost:1"
+    (told,) = obstacles(read_recipe(finished.parent / "small.toml", [silent, "rounds=3"]))
+    assert "cannot reach Ray" in told
+    assert obstacles(read_recipe(finished.parent / "small.toml", [silent])) == []
+    (told,) = obstacles(read_recipe(finished.parent / "small.toml", [silent, "seed=7"]))
+    assert "seed was 0 and is now 7" in told
 
 
 def test_another_recipe_is_refused_by_the_name_of_the_key(finished):
