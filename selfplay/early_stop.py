@@ -27,7 +27,7 @@ class Payment:
     def __str__(self) -> str:
         gain, bits = self.gain, self.bits
         parts = [f"held-out pass@1 {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"] if gain else []
-        parts += [f"at most {bits:.3g} of the first round's new bits a FLOP"] if bits is not None else []
+        parts += [f"at most {bits:.0%} of the first round's new bits a FLOP"] if bits is not None else []
         rounds = f"the last {self.num_rounds} rounds" if self.num_rounds > 1 else "the last round"
         return f"{rounds} brought {' and '.join(parts)}"
 

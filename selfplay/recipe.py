@@ -210,12 +210,12 @@ class Evaluation(Section):
 class Stop(Section):
     """[stop]: end a run before its last round, once rounds no longer pay. It may change when a run is resumed.
 
-    The last `patience` rounds together must have brought no gain of held-out pass@1 beyond its paired 95% interval, and
-    each of them less than `least_bits` of the new bits a FLOP that the first round brought. A control stops with its run.
+    That is, once the last `patience` rounds together brought no gain of held-out pass@1 beyond its paired 95% interval,
+    and none of them as many new bits a FLOP as `least_bits` asks for. A control stops with its run.
     """
 
     patience: Count = 2
-    least_bits: Annotated[float, Field(ge=0)] = 0.1  # 0: by pass@1 alone
+    least_bits: Annotated[float, Field(ge=0)] = 0.0  # as a share of the first round's; 0: by pass@1 alone
 
 
 class Ray(Section):

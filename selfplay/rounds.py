@@ -237,8 +237,10 @@ def _following(recipe: Recipe, models: Models, made: Path) -> Models:
 def _parents(run: Path, index: int) -> list[str]:
     if not index:
         return []
-    shards = read_json(round_folder(run, index - 1) / MANIFEST)["shards"]
-    return [shard["sha256"] for shard in shards if shard["kind"] in (ACCEPTED, MIXED)]
+    before = read_json(round_folder(run, index - 1) / MANIFEST)
+    if before["next_model"] == before["model"]:
+        return []
+    return [shard["sha256"] for shard in before["shards"] if shard["kind"] in (ACCEPTED, MIXED)]
 
 
 def _timing(meter: Meter) -> dict[str, float]:

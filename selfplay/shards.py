@@ -71,6 +71,7 @@ def write_shards(
 def write_mixed(rows: Iterable[dict[str, Any]], folder: Path | str, shard_bytes: int = SHARD_BYTES) -> list[Shard]:
     """Write rows, each with all columns of the schema, into files of the kind "mixed" beside the shards of a folder."""
     files, root = fsspec.core.url_to_fs(str(folder))
+    files.makedirs(root, exist_ok=True)
     writer = _Writer(files, root, MIXED, functools.partial(pa.Table.from_pylist, schema=SCHEMA), shard_bytes)
     for row in rows:
         writer.add(row, len(row["completion"]) + 4 * len(row["token_ids"]) + 300)

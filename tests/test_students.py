@@ -1,0 +1,174 @@
+"""Whole runs in which one model is sampled and another learns; they stop when rounds no longer pay."""
+
+
+import pytest
+from rich.console import Console
+
+from selfplay.early_stop import payment
+from selfplay.files_on_disk import model_digest, read_json, round_folder, write_json
+from selfplay.flops import decoder_of
+from selfplay.intervals import Interval
+from selfplay.journal import read_journal
+from selfplay.models import create_model
+from selfplay.progress import Progress
+from selfplay.recipe_file import read_recipe
+from selfplay.rounds import run
+from selfplay.shards import read_rows
+from selfplay.training import Lesson, fit
+from selfplay.recipe import Fitting
+from tasks.arithmetic import organic_corpus
+
+RECIPE = """
+rounds = 4
+[tasks]
+source = "arithmetic"
+num_tasks = 40
+operands = [2]
+[model]
+path = "{teacher}"
+[model.student.create]
+hidden_size = 32
+num_layers = 1
+max_length = 32
+[sampling]
+max_tokens = 12
+batch_size = 256
+[selection]
+drop_duplicates = false
+[selection.mix]
+earlier_rounds = 0.25
+[training]
+steps = 12
+batch_size = 16
+learning_rate = 1e-9
+[evaluation]
+samples_per_task = 2
+k = [1]
+[evaluation.tasks]
+source = "arithmetic"
+split = "test"
+operands = [2]
+num_tasks = 12
+[stop]
+patience = 2
+[ray]
+address = "none"
+"""
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory):
+    """A model that has learnt sums of two digits."""
+    folder = tmp_path_factory.mktemp("teacher")
+    create_model(folder / "untrained", hidden_size=64, num_layers=1, max_length=32)
+    corpus = [Lesson(({"role": "user", "content": prompt},), text) for prompt, text in organic_corpus(3000, 0, 0.0, operands=(2,))]
+    settings = Fitting(steps=90, batch_size=32, learning_rate=1e-2)
+    fit(str(folder / "untrained"), corpus, settings, folder / "model", 0, lambda *step: None)
+    return str(folder / "model")
+
+
+def played(folder, teacher, *overrides):
+    """The run's folder and what it said."""
+    path = folder / "student.toml"
+    path.write_text(RECIPE.format(teacher=teacher))
+    with (folder / "said").open("w") as said:
+        run(read_recipe(path, list(overrides)), Progress(Console(file=said, width=400)))
+    return folder / "student", (folder / "said").read_text()
+
+
+@pytest.fixture(scope="module")
+def taught(teacher, tmp_path_factory):
+    """A student that cannot learn, so that no round pays; its run's folder and what it said."""
+    return played(tmp_path_factory.mktemp("taught"), teacher)
+
+
+def manifest_of(folder, index):
+    return read_json(round_folder(folder, index) / "manifest.json")
+
+
+def test_each_round_samples_the_teacher_and_trains_and_evaluates_the_student(taught, teacher):
+    folder, _ = taught
+    first = str(folder / "base" / "student")
+    assert {sample.model for sample, _ in read_journal(folder / "base" / "evaluation")} == {first}
+    for index in (0, 1):
+        manifest, made = manifest_of(folder, index), str(round_folder(folder, index) / "model")
+        assert (manifest["model"], manifest["next_model"], manifest["student"]) == (teacher, teacher, made)
+        assert manifest["parents"] == [] and manifest["model_digest"] == model_digest(teacher)
+        assert {row["model_digest"] for row in read_rows(round_folder(folder, index) / "shards")} == {model_digest(teacher)}
+        assert {sample.model for sample, _ in read_journal(round_folder(folder, index) / "evaluation")} == {made}
+        assert decoder_of(made) == decoder_of(first) != decoder_of(teacher)
+
+
+def test_operations_are_the_teachers_where_it_samples_and_the_students_where_it_learns(taught, teacher):
+    folder, _ = taught
+    metrics = read_json(round_folder(folder, 0) / "metrics.json")
+    rows = [sample for sample, _ in read_journal(round_folder(folder, 0) / "journal")]
+    columns = ([getattr(row, name) for row in rows] for name in ("prompt_tokens", "cached_tokens", "completion_tokens"))
+    assert metrics["ledger"]["flops"]["sampling"] == pytest.approx(decoder_of(teacher).sampling(*columns).sum())
+    fitted = metrics["training"]
+    student = decoder_of(str(folder / "base" / "student"))
+    assert metrics["ledger"]["flops"]["training"] == pytest.approx(student.training(fitted["num_tokens"], fitted["mean_context"]))
+
+
+def test_what_is_mixed_in_is_trained_on_and_counted(taught):
+    folder, said = taught
+    for index in (0, 1):
+        metrics = read_json(round_folder(folder, index) / "metrics.json")
+        own, earlier = metrics["selection"]["accepted"], metrics["mix"]["earlier_rounds"]["num_rows"]
+        assert metrics["training"]["num_rows"] == own + earlier
+        assert earlier == (round(own / 3) if index else 0)
+        assert f"trained on {own:,} rows of its own, {earlier:,} of earlier rounds" in said
+
+
+def test_a_run_stops_when_rounds_no_longer_pay_and_stays_stopped_until_the_key_changes(taught, teacher):
+    folder, said = taught
+    assert "stopped after 2 of 4 rounds: the last 2 rounds brought held-out pass@1" in said
+    assert [read_json(round_folder(folder, index) / "metrics.json").get("stop", {}).get("stops") for index in (0, 1)] == [None, True]
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    assert "stopped after 2 of 4 rounds" in played(folder.parent, teacher)[1]
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+    said = played(folder.parent, teacher, "stop.patience=3")[1]
+    assert round_folder(folder, 2).exists() and "stopped after 3 of 4 rounds" in said
+
+
+@pytest.mark.parametrize("start", ["last", "base"])
+def test_a_student_that_teaches_is_sampled_from_the_second_round_on(teacher, tmp_path, start):
+    overrides = ["rounds=2", "model.student.teaches=true", f"training.start={start}", "training.learning_rate=1e-2", "training.steps=90"]
+    folder, _ = played(tmp_path, teacher, *overrides)
+    first, second = manifest_of(folder, 0), manifest_of(folder, 1)
+    made = [str(round_folder(folder, index) / "model") for index in (0, 1)]
+    assert (first["model"], first["next_model"], first["student"]) == (teacher, made[0], "")
+    assert (second["model"], second["next_model"]) == (made[0], made[1])
+    trained = [shard["sha256"] for shard in first["shards"] if shard["kind"] != "rejected"]
+    assert second["parents"] == trained
+    sampling = read_json(round_folder(folder, 1) / "metrics.json")["sampling"]
+    assert sampling["num_correct"] > 0.2 * sampling["num_samples"]  # it has learnt sums from its teacher
+
+
+# -- the rule, on figures made by hand
+
+
+def ledger(share, bits=10.0):
+    return {"accepted": {"new_check_bits": bits}, "paying": {"bits_per_flop_of_first_round": share}}
+
+
+@pytest.mark.parametrize(
+    ("shares", "low", "least_bits", "stops"),
+    [
+        ([0.05, 0.05], -0.01, 0.1, True),
+        ([0.05, 0.05], 0.01, 0.1, False),  # pass@1 still rises
+        ([0.5, 0.05], -0.01, 0.1, False),  # one of the rounds brought bits
+        ([0.5, 0.5], -0.01, 0.0, True),  # bits are not asked for
+        ([None, None], -0.01, 0.1, True),  # operations of an unknown model
+    ],
+)
+def test_a_run_stops_only_where_nothing_pays(tmp_path, monkeypatch, shares, low, least_bits, stops):
+    path = tmp_path / "rule.toml"
+    path.write_text(RECIPE.format(teacher="a/model"))
+    recipe = read_recipe(path, [f"stop.least_bits={least_bits}"])
+    monkeypatch.setattr("selfplay.early_stop.read_pass", lambda journal: journal)
+    monkeypatch.setattr("selfplay.early_stop.gain_of", lambda before, after: Interval(0.0, low, 0.1, 10, "made"))
+    round_folder(tmp_path, 2).mkdir()
+    write_json(round_folder(tmp_path, 2) / "metrics.json", {"ledger": ledger(shares[0])})
+    assert payment(recipe, tmp_path, 3, ledger(shares[1])).stops == stops
+    assert payment(recipe, tmp_path, 0, ledger(1.0)) is None  # too few rounds
