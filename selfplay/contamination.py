@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from selfplay.passages import Passages
+from selfplay.passages import Passages, ngrams_of
 from tasks import Task
 from tasks.files import BOXED
 
@@ -55,13 +55,17 @@ class Contamination:
     def match(self, text: str) -> str:
         """The evaluation task (set and id) that a prompt copies; empty where it copies none."""
         words, starts, ends = _tokens(text)
+        if found := self._match_whole(words, starts, ends):
+            return found
         masked = _masked(words)
-        return self._match_whole(words, starts, ends) or next(filter(None, (tasks.copied(masked) for tasks in self._long)), "")
+        ngrams = ngrams_of(masked)
+        return next(filter(None, (tasks.copied(masked, ngrams) for tasks in self._long)), "")
 
     def quoted(self, text: str) -> str:
         """The evaluation task of some length that a completion quotes the most part of; empty where it quotes none."""
-        masked = _masked(_words(text))
-        return next(filter(None, (tasks.quoted(masked) for tasks in self._long)), "")
+        words = [token for token in _TOKEN.findall(text.replace("{,}", "").lower()) if token not in _BREAKS]
+        ngrams = ngrams_of(_masked(words))
+        return next(filter(None, (tasks.quoted(ngrams) for tasks in self._long)), "")
 
     def _add_set(self, texts: list[tuple[str, list[str]]]) -> None:
         for name, words in texts:
@@ -97,22 +101,21 @@ class _LongTasks:
         self._passages = Passages([words for _, words in tasks])
         self._bags = [Counter(words) for _, words in tasks]
 
-    def copied(self, words: tuple[str, ...]) -> str:
+    def copied(self, words: tuple[str, ...], ngrams: set[int]) -> str:
         bag: Counter[str] = Counter()
-        for overlap in self._passages.shared(words):
+        for overlap in self._passages.shared(ngrams, NEAR_SHARED):
             whole = overlap.weight >= MIN_SHARED and overlap.of_text >= MIN_COVERAGE
             if whole or overlap.weight >= PART_SHARED and overlap.of_words >= PART_COVERAGE:
                 return self._names[overlap.number]
-            if overlap.weight >= NEAR_SHARED:
-                bag = bag or Counter(words)
-                other = self._bags[overlap.number]
-                if (bag & other).total() >= NEAR_OVERLAP * max(bag.total(), other.total()):
-                    return self._names[overlap.number]
+            bag = bag or Counter(words)
+            other = self._bags[overlap.number]
+            if (bag & other).total() >= NEAR_OVERLAP * max(bag.total(), other.total()):
+                return self._names[overlap.number]
         return ""
 
-    def quoted(self, words: tuple[str, ...]) -> str:
-        for overlap in self._passages.shared(words):
-            if overlap.weight >= MIN_QUOTED and overlap.of_text >= QUOTED_COVERAGE:
+    def quoted(self, ngrams: set[int]) -> str:
+        for overlap in self._passages.shared(ngrams, MIN_QUOTED):
+            if overlap.of_text >= QUOTED_COVERAGE:
                 return self._names[overlap.number]
         return ""
 
@@ -145,7 +148,7 @@ def _tokens(text: str) -> tuple[list[str], list[int], list[int]]:
 
 
 def _masked(words: Iterable[str]) -> tuple[str, ...]:
-    return tuple(_MASK if word[0].isdigit() or word in _NUMBER_WORDS else word for word in words)
+    return tuple([_MASK if word in _NUMBER_WORDS or word[0].isdigit() else word for word in words])
 
 
 def _without_frame(texts: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NGRAM = 4  # words
+MOST = 3  # texts that are told
 COMMON_SHARE = 0.01  # of the texts (and at least 3) that share an n-gram, before it tells nothing
 
 
@@ -42,19 +43,20 @@ class Passages:
                     total += weight
             self._totals.append(total)
 
-    def shared(self, words: Sequence[str], most: int = 3) -> list[Overlap]:
-        """What `words` share with the texts that have most in common with them, the most first."""
-        ngrams = ngrams_of(words)
-        weights: Counter[int] = Counter()
-        total = 0.0
-        for ngram in ngrams:
-            weight = self._weights.get(ngram, 1.0)
-            total += weight
-            for number in self._texts.get(ngram, ()):
-                weights[number] += weight
-        return [Overlap(number, weight, weight / self._totals[number], weight / total) for number, weight in weights.most_common(most)]
+    def shared(self, ngrams: set[int], least: float) -> list[Overlap]:
+        """What a text's n-grams share with the texts that have `least` weight and most in common with it, the most first."""
+        weights: dict[int, float] = {}
+        for ngram in ngrams & self._texts.keys():
+            weight = self._weights[ngram]
+            for number in self._texts[ngram]:
+                weights[number] = weights.get(number, 0.0) + weight
+        found = sorted(((weight, -number) for number, weight in weights.items() if weight >= least), reverse=True)[:MOST]
+        if not found:
+            return []
+        total = len(ngrams) - sum(1 - self._weights[ngram] for ngram in ngrams & self._weights.keys())
+        return [Overlap(-number, weight, weight / self._totals[-number], weight / total) for weight, number in found]
 
 
 def ngrams_of(words: Sequence[str]) -> set[int]:
     """Hashes of the n-grams; equal within one process only."""
-    return {hash(tuple(words[start : start + NGRAM])) for start in range(len(words) - NGRAM + 1)}
+    return set(map(hash, zip(*(words[start:] for start in range(NGRAM)), strict=False)))
