@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -183,6 +185,15 @@ def test_block_that_defines_the_function_goes_before_an_example():
     text = "```python\ndef f(x): return x\n```\nUse it so:\n```python\nprint(f(3))\n```"
     assert extract_program(text, "f") == "def f(x): return x\n"
     assert extract_program(text, "g") == "print(f(3))\n"
+
+
+def test_text_of_a_model_that_repeats_itself_is_read_in_linear_time():
+    code = (
+        "from verifiers.program_text import extract_program\n"
+        "for text in ('~' * 20000 + '`', '`' * 20000 + 'x`', '```python\\n' + '\\n' * 300000, '```python\\n' + ' \\n' * 300000):\n"
+        "    extract_program(text, 'f')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # a quadratic reading takes hours
 
 
 def test_only_simple_assertions_become_data():
