@@ -45,7 +45,7 @@ def run(
     checked = read_recipe(recipe, set)
     if check:
         print(to_toml(checked.model_dump()), end="", flush=True)
-    if texts := obstacles(checked, writes=not preview):
+    if texts := obstacles(checked, writes=not preview, imports=check):
         raise UserError("\n".join(texts))
     if check:
         return

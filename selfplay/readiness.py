@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import islice
@@ -17,15 +19,16 @@ NUM_TRIED = 1000  # tasks read of each source, and stored completions
 CONNECT_SECONDS = 10.0
 
 
-def obstacles(recipe: Recipe, writes: bool = True) -> list[str]:
+def obstacles(recipe: Recipe, writes: bool = True, imports: bool = False) -> list[str]:
     """Everything that the run would meet later on, in words; seconds, or a minute where a cluster or the hub is slow.
 
-    `writes`: whether the run's folder is to be written. Of a finished run nothing else is asked.
+    `writes`: whether the run's folder is to be written. Of a finished run nothing else is asked. `imports`: whether to
+    import vLLM rather than to look whether it is there; it takes some ten seconds, in a process of its own.
     """
     if writes and _is_finished(recipe):
         return list(_folder(recipe))
     tasks: list[Task] = []
-    checks = (_folder(recipe) if writes else (), _engine(recipe), _models(recipe), _ray(recipe), _tasks(recipe, tasks), _sandbox(recipe, tasks))
+    checks = (_folder(recipe) if writes else (), _engine(recipe, imports), _models(recipe), _ray(recipe), _tasks(recipe, tasks), _sandbox(recipe, tasks))
     return [text for check in checks for text in check]
 
 
@@ -46,10 +49,15 @@ def _folder(recipe: Recipe) -> Iterator[str]:
         yield from _complaint(refuse_other_recipe, folder, recipe)
 
 
-def _engine(recipe: Recipe) -> Iterator[str]:
+def _engine(recipe: Recipe, imports: bool) -> Iterator[str]:
     settings, is_here = recipe.sampling, recipe.ray.address in ("local", "none")
-    if settings.engine == "vllm" and is_here and find_spec("vllm") is None:
-        yield 'engine = "vllm" needs vLLM, which is not installed: .venv/bin/pip install -e ".[vllm]"'
+    if settings.engine == "vllm" and is_here:
+        if find_spec("vllm") is None:
+            yield 'engine = "vllm" needs vLLM, which is not installed: .venv/bin/pip install -e ".[vllm]"'
+        elif imports:
+            done = subprocess.run([sys.executable, "-c", "import selfplay.samplers.vllm"], capture_output=True, text=True)
+            if done.returncode:
+                yield f'engine = "vllm" cannot be imported: {(done.stderr.splitlines() or [""])[-1]}'
     if recipe.ray.sampler_gpus and is_here:
         import torch
 
