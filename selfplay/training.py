@@ -77,6 +77,7 @@ def fit(
         )
     checkpoints = Checkpoints(out, _identity(model, kept, settings, seed), checkpoint_seconds)
     network, stored_dtype = _load(model, lora)
+    uses_cache = getattr(network.config, "use_cache", True)
     set_seed(seed)  # the trainer does so too, but after the adapters were drawn
     trainer = SFTTrainer(
         model=network,
@@ -91,6 +92,7 @@ def fit(
         result = trainer.train(resume_from_checkpoint=checkpoints.last or None)
     num_adapter_weights = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad) if lora else 0
     trained = trainer.model.merge_and_unload() if lora else trainer.model
+    trained.config.use_cache = uses_cache  # which the trainer changed: an engine takes the model for another one by that
     trained.to(stored_dtype).save_pretrained(out)
     tokenizer.save_pretrained(out)
     checkpoints.remove()

@@ -3,6 +3,7 @@
 import multiprocessing
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -168,6 +169,7 @@ def test_adapters_learn_and_are_merged_into_weights_of_the_same_shape(model, tmp
     assert loss_of(tmp_path / "out", "3+4=", "####7", learnt=True) < 0.75 * loss_of(model, "3+4=", "####7", learnt=True)
     before, after = weights_of(model), weights_of(tmp_path / "out")
     assert before.keys() == after.keys()
+    assert (tmp_path / "out" / "config.json").read_text() == (Path(model) / "config.json").read_text()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if "q_proj" in name or "down_proj" in name}
     hidden, inner, layers = 64, 160, 3
