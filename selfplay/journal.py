@@ -25,6 +25,7 @@ from selfplay.records import Sample
 from tasks import UserError
 from verifiers import Verdict
 
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  # made once: json.dumps makes one a row
 _PREFIX = len('{"crc32":"00000000",')
 _HEAD = re.compile(rb'\{"crc32":"[0-9a-f]{8}","sample":\{"task_id":"([^"\\]+)","index":(\d+),')
 # within a JSON string a quote has a backslash before it, so that these stand only where they are keys
@@ -58,7 +59,7 @@ class Journal:
 
     def append(self, sample: Sample, verdict: Verdict) -> None:
         """Take one row; the next `commit` writes and acknowledges it. Does no input or output: the driver never waits here."""
-        body = json.dumps({"sample": sample.to_dict(), "verdict": verdict.to_dict()}, separators=(",", ":"))[1:].encode()
+        body = _encode({"sample": sample.to_dict(), "verdict": verdict.to_dict()})[1:].encode()
         self._waiting.append(b'{"crc32":"%08x",%b\n' % (zlib.crc32(body), body))
         self._num_written += 1
 

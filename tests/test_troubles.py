@@ -219,11 +219,12 @@ FAILED = "engine failed again and again.*"
 
 @pytest.mark.parametrize(
     ("mode", "words"),
-    [("500", FAILED + "the model fell over"), ("silent", FAILED + "timed out"), ("dead", "has answered nothing for 1 s")],
+    [("500", FAILED + "the model fell over"), ("silent", FAILED + "timed out"), ("dead", r"has answered nothing for \d+ s")],
 )
 def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, monkeypatch, mode, words):
-    monkeypatch.setattr(server_watch, "QUIET_SECONDS", 0.2)
-    monkeypatch.setattr(server_watch, "SILENT_SECONDS", 1.0)
+    if mode == "dead":
+        monkeypatch.setattr(server_watch, "QUIET_SECONDS", 0.2)
+        monkeypatch.setattr(server_watch, "SILENT_SECONDS", 1.0)
     server = Server(mode)
     recipe = Recipe.model_validate({
         "name": "served",
