@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from selfplay.checking import check_shards
 from selfplay.crew import Crew
 from selfplay.engines import _first
 from selfplay.ensemble import Ensemble, shares
@@ -12,6 +13,7 @@ from selfplay.files_on_disk import model_digest, read_json
 from selfplay.flops import decoder_of
 from selfplay.journal import read_journal
 from selfplay.models import create_model
+from selfplay.rebuilding import rebuild_shards
 from selfplay.recipe_file import read_recipe, to_toml
 from selfplay.rounds import run
 from selfplay.shards import read_rows
@@ -85,6 +87,15 @@ def test_each_row_names_the_teacher_that_drew_it_its_digest_and_its_operations(f
     assert len(rows) == 240
     ledger = read_json(finished / "round_000" / "metrics.json")["ledger"]
     assert ledger["flops"]["sampling"] == pytest.approx(total) and ledger["flops"]["counted_from"] == "each teacher"
+
+
+def test_the_shards_of_several_teachers_are_whole_and_made_again_the_same(finished):
+    shards = finished / "round_000" / "shards"
+    before = {path.name: path.read_bytes() for path in shards.iterdir()}
+    for path in shards.iterdir():
+        path.write_bytes(b"x")
+    assert len(check_shards(finished)) == len(before) and rebuild_shards(finished) == [] == check_shards(finished)
+    assert {path.name: path.read_bytes() for path in shards.iterdir()} == before
 
 
 def test_a_resumed_run_draws_the_same_samples_from_the_same_teachers(recipe, finished, tmp_path):
