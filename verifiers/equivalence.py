@@ -6,7 +6,6 @@ scalars.py compares expressions, real_sets.py sets of reals, relations.py equati
 
 import itertools
 import re
-import time
 
 from verifiers import guard
 from verifiers.answers import readings
@@ -33,7 +32,7 @@ def compare(reference: str, answer: str, prover: Prover | None = None, seconds: 
     What symbolic algebra may still decide, and what nests deep, goes to a worker process, save in a worker itself, which
     gives its `prover` and its own limit in `seconds` of CPU time.
     """
-    comparison = _Comparison(time.thread_time() + seconds, prover)
+    comparison = _Comparison(seconds, prover)
     verdicts: list[bool | None] = []
     try:
         for left, right in itertools.product(readings(reference), readings(answer)):
@@ -54,8 +53,8 @@ def compare(reference: str, answer: str, prover: Prover | None = None, seconds: 
 
 
 class _Comparison(Listings, Quantities):
-    def __init__(self, deadline: float, prover: Prover | None):
-        self.scalars = Scalars(deadline, prover)
+    def __init__(self, seconds: float, prover: Prover | None):
+        self.scalars = Scalars(seconds, prover)
         self.relations = Relations(self.scalars)
         self.rounded = False
 
@@ -65,8 +64,6 @@ class _Comparison(Listings, Quantities):
         """Two whole answers; a side that states its own rounding, E ~ d, may meet the other's decimal."""
         if left.kind == "approx" or right.kind == "approx":
             return self._approximate(left, right)
-        if _holds_matrix(left, right):
-            left, right = with_values(left), with_values(right)
         left, right = (arranged(self._one(with_plain_letter(side))) for side in (left, right))
         return self.same(left, right)
 
@@ -231,7 +228,10 @@ class _Comparison(Listings, Quantities):
         return self._all(zip(left.args, right.args)) if len(left.args) == len(right.args) else False
 
     def _matrices(self, left: Node, right: Node) -> bool | None:
-        """Cell by cell; a column or row against a tuple of its cells."""
+        """Cell by cell; a column or row against a tuple of its cells; a determinant as its value."""
+        values = with_values(left), with_values(right)
+        if values != (left, right):
+            return self.same(*values)
         try:
             cells = [
                 self._cells(side)

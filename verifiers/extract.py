@@ -110,7 +110,7 @@ def _last_commitment(text: str) -> str | None:
     boxed = boxes(text)
     if boxed:
         found.append((boxed[-1][0], joined(text, boxed)))
-    tags = list(_ANSWER_TAG.finditer(text))
+    tags = list(_ANSWER_TAG.finditer(text)) if "<" in text or "[" in text else []
     if tags:
         found.append((tags[-1].start(), unboxed(tags[-1][1])))
     fields = list(_ANSWER_FIELD.finditer(text)) if '"' in text else []

@@ -27,13 +27,10 @@ _LETTER_DIGITS = re.compile(r"^\(?([0-9A-Fa-f]*[A-Fa-f][0-9A-Fa-f]*)\)?_\{?(\d\d
 
 def special(text: str, read: Callable[[str], Node]) -> Node | None:
     """The tree of a text in one of these notations, or None; `read` reads the content of an option."""
-    simple = " ".join(_TEXT_GROUP.sub(r" \1 ", text).split()) if len(text) < 60 else ""
-    ratio = _RATIO.match(simple)
-    if ratio:
-        return Node("ratio", (num(int(ratio[1])), num(int(ratio[2]))))
-    remainder = _REMAINDER.match(simple)
-    if remainder:
-        return Node("text", (f"{int(remainder[1])} remainder {int(remainder[2])}",))
+    simple = " ".join((_TEXT_GROUP.sub(r" \1 ", text) if "{" in text else text).split()) if len(text) < 60 else ""
+    counted = _two_numbers(simple) if simple[:1].isdigit() else None
+    if counted:
+        return counted
     option = _OPTION.match(text)
     if option:
         letter = option[1] or option[3] or option[5] or option[6]
@@ -45,7 +42,17 @@ def special(text: str, read: Callable[[str], Node]) -> Node | None:
     digits = _LETTER_DIGITS.match(text)
     if digits and all(int(digit, 36) < int(digits[2]) for digit in digits[1]):
         return Node("based", (digits[1].upper(), int(digits[2])))
-    return _time_of_day(simple) or (_primed(text) if len(text) < 60 and ("'" in text or '"' in text or "prime" in text) else None)
+    clock = _time_of_day(simple) if "m" in simple or "M" in simple or "oon" in simple else None
+    return clock or (_primed(text) if len(text) < 60 and ("'" in text or '"' in text or "prime" in text) else None)
+
+
+def _two_numbers(simple: str) -> Node | None:
+    """2 to 3 as a ratio, 7 R 3 as a quotient with its remainder."""
+    ratio = _RATIO.match(simple)
+    if ratio:
+        return Node("ratio", (num(int(ratio[1])), num(int(ratio[2]))))
+    remainder = _REMAINDER.match(simple)
+    return Node("text", (f"{int(remainder[1])} remainder {int(remainder[2])}",)) if remainder else None
 
 
 def _time_of_day(simple: str) -> Node | None:

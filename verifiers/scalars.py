@@ -1,6 +1,8 @@
 """Whether two numbers or expressions are equal: by normal form first, at high precision where that leaves it open."""
 
+import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from verifiers import numeric
@@ -16,12 +18,17 @@ Prover = Callable[[Node, Node], bool | None]
 
 
 class Scalars:
-    """Comparisons of expressions within one deadline, a time.thread_time() value; `prover` is asked last."""
+    """Comparisons of expressions; numbers at high precision take `seconds` of CPU time in all; `prover` is asked last."""
 
-    def __init__(self, deadline: float, prover: Prover | None = None):
-        self.deadline = deadline
+    def __init__(self, seconds: float, prover: Prover | None = None):
+        self.seconds = seconds
         self.prover = prover
         self.symbolic = False  # something stayed open that symbolic algebra may decide
+
+    @cached_property
+    def deadline(self) -> float:
+        """A time.thread_time() value, read where precision is first needed: most comparisons never ask for the time."""
+        return time.thread_time() + self.seconds
 
     def same(self, left: Node, right: Node) -> bool | None:
         """True or False where it is certain, else None. What has no value equals nothing."""

@@ -12,6 +12,7 @@ _LEADING_SIGNS = re.compile(
 _CURRENCY = re.compile(r"^(?:(USD)|(EUR)|(GBP)|(INR|Rs\.?))\s*(?=\d)")
 _CURRENCIES = ("usd", "eur", "gbp", "inr")
 _QUOTES = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"), ('"', '"'), ("'", "'"))
+_QUOTE_STARTS = frozenset("$\\*_`\"'")
 _LONE_STOP = re.compile(r"\\(?:text|mathrm|mbox)\s*\{\s*([.,;]?)\s*\}")  # \text{.}
 _ROWS = re.compile(r"\\(?:begin|end)\s*\{(?:aligned|align|split|gathered|gather|equation|eqnarray|multline)\*?\}")
 _NEXT_ROW = re.compile(r"\\\\\s*(?==|\\approx|[<>])")  # a row that goes on with the chain before it
@@ -71,7 +72,7 @@ def trimmed(text: str) -> str:
         if text.endswith("\\") and not text.endswith("\\\\"):
             text = text[:-1]
         text = _LEADING_SIGNS.sub("", text)
-        for opening, closing in _QUOTES:
+        for opening, closing in _QUOTES if text[:1] in _QUOTE_STARTS else ():
             if (
                 len(text) >= len(opening) + len(closing)
                 and text.startswith(opening)
@@ -109,7 +110,8 @@ def respelled(text: str) -> str:
     if text.isdigit():
         return text
     text = _ORDINAL.sub(r"\1", text)
-    text = _REPEATED.sub(r"\1\\overline{\2}", text)
+    if ".." in text or "dots" in text:
+        text = _REPEATED.sub(r"\1\\overline{\2}", text)
     if "\\\\" in text or "\\begin" in text:
         text = _one_row(text)
     if "!=" in text:
@@ -126,15 +128,20 @@ def respelled(text: str) -> str:
         return text
     if "frac" in text:
         text = _UNIT_QUOTIENT.sub(r"\\text{ \1}/\\text{\2}\3", text)
-    if "base" in text or "_" in text:
+    if "base" in text or "_{" in text:
         text = _BASE.sub(lambda number: f"{number[1]}_{{{number[2] or number[3]}}}", text)
     if "[" in text or "]" in text:
         text = _outward_brackets(text)
-    text = _EXCEPT.sub(r"\\mathbb{R} \\setminus \\{\1\\}", text)
-    text = _OPEN_BUILDER.sub(r"\\{\1 \\mid \2\\}", text)
-    text = _HOURS.sub(r"\1 hours \2 minutes", text)
-    text = re.sub(r"\+\s*/\s*-", r"\\pm ", text)
-    text = _CURRENCY.sub(lambda sign: f"\\{_CURRENCIES[sign.lastindex - 1]} ", text)
+    if " real " in text:
+        text = _EXCEPT.sub(r"\\mathbb{R} \\setminus \\{\1\\}", text)
+    if "|" in text or "mid" in text or ":" in text:
+        text = _OPEN_BUILDER.sub(r"\\{\1 \\mid \2\\}", text)
+    if "h" in text:
+        text = _HOURS.sub(r"\1 hours \2 minutes", text)
+    if "+" in text and "/" in text:
+        text = re.sub(r"\+\s*/\s*-", r"\\pm ", text)
+    if text[:1] in "UEGIR":
+        text = _CURRENCY.sub(lambda sign: f"\\{_CURRENCIES[sign.lastindex - 1]} ", text)
     if "for " in text and re.search(r"[=<>]|\\[gl]e", text):
         text = _EVERY.sub("", text)
     if "all" in text:
