@@ -1,5 +1,6 @@
 """Whole runs in which one model is sampled and another learns; they stop when rounds no longer pay."""
 
+import json
 
 import pytest
 from rich.console import Console
@@ -11,11 +12,12 @@ from selfplay.intervals import Interval
 from selfplay.journal import read_journal
 from selfplay.models import create_model
 from selfplay.progress import Progress
+from selfplay.recipe import Fitting
 from selfplay.recipe_file import read_recipe
 from selfplay.rounds import run
 from selfplay.shards import read_rows
 from selfplay.training import Lesson, fit
-from selfplay.recipe import Fitting
+from tasks import UserError, load
 from tasks.arithmetic import organic_corpus
 
 RECIPE = """
@@ -172,3 +174,77 @@ def test_a_run_stops_only_where_nothing_pays(tmp_path, monkeypatch, shares, low,
     write_json(round_folder(tmp_path, 2) / "metrics.json", {"ledger": ledger(shares[0])})
     assert payment(recipe, tmp_path, 3, ledger(shares[1])).stops == stops
     assert payment(recipe, tmp_path, 0, ledger(1.0)) is None  # too few rounds
+
+
+# -- other engines, and mistakes
+
+
+STORED = """
+[tasks]
+source = "arithmetic"
+num_tasks = 30
+operands = [2]
+seed = 0
+[model.student.create]
+hidden_size = 32
+num_layers = 1
+max_length = 32
+[sampling]
+engine = "replay"
+[sampling.replay]
+path = "{completions}"
+completions = ["text"]
+[allocation]
+samples_per_task = 1
+[training]
+steps = 2
+batch_size = 8
+[ray]
+address = "none"
+"""
+
+
+def test_stored_completions_train_a_student(tmp_path):
+    """Completions that somebody else's model wrote are checked, and the right ones are learnt."""
+    tasks = list(load("arithmetic", num_tasks=30, operands=[2]))
+    with (tmp_path / "stored.jsonl").open("w") as file:
+        for number, task in enumerate(tasks):
+            right = task.reference.answer
+            file.write(json.dumps({"task_id": task.id, "text": f"####{right if number % 3 else right + '0'}"}) + "\n")
+    path = tmp_path / "stored.toml"
+    path.write_text(STORED.format(completions=tmp_path / "stored.jsonl"))
+    run(read_recipe(path), Progress(Console(quiet=True)))
+    folder = tmp_path / "stored" / "round_000"
+    assert read_json(folder / "metrics.json")["training"]["num_rows"] == 20
+    assert decoder_of(str(folder / "model")) is not None
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("model.student.path=a/b", "exactly one of path and create"),
+        ("selection.mix.corpus=0.2", "needs the path of a corpus"),
+        ("selection.mix.earlier_rounds=1.0", "earlier_rounds = 1.0"),
+        ("selection.mix={earlier_rounds=0.6, corpus=0.4, path='a/b'}", "leave nothing"),
+        ("training.lora={rank=0}", "rank = 0"),
+        ("training.command=cp -r", "a command trains as it likes"),
+        ("stop.patience=0", "patience = 0"),
+        ("sampling.engine=openai", "a server cannot sample the student"),
+        ("model.student.taches=true", 'did you mean "teaches"'),
+    ],
+)
+def test_impossible_settings_are_refused(tmp_path, override, named):
+    path = tmp_path / "wrong.toml"
+    path.write_text(RECIPE.format(teacher="a/model") + "[training.lora]\n")
+    with pytest.raises(UserError) as caught:
+        read_recipe(path, [override])
+    assert named in str(caught.value)
+
+
+def test_adapters_without_peft_say_what_to_install(tmp_path, monkeypatch):
+    path = tmp_path / "adapters.toml"
+    path.write_text(RECIPE.format(teacher="a/model") + "[training.lora]\n")
+    read_recipe(path)
+    monkeypatch.setattr("selfplay.recipe_checks.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r'pip install "selfplay\[lora\]"'):
+        read_recipe(path)
