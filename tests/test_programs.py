@@ -14,7 +14,7 @@ from tasks import AssertTests, FunctionTests, Limits, StdioTests, UserError, loa
 from tests.program_cases.case import asserts, calls, prints
 from tests.program_cases.honest import HONEST
 from tests.shared_data import SHARED
-from verifiers import verify
+from verifiers import programs, verify
 from verifiers.assertions import simple_calls
 from verifiers.comparison import equal, expected_from_json, expected_from_value, value_from_json, value_to_json
 from verifiers.program_text import extract_program
@@ -152,6 +152,13 @@ def test_equal_values_have_equal_types(one, other):
 @given(_PLAIN, _PLAIN)
 def test_assertions_compare_as_python_does(one, other):
     assert equal(expected_from_value(one), wire.decode_forms(wire.encode(other)), python=True) == (one == other)
+
+
+def test_answer_far_longer_than_the_wanted_value_is_not_read():
+    long = [1] * 100_000
+    assert programs._value([wire.encode(long)], expected_from_json(long)) == long
+    assert programs._value([wire.encode(long)], expected_from_json([1])) is programs._MALFORMED
+    assert programs._value(["1" + " " * 10_000], 1) == 1  # short ones are read whatever they are
 
 
 def test_json_list_takes_any_sequence_and_a_tag_takes_one():

@@ -26,6 +26,8 @@ MEMORY_MB = 1024  # beyond what the interpreter itself maps
 _WALL_FACTOR, _WALL_EXTRA_SECONDS = 6.0, 5.0  # wall time is a backstop: a busy machine changes no verdict
 _NUM_TRIES = 3
 _PAUSE_SECONDS = 0.5
+_LONG_TEXT = 2**16  # characters of an answer that is read whatever is wanted
+_LONGEST_SCALAR = 64  # characters that a number or letter takes at most, with what encloses it
 _SHOWN = 200  # characters of a returned value in an account
 
 Finding = tuple[Reason, str]  # why, and a short account
@@ -113,7 +115,7 @@ def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances:
             return _raised(parts, where)
         if kind == "large":
             return Reason.OUTPUT_LIMIT, where + _shown(parts)
-        got = _value(parts) if kind == "value" else _MALFORMED
+        got = _value(parts, wanted) if kind == "value" else _MALFORMED
         if got is _MALFORMED or not _agrees(same, wanted, got, tolerances[number]):
             return Reason.MISMATCH, where + "returned " + _shown(parts)
     if len(answers) != len(expected):
@@ -137,7 +139,7 @@ def _judge_stdio(server: ForkServer, reference: StdioTests, check: _Check) -> Fi
         answers = _answers(ended)
         if answers and answers[0][0] == "raised":
             return _raised(answers[0][1:], f"case {number + 1}: ")
-        if _lines(ended.stdout) != _lines(case["stdout"].encode(errors="surrogatepass")):
+        if not _same_lines(ended.stdout, case["stdout"].encode(errors="surrogatepass")):
             shown = ended.stdout[:_SHOWN].decode(errors="replace")
             return Reason.MISMATCH, f"case {number + 1} of {len(reference.cases)}: printed {shown!r}"
     return Reason.MATCH, ""
@@ -208,11 +210,25 @@ def _agrees(same, wanted: Any, got: Any, tolerance: float) -> bool:
 _MALFORMED = object()
 
 
-def _value(parts: list[str]) -> Any:
+def _value(parts: list[str], wanted: Any) -> Any:
+    """The value of an answer. What is far longer than any writing of the wanted value is not read: a program could have the
+    judge build hundreds of megabytes of it.
+    """
     try:
+        if len(parts[0]) > _LONG_TEXT and len(parts[0]) > _LONGEST_SCALAR * _num_scalars(wanted):
+            return _MALFORMED
         return wire.decode_forms(parts[0])
     except (ValueError, RecursionError, IndexError):
         return _MALFORMED
+
+
+def _num_scalars(value: Any) -> int:
+    """How many numbers and letters a value is made of, with its containers."""
+    if isinstance(value, list):  # and no Form, which is a tuple
+        return 1 + sum(map(_num_scalars, value))
+    if isinstance(value, wire.Form):
+        return 1 + _num_scalars(value.body)
+    return 1 + (len(value) if isinstance(value, (str, bytes)) else value.bit_length() if isinstance(value, int) else 0)
 
 
 def _stopped(ended: Ended, check: _Check) -> Finding | None:
@@ -241,9 +257,12 @@ def _raised(parts: list[str], where: str) -> Finding:
     return reason, f"{where}{name}: {text}"[: 2 * _SHOWN]
 
 
-def _lines(output: bytes) -> list[bytes]:
-    """Lines without trailing blanks; blank lines at the end do not count."""
-    return [line.rstrip() for line in output.rstrip().split(b"\n")]
+def _same_lines(output: bytes, wanted: bytes) -> bool:
+    """Whether the lines are the same but for trailing blanks; blank lines at the end do not count."""
+    output, wanted = output.rstrip(), wanted.rstrip()
+    if output.count(b"\n") != wanted.count(b"\n"):
+        return False
+    return all(one.rstrip() == other.rstrip() for one, other in zip(output.split(b"\n"), wanted.split(b"\n"), strict=True))
 
 
 def _shown(parts: list[str]) -> str:
