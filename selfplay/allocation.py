@@ -12,6 +12,7 @@ never granted counts as drawn, those below it that never came back are owed agai
 own verdicts only as a set of indices, not on the order in which they arrive.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,12 +56,8 @@ class TaskState:
         return len(self.pending) + len(self.owed_again)
 
 
-class Allocator:
-    """The part that every rule shares: who is owed a sample, in the order in which tasks were added.
-
-    A rule says in `_owed` how many new samples a task needs now, beyond those drawn, and in `_complete` whether it will
-    ever need another.
-    """
+class Allocator(ABC):
+    """The part that every rule shares: who is owed a sample, in the order in which tasks were added."""
 
     resumes_whole = False  # whether all tasks of the journal must be added, with their verdicts, before the first `next`
 
@@ -132,12 +129,17 @@ class Allocator:
         return self._ended and not self._tasks
 
     @property
+    @abstractmethod
     def rule(self) -> dict[str, Any]:
         """The stopping rule, for the record: pass@k is estimated under it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _owed(self, state: TaskState) -> int:
-        raise NotImplementedError
+        """How many new samples a task needs now, beyond those drawn."""
+
+    @abstractmethod
+    def _complete(self, state: TaskState) -> bool:
+        """Whether a task will never need another sample."""
 
     def _ready(self, state: TaskState, first: bool = False) -> None:
         """Put a task that may be owed samples where `next` finds it."""
@@ -145,9 +147,6 @@ class Allocator:
             self._queue.appendleft(state)
         else:
             self._queue.append(state)
-
-    def _complete(self, state: TaskState) -> bool:
-        raise NotImplementedError
 
     def _state(self, task_id: str) -> TaskState:
         if task_id not in self._tasks:
