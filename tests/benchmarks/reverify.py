@@ -15,10 +15,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
 from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, write_json
+from selfplay.ordering import OrderedTraces
 from selfplay.provenance import PROVENANCE
 from selfplay.recipe import Recipe
 from selfplay.recipe_file import to_toml
@@ -27,18 +28,30 @@ from selfplay.reverify import reverify
 from selfplay.rounds import Round
 from selfplay.shard_schema import SCHEMA_VERSION
 from selfplay.shards import read_shards, write_shards
-from tasks import MathReference, Task
+from tasks import MathReference, Task, load
 from tests.benchmarks.retold import SAMPLES, retold, stories
 from tests.benchmarks.shards import PROVENANCE as MADE_BY
 from tests.shared_data import SHARED
-from verifiers import Reason, Verdict, verify
+from verifiers import Outcome, Reason, Verdict, verify
 
 
-def traces(num_traces: int) -> Iterator[Trace]:
+def told(num_traces: int, keep: Path | None) -> Iterator[tuple[Task, list[tuple[str, bool]]]]:
+    """Tasks with their completions; those of a journal that `tests.benchmarks.shards --keep` left, where there is one."""
+    journal = keep / f"journal-{num_traces}" if keep else None
+    if not journal or not journal.exists():
+        yield from retold(stories(SHARED), num_traces // SAMPLES)
+        return
+    traces = OrderedTraces(lambda: load("files", path=str(journal / "tasks.jsonl")), journal, 0)
+    for _, group in groupby(traces, key=lambda trace: trace.task.id):
+        group = list(group)
+        yield group[0].task, [(trace.sample.text, trace.verdict.outcome is Outcome.CORRECT) for trace in group]
+
+
+def traces(num_traces: int, keep: Path | None) -> Iterator[Trace]:
     """One task in four has an answer that is more than an integer."""
     rng = random.Random(2)
     answers = [json.loads(line)["answer"] for line in (SHARED / "data" / "math500.jsonl").open()]
-    for number, (task, texts) in enumerate(retold(stories(SHARED), num_traces // SAMPLES)):
+    for number, (task, texts) in enumerate(told(num_traces, keep)):
         if number % 4 == 0:
             answer = rng.choice(answers)
             task = Task.make("made", task.prompt[0]["content"], MathReference(answer), license="MIT")
@@ -49,13 +62,13 @@ def traces(num_traces: int) -> Iterator[Trace]:
             yield Trace(task, Sample(task.id, index, text, "stop", 60, 0, 80, (), None, number, "m"), verdict, 0)
 
 
-def make_run(run: Path, num_traces: int) -> None:
+def make_run(run: Path, num_traces: int, keep: Path | None) -> None:
     folder = run / "round_000"
     folder.mkdir(parents=True)
     recipe = Recipe.model_validate({"name": "made", "tasks": {"source": "arithmetic"}, "model": {"path": "m"}})
     (run / RECIPE).write_text(to_toml(recipe.model_dump()))
     write_json(folder / PROVENANCE, asdict(MADE_BY))
-    shards = write_shards(((trace, "accepted" if trace.sample.index else "wrong") for trace in traces(num_traces)), folder / "shards", MADE_BY)
+    shards = write_shards(((trace, "accepted" if trace.sample.index else "wrong") for trace in traces(num_traces, keep)), folder / "shards", MADE_BY)
     write_json(folder / MANIFEST, asdict(Round(0, "m", "sha256:0", "m", recipe.digest, shards, METRICS, SCHEMA_VERSION, [])))
 
 
@@ -86,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         run = (given.keep or Path(folder)) / f"run-{given.num_traces}"
         if not run.exists():
-            make_run(partial := run.with_suffix(".partial"), given.num_traces)
+            make_run(partial := run.with_suffix(".partial"), given.num_traces, given.keep)
             partial.rename(run)
         measure(run)
 
