@@ -17,6 +17,9 @@ NEEDS_A_WORKER = [
     (r"\frac{n(n+1)}{2}", r"\sum_{k=1}^{n} k", Outcome.CORRECT),
     (r"\frac{1}{3}", r"\int_0^1 x^2 dx", Outcome.CORRECT),
     (r"\frac{1}{4}", r"\int_0^1 x^2 dx", Outcome.WRONG),
+    (r"\infty", r"\lim_{x\to 0^+} \frac{1}{x}", Outcome.CORRECT),
+    (r"-1", r"\lim_{x\to 2^-} \frac{|x-2|}{x-2}", Outcome.CORRECT),
+    (r"1", r"\lim_{x\to 2^-} \frac{|x-2|}{x-2}", Outcome.WRONG),
     ("5", "(" * 1500 + "5" + ")" * 1500, Outcome.CORRECT),
 ]
 ENDLESS = r"\int_0^1 e^{x^{x^{x}}} \sin(x^{100}) dx"
@@ -36,6 +39,12 @@ HOSTILE = [
     ("2", r"\boxed{\binom{10^9}{5\cdot 10^8}}"),
     ("0", r"\boxed{\frac{1}{0}}"),
     ("1", "x" * 300_000),
+    ("1", r"\boxed{\sum_{i=1}^{300}\sum_{j=1}^{300}\sum_{k=1}^{300} i^j k}"),
+    ("1", "\\boxed{" + r"\sin x " * 200 + "}"),
+    ("1", "\\boxed{9" + "!" * 2000 + "}"),
+    ("(0,1)", "\\boxed{" + r"\cup".join(f"({n},{n + 1})" for n in range(500)) + "}"),
+    ("1", r"\boxed{0.\overline{" + "3" * 20_000 + "}}"),
+    ("1", "\\boxed{" + "²" * 20_000 + "}"),
 ]
 
 

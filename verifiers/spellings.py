@@ -31,7 +31,7 @@ _EXCEPT = re.compile(  # all real numbers except 3 and 4
     r"^(?:\\text\s*\{\s*)?(?:[Aa]ll|[Aa]ny) real (?:numbers|values)(?: of)?(?: [a-z])?(?: except| other than)(?: for)?\s*\}?[\s$]*"
     r"(?:[a-z]\s*=\s*)?([^={}$]{1,60})\$?$"
 )
-_OPEN_BUILDER = re.compile(r"^([a-z])\s*(?:\||\\mid(?![a-z])|:)([^|:]*(?:[<>=]|\\(?:[gl]eq?|[gl]t|neq?|in)(?![a-z]))[^|:]*)$")  # x | x > 2
+_OPEN_BUILDER = re.compile(r"^([a-z])\s*(?:\||\\mid(?![a-z])|:)(?=.*(?<![a-z])\1(?![a-z]))([^|:]*(?:[<>=]|\\(?:[gl]eq?|[gl]t|neq?|in)(?![a-z]))[^|:]*)$")  # x | x > 2
 _REVERSED_PIECE = r"(?:\\left)?\s*([\[\]])([^\[\](),;]*)[,;]([^\[\](),;]*?)(?:\\right)?\s*([\[\]])"
 _REVERSED = re.compile(rf"^(?:[a-z]\s*\\in\s*)?{_REVERSED_PIECE}(?:\s*\\cup\s*{_REVERSED_PIECE})*$")
 _OPENING_WRAP = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf)\s*\{|\{|(?:\\left)?\(")
