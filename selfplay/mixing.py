@@ -60,11 +60,12 @@ def mix_metrics(recipe: Recipe, index: int, num_accepted: int, shards: Path) -> 
 
 def mix_in_words(metrics: dict[str, Any]) -> str:
     """One line of progress."""
-    parts = []
+    parts = [f"{metrics['num_own']:,} rows of its own"]
     for kind, name in ((EARLIER, "of earlier rounds"), (CORPUS, "of the corpus")):
         rows, wanted = metrics[kind]["num_rows"], metrics[kind]["num_wanted"]
-        parts.append(f"{rows:,} {name}" + (f" ({wanted:,} asked for: there are no more)" if rows < wanted else ""))
-    return f"trained on {metrics['num_own']:,} rows of its own, {', '.join(parts)}"
+        if wanted:
+            parts.append(f"{rows:,} {name}" + (f" ({wanted:,} asked for: there are no more)" if rows < wanted else ""))
+    return f"trained on {', '.join(parts)}"
 
 
 def _earlier(recipe: Recipe, index: int, run: Path, num: int) -> Iterator[dict[str, Any]]:

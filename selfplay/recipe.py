@@ -100,7 +100,7 @@ class Lora(Section):
 class Training(Fitting):
     """[training]: fit the next round's model to the accepted traces."""
 
-    start: Literal["last", "base"] = "last"  # train the round's model further, or the first one anew
+    start: Literal["last", "base"] = "last"  # train the model of the round before further, or the first one anew
     command: str = ""  # instead of the built-in trainer; training.fit_by_command says what is filled in
     num_rows: Natural = 0  # most accepted traces to train on; 0: all
     lora: Lora | None = None

@@ -119,7 +119,7 @@ def test_what_is_mixed_in_is_trained_on_and_counted(taught):
         own, earlier = metrics["selection"]["accepted"], metrics["mix"]["earlier_rounds"]["num_rows"]
         assert metrics["training"]["num_rows"] == own + earlier
         assert earlier == (round(own / 3) if index else 0)
-        assert f"trained on {own:,} rows of its own, {earlier:,} of earlier rounds" in said
+        assert f"trained on {own} rows of its own" + (f", {earlier} of earlier rounds" if index else "") + "\n" in said
 
 
 def test_a_run_stops_when_rounds_no_longer_pay_and_stays_stopped_until_the_key_changes(taught, teacher):
@@ -133,9 +133,8 @@ def test_a_run_stops_when_rounds_no_longer_pay_and_stays_stopped_until_the_key_c
     assert round_folder(folder, 2).exists() and "stopped after 3 of 4 rounds" in said
 
 
-@pytest.mark.parametrize("start", ["last", "base"])
-def test_a_student_that_teaches_is_sampled_from_the_second_round_on(teacher, tmp_path, start):
-    overrides = ["rounds=2", "model.student.teaches=true", f"training.start={start}", "training.learning_rate=1e-2", "training.steps=90"]
+def test_a_student_that_teaches_is_sampled_from_the_second_round_on(teacher, tmp_path):
+    overrides = ["rounds=2", "model.student.teaches=true", "training.start=base", "training.learning_rate=1e-2", "training.steps=90"]
     folder, _ = played(tmp_path, teacher, *overrides)
     first, second = manifest_of(folder, 0), manifest_of(folder, 1)
     made = [str(round_folder(folder, index) / "model") for index in (0, 1)]

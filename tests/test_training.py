@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfplay import checkpoints
+from selfplay.learning import once
 from selfplay.models import create_model
 from selfplay.recipe import Lora, Training
 from selfplay.samplers.prompts import encode_prompt
@@ -218,3 +219,19 @@ def test_a_command_that_was_killed_finds_its_checkpoint_and_an_empty_out(model, 
         fit_by_command(f"{command} && exit 9", model, "", tmp_path / "out", tmp_path / "checkpoint")
     fit_by_command(command, model, "", tmp_path / "out", tmp_path / "checkpoint")
     assert (tmp_path / "checkpoint" / "steps").read_text() == "step\nstep\n"
+
+
+def test_a_model_is_made_once_wherever_a_kill_falls(tmp_path):
+    made = []
+
+    def make(out):
+        made.append(out)
+        out.mkdir()
+        return {"num_rows": len(made)}
+
+    assert once(tmp_path / "round", make) == {"num_rows": 1}
+    (tmp_path / "round" / "model").rename(tmp_path / "round" / "model.tmp")  # as if killed before the model got its name
+    assert once(tmp_path / "round", make) == {"num_rows": 1} and (tmp_path / "round" / "model").exists()
+    (tmp_path / "round" / "training.json").unlink()  # as if killed before the record was written
+    assert once(tmp_path / "round", make) == {"num_rows": 2}
+    assert [path.name for path in made] == ["model.tmp", "model.tmp"]
