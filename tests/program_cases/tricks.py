@@ -99,6 +99,8 @@ _SINGLE = [
     Case("odd_error", "an exception that no class can be", _FRAME + "def f(x): frame('raised', ['a\\0b', 'SystemExit'], '0')", _ONE, WRONG),
     Case("endless_answer", "a checker that fails: an iterator without end", "import itertools\ndef f(x): return itertools.count()",
          AssertTests("assert sum(f(1)) == 3", limits=Limits(cpu_seconds=0.3)), WRONG),
+    Case("holds_everything", "membership, by an iterator without end", "import itertools\ndef f(x): return itertools.count()",
+         AssertTests("assert 7 in f(1)", limits=Limits(cpu_seconds=0.3)), WRONG),
     Case("signalling_nan", "a checker that fails: a nan that no == takes", "from decimal import Decimal\ndef f(x): return Decimal('sNaN')",
          asserts("assert f(1) == 3"), WRONG),
     Case("huge_in_tolerance", "a checker that fails: an int past every float", "def f(x): return 10**400", _HALF, WRONG),

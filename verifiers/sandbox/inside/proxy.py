@@ -16,7 +16,7 @@ import sys
 import types
 
 from . import wire
-from .remote import ProgramError, RemoteObject, ancestry, error_class, perform, remote_iterator
+from .remote import ProgramError, RemoteIterator, RemoteObject, ancestry, error_class, perform
 
 CHANNEL = 5
 _LENGTH = struct.Struct(">I")
@@ -65,7 +65,7 @@ class Peer:
                 return self.lent[body]
         elif type(body) is int:
             function = lambda *args, **kwargs: self.call(body, args, kwargs)  # noqa: E731
-            return remote_iterator(function) if tag == "y" else function
+            return RemoteIterator(function) if tag == "y" else function
         raise ValueError("a form that was never lent")
 
     def call(self, target, args: tuple, kwargs: dict):

@@ -8,11 +8,12 @@ import builtins
 import operator
 
 OPERATIONS = {
-    "len": len, "str": str, "repr": repr, "bool": bool, "int": int, "float": float, "hash": hash, "iter": iter, "abs": abs,
+    "len": len, "str": str, "repr": repr, "bool": bool, "int": int, "float": float, "hash": hash, "abs": abs,
     "getitem": operator.getitem, "setitem": operator.setitem, "delitem": operator.delitem, "contains": operator.contains,
     "eq": operator.eq, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "add": operator.add,
     "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv, "floordiv": operator.floordiv,
     "mod": operator.mod, "pow": operator.pow, "and": operator.and_, "or": operator.or_, "xor": operator.xor,
+    "iter": lambda thing: (item for item in thing),  # an iterator even where the object is its own
     "neg": operator.neg, "reversed": reversed, "call": lambda thing, *args: thing(*args),
     "enter": lambda thing: thing.__enter__(), "exit": lambda thing, *args: thing.__exit__(None, None, None),
 }  # fmt: skip
@@ -96,12 +97,25 @@ class RemoteClass:
         return isinstance(thing, RemoteObject) and self.__name__ in thing._classes
 
 
-def remote_iterator(step):
-    """An iterator over what `step()` gives: a list of the next item, empty at the end."""
-    while item := step():
+class RemoteIterator:
+    """An iterator of the program; `step()` gives a list of the next item, empty at the end."""
+
+    def __init__(self, step):
+        self._step = step
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        item = self._step()
         if type(item) is not list:
             raise ProgramError("an iterator that gives no items")
-        yield item[0]
+        if not item:
+            raise StopIteration
+        return item[0]
+
+    def __contains__(self, thing) -> bool:
+        return thing in list(self)  # to its end: one that goes on for ever would hold everything
 
 
 def perform(name: str, thing, args: list):
