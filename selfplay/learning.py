@@ -23,7 +23,7 @@ _LEARNT = ["prompt", "completion", "token_ids", "finish_reason"]  # columns of a
 def train(recipe: Recipe, title: str, folder: Path, start: str, progress: Progress) -> dict[str, Any]:
     """Train the model `start` on the shards of a round's folder; it is `folder`/model then. Gives what training did."""
     checkpoint = folder / "checkpoint"
-    fitted = once(folder, lambda out: _train(recipe, title, folder, start, out, checkpoint, progress))
+    fitted = once(folder, lambda out: {"start": start} | _train(recipe, title, folder, start, out, checkpoint, progress))
     shutil.rmtree(checkpoint, ignore_errors=True)
     return fitted
 

@@ -99,6 +99,8 @@ def test_each_round_samples_the_teacher_and_trains_and_evaluates_the_student(tau
         assert {row["model_digest"] for row in read_rows(round_folder(folder, index) / "shards")} == {model_digest(teacher)}
         assert {sample.model for sample, _ in read_journal(round_folder(folder, index) / "evaluation")} == {made}
         assert decoder_of(made) == decoder_of(first) != decoder_of(teacher)
+        start = str(round_folder(folder, index - 1) / "model") if index else first
+        assert read_json(round_folder(folder, index) / "metrics.json")["training"]["start"] == start
 
 
 def test_operations_are_the_teachers_where_it_samples_and_the_students_where_it_learns(taught, teacher):
@@ -142,7 +144,9 @@ def test_a_student_that_teaches_is_sampled_from_the_second_round_on(teacher, tmp
     assert (second["model"], second["next_model"]) == (made[0], made[1])
     trained = [shard["sha256"] for shard in first["shards"] if shard["kind"] != "rejected"]
     assert second["parents"] == trained
-    sampling = read_json(round_folder(folder, 1) / "metrics.json")["sampling"]
+    metrics = read_json(round_folder(folder, 1) / "metrics.json")
+    assert metrics["training"]["start"] == str(folder / "base" / "student")  # anew, on what its predecessor taught
+    sampling = metrics["sampling"]
     assert sampling["num_correct"] > 0.2 * sampling["num_samples"]  # it has learnt sums from its teacher
 
 
