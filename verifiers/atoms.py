@@ -112,10 +112,14 @@ class Atoms(Brackets):
         primes = ""
         while self.take("'"):
             primes += "'"
-        if (name in UNKNOWN_FUNCTIONS or primes) and self.value == "(":
+        if (name in UNKNOWN_FUNCTIONS or primes or self._defines_a_function()) and self.value == "(":
             inner = self._bracketed("(", keep=True)
             return Node("apply", (name + primes, *inner.args[2:]))
         return sym(name + primes)
+
+    def _defines_a_function(self) -> bool:
+        """Whether the answer begins with T(n) = : there any letter names a function."""
+        return self.at == 1 and [token.value for token in self.tokens[1:5:2]] == ["(", ")"] and self.tokens[4].value == "=" and self.tokens[2].kind == "word"
 
     def _indexed(self, name: str) -> Node:
         index = self.atom() if self.value != "{" else self._group_or_words()
@@ -159,8 +163,6 @@ class Atoms(Brackets):
             return CONSTANTS[name]
         if name in GREEK:
             return self._symbol(name)
-        if name in ("imath", "jmath"):
-            return I
         if name == "mathbb":
             return self._blackboard()
         if name == "emptyset":

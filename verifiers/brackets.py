@@ -2,7 +2,7 @@
 
 from verifiers.cursor import Cursor
 from verifiers.latex import Token, Unreadable
-from verifiers.tree import ONE, Node, call, contains, neg, sym, times
+from verifiers.tree import ONE, I, Node, call, contains, neg, substituted, sym, times
 from verifiers.vocabulary import CLOSING, MATRICES, OPENING
 
 
@@ -201,6 +201,9 @@ class Brackets(Cursor):
         if variable.kind not in ("sym", "const"):
             raise Unreadable("a sum over something that is no letter")
         body = self.product()
+        if variable == I:  # here the letter i counts, and is no imaginary unit
+            index = sym("index i")
+            variable, body = index, substituted(body, I, index)
         if contains(body, frozenset(["list", "bracket"])):
             raise Unreadable("a sum of lists")
         return Node(name, (variable, low, high, body))

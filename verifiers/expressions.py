@@ -148,7 +148,6 @@ class Expressions(Atoms):
                 "lim",
                 "infty",
                 "pi",
-                "imath",
             )
             or name in FUNCTIONS
             or name in GREEK

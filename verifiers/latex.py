@@ -75,10 +75,11 @@ _SPELLED = {
     "lbrack": "[", "rbrack": "]", "backslash": "setminus", "smallsetminus": "setminus", "varnothing": "emptyset", "ast": "*",
     "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "degrees": "degree", "arctg": "arctan", "tg": "tan", "ctg": "cot",
     "land": "and", "wedge": "and", "lor": "or", "vee": "or", "rightarrow": "to", "sim": "approx", "simeq": "approx", "iff": "and",
-    "percent": "%", "slash": "/", "bigcup": "cup", "bigcap": "cap", "implies": "to", "Rightarrow": "to", "lnot": "neg",
+    "percent": "%", "slash": "/", "bar": "overline", "cr": "newline", "bigcup": "cup", "bigcap": "cap", "implies": "to", "Rightarrow": "to", "lnot": "neg",
     "dollar": "usd", "textdollar": "usd", "euro": "eur", "pounds": "gbp", "yen": "jpy", "textdegree": "degree", "prime": "'",
 }  # fmt: skip
 _SIGNS = frozenset("{}|<>()[]:*/%'")
+_LETTERS = {"top": "T", "intercal": "T", "imath": "i", "jmath": "j"}
 _SAME_SIGN = {"**": "^", "==": "="}
 _OPPOSITE = {"=": "ne", "<": "ge", ">": "le", r"\in": "notin", r"\le": ">", r"\leq": ">", r"\ge": "<", r"\geq": "<", r"\lt": "ge", r"\gt": "le"}
 _DENIED = re.compile(r"\s*([=<>]|\\(?:in|[gl]eq?|[gl]t)(?![A-Za-z]))")  # \not<
@@ -155,6 +156,8 @@ def _command(name: str, text: str, position: int, in_text: bool, spaced: bool) -
         denied = _DENIED.match(text, position)
         if denied:
             return Token("command", _OPPOSITE[denied[1]], None, in_text, spaced), denied.end()
+    if name in _LETTERS:
+        return Token("word", _LETTERS[name], None, in_text, spaced), position
     name = _SPELLED.get(name, name)
     return Token("sign" if name in _SIGNS else "command", name, None, in_text, spaced), position
 

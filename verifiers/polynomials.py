@@ -21,7 +21,7 @@ Poly = dict[Monomial, Fraction]
 Ratio = tuple[Poly, Poly]  # numerator and denominator
 
 MAX_TERMS = 1_500
-_MAX_STEPS = 20_000  # products of two monomials in one comparison, about 0.2 s
+_MAX_STEPS = 10_000  # products of two monomials in one comparison, about 0.1 s
 MAX_BITS = 40_000  # larger powers of a prime stay symbolic
 _HALF = Fraction(1, 2)
 ONE: Poly = {(): Fraction(1)}

@@ -1,11 +1,12 @@
 """Whether two amounts with units are the same quantity."""
 
 from verifiers.scalars import EXPRESSIONS, Scalars
-from verifiers.tree import PI, Node, contains, div, num, rational, times
+from verifiers.tree import PI, Node, contains, div, function_names, num, rational, times
 from verifiers.units import DEGREES, RADIANS, SYMBOL_UNITS, unit_of
 
 WITH_UNIT = frozenset(["quantity", "percent", "degree"])
 _PERCENT_LEFT_OUT = 2  # from here on, 28 against 28% is a sign left out; below, a number is a share
+_ANGLES = frozenset("arcsin arccos arctan arccot arcsec arccsc".split())
 _PERCENT = ((("percent", 1),), 1)
 
 
@@ -49,7 +50,7 @@ class Quantities:
         if (
             same is False
             and unit == DEGREES
-            and contains(bare, frozenset(["const"]))
+            and (contains(bare, frozenset(["const"])) or function_names(bare) & _ANGLES)
             and not contains(amount, frozenset(["const"]))
         ):
             return self.scalars.same(_radians(amount), bare)

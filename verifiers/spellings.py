@@ -16,6 +16,7 @@ _QUOTE_STARTS = frozenset("$\\*_`\"'")
 _LONE_STOP = re.compile(r"\\(?:text|mathrm|mbox)\s*\{\s*([.,;]?)\s*\}")  # \text{.}
 _ROWS = re.compile(r"\\(?:begin|end)\s*\{(?:aligned|align|split|gathered|gather|equation|eqnarray|multline)\*?\}")
 _NEXT_ROW = re.compile(r"\\\\\s*(?==|\\approx|[<>])")  # a row that goes on with the chain before it
+_ROW_SPACE = re.compile(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\s*\]")  # \\[4pt]
 _DOUBLED = re.compile(r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|text|left|right|pi|cdot|times|infty|begin|boxed|le|ge|cup|in|pm|circ|mathrm|mathbb)(?![A-Za-z]))")
 _SINGLE = re.compile(r"(?<!\\)(?:\\\\)*\\(?!\\)")
 _UNIT_QUOTIENT = re.compile(
@@ -152,6 +153,7 @@ def respelled(text: str) -> str:
 
 def _one_row(text: str) -> str:
     """Rows of a calculation as one chain; a text whose backslashes were all written twice with single ones."""
+    text = _ROW_SPACE.sub(r"\\\\", text)
     if _DOUBLED.search(text) and not _SINGLE.search(text):
         text = text.replace("\\\\", "\\")
     if not _ROWS.search(text) or len(re.findall(r"\\begin(?![a-z])", text)) != len(re.findall(r"\\end(?![a-z])", text)):
