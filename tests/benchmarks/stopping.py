@@ -6,6 +6,9 @@ The rule: 4 accepted, at most 32, give up after 16 failures without a success.
 """
 
 import argparse
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads that wait for each other cost threefold
 
 import numpy as np
 
