@@ -31,6 +31,7 @@ from selfplay.regrading import COLUMNS, Row, grade_groups, undecided
 from selfplay.rounds import contamination
 from selfplay.selection import Account, select
 from selfplay.shards import read_in_order, rows_in_order, write_shards
+from selfplay.text_faults import processes_for
 from tasks import UserError
 from verifiers import Verdict
 
@@ -112,7 +113,7 @@ def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str],
     show("writing shards")
     account = Account()
     traces = _Regraded(folder / "shards", out / "verdicts.parquet")
-    selected = select(traces, recipe.selection, contamination(recipe), account)
+    selected = select(traces, recipe.selection, contamination(recipe), account, min(num_workers, processes_for(report.num_traces)))
     shards = write_shards(account.record(selected), out / "shards", read_provenance(folder))
     report.cut()
     report.selection = account.counts

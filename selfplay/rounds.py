@@ -31,6 +31,7 @@ from selfplay.seeds import number_of
 from selfplay.selection import ACCEPTED, Account, select
 from selfplay.shard_schema import SCHEMA_VERSION
 from selfplay.shards import MIXED, Shard, write_shards
+from selfplay.text_faults import processes_for
 from tasks import Task, load
 from tasks.sources import takes
 
@@ -173,7 +174,7 @@ def make_shards(recipe: Recipe, index: int, folder: Path, out: Path | None = Non
     traces = OrderedTraces(lambda: round_tasks(recipe, index), folder / "journal", index)
     account = Account()
     copied = contamination(recipe)
-    selected = account.record(select(traces, recipe.selection, copied, account))
+    selected = account.record(select(traces, recipe.selection, copied, account, processes_for(len(traces))))
     out = out or folder / "shards"
     shards = write_shards(selected, out, read_provenance(folder))
     if recipe.selection.mix:

@@ -28,7 +28,7 @@ from selfplay.contamination import Contamination, text_of
 from selfplay.duplicates import KeptTraces, normalised, signature, similarities, sketch_of
 from selfplay.recipe import Selection
 from selfplay.records import Trace
-from selfplay.rules import RULES
+from selfplay.text_faults import text_faults
 from verifiers import Outcome
 
 ACCEPTED = "accepted"
@@ -77,16 +77,20 @@ class Account:
 
 
 def select(
-    traces: Iterable[Trace], settings: Selection, contamination: Contamination | None = None, account: Account | None = None
+    traces: Iterable[Trace],
+    settings: Selection,
+    contamination: Contamination | None = None,
+    account: Account | None = None,
+    num_processes: int = 1,
 ) -> Iterator[tuple[Trace, str]]:
     """Every trace with `accepted` or the reason of its rejection, in the order given.
 
     Traces of one task must follow each other. With a budget they are iterated over twice, so an iterator will not do.
-    What is kept does not depend on when a verdict arrived.
+    What is kept does not depend on when a verdict arrived, nor on the number of processes that read the texts.
     """
     account = account or Account()
     if settings.verified:
-        judged = _by_task(traces, settings, contamination, account)
+        judged = _by_task(traces, settings, contamination, account, num_processes)
     else:
         settings = settings.model_copy(update={"prefer": "random", "max_traces": 0})
         judged = (([trace], [_sample_reason(trace) or ACCEPTED]) for trace in traces)
@@ -96,12 +100,12 @@ def select(
 
 
 def _by_task(
-    traces: Iterable[Trace], settings: Selection, contamination: Contamination | None, account: Account
+    traces: Iterable[Trace], settings: Selection, contamination: Contamination | None, account: Account, num_processes: int
 ) -> Iterator[tuple[list[Trace], list[str]]]:
-    rules = {name: RULES[name] for name in RULES if name in settings.reject}
     before = KeptTraces(settings.near_duplicates or 1.0) if settings.across_tasks and settings.drop_duplicates else None
-    for _, group in groupby(traces, key=lambda trace: trace.task.id):
-        task_traces = list(group)
+    groups = (list(group) for _, group in groupby(traces, key=lambda trace: trace.task.id))
+    for task_traces, (faults, seconds) in text_faults(groups, settings.reject, settings.drop_duplicates, num_processes):
+        account.seconds.update(seconds)
         reasons = [_verdict_reason(trace) for trace in task_traces]
         if not all(reasons) and contamination is not None:
             copied = _timed(account, "contaminated", contamination.match, text_of(task_traces[0].task))
@@ -109,10 +113,10 @@ def _by_task(
                 if len(account.contaminated) < MAX_NAMED:
                     account.contaminated[task_traces[0].task.id] = copied
                 reasons = [reason or "contaminated" for reason in reasons]
-        faults: dict[str, str] = {}
+        said: dict[str, str] = {}  # of the texts so far
         for number, trace in enumerate(task_traces):
             if not reasons[number]:
-                reasons[number] = _fault(trace, rules, contamination, faults, settings, account)
+                reasons[number] = _text_reason(trace, faults[number], said, settings, contamination, account)
         if before is not None:
             _timed(account, "duplicate_across_tasks", lambda kept: _across(task_traces, reasons, settings, kept), before)
         _among(task_traces, reasons, settings, account)
@@ -130,29 +134,16 @@ def _verdict_reason(trace: Trace) -> str:
     return _sample_reason(trace) or ("" if trace.verdict.outcome is Outcome.CORRECT else str(trace.verdict.outcome))
 
 
-def _fault(
-    trace: Trace,
-    rules: dict[str, Callable[[Trace], bool]],
-    contamination: Contamination | None,
-    faults: dict[str, str],
-    settings: Selection,
-    account: Account,
+def _text_reason(
+    trace: Trace, fault: str, said: dict[str, str], settings: Selection, contamination: Contamination | None, account: Account
 ) -> str:
-    """Why a trace is rejected for its own text, or as a duplicate; `faults` holds what was said of the texts before it."""
+    """Why a trace is rejected for its own text, or as a duplicate of one of its task before it."""
     text = normalised(trace.sample.text)
-    if settings.drop_duplicates and text in faults:
-        return faults[text] or "duplicate"
-    fault = ""
-    for name, rule in rules.items():
-        started = time.perf_counter()
-        broken = rule(trace)
-        account.seconds[name] += time.perf_counter() - started
-        if broken:
-            fault = name
-            break
+    if settings.drop_duplicates and text in said:
+        return said[text] or "duplicate"
     if not fault and contamination is not None and _timed(account, "quotes_evaluation", contamination.quoted, text):
         fault = "quotes_evaluation"
-    faults[text] = fault
+    said[text] = fault
     return fault
 
 

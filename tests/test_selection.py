@@ -223,6 +223,14 @@ def test_a_trace_that_quotes_an_evaluation_task_is_rejected_and_its_siblings_are
     assert reasons(traces) == ["accepted", "accepted"], "without an evaluation set there is nothing to quote"
 
 
+def test_what_is_kept_does_not_depend_on_the_number_of_processes():
+    recipe = recipe_of()
+    traces = [*arithmetic_traces(recipe), trace_of("8+5=####12"), trace_of("8+5=####12", index=1, finish_reason="length")]
+    told = [Account(), Account()]
+    alone, together = (list(select(traces, Selection(), None, account, number)) for account, number in zip(told, (1, 2)))
+    assert alone == together and set(told[0].seconds) == set(told[1].seconds)
+
+
 def test_the_control_keeps_every_trace_that_has_a_text():
     traces = [trace_of("8+5=####12"), trace_of("####13", index=1), trace_of("####13", index=2), trace_of("", index=3, finish_reason="failed")]
     assert reasons(traces, verified=False, max_traces_per_task=1, max_traces=1) == ["accepted"] * 3 + ["no_sample"]

@@ -5,12 +5,13 @@
 Real completions retold (retold.py), four a task, in the order in which verdicts arrive; two thirds of the verdicts are
 "correct", half of them by chance, so that as many texts reach the rules as in a round. A quarter of the traces and all of
 them, each in a process of its own: task order, selection, Parquet. With rules: all of the rules about a trace, near
-duplicates, and decontamination against 7,973 real evaluation tasks. Beside it what json.loads alone takes for the journal.
+duplicates, and decontamination against 7,973 real evaluation tasks, from 50,000 traces on in several processes. Beside it what json.loads alone takes for the journal.
 `--keep` leaves the journals in a folder, where the next call finds them.
 """
 
 import argparse
 import json
+import multiprocessing
 import random
 import resource
 import shutil
@@ -27,6 +28,7 @@ from selfplay.provenance import Provenance
 from selfplay.recipe import Selection
 from selfplay.selection import Account, select
 from selfplay.shards import write_shards
+from selfplay.text_faults import processes_for
 from tasks import load
 from tests.benchmarks.retold import SAMPLES, retold, stories
 from tests.shared_data import SHARED
@@ -77,9 +79,11 @@ def measure(journal: Path, out: Path, rules: bool) -> dict[str, float]:
         sets = {"gsm8k train": load("gsm8k", path=str(data / "gsm8k_train.jsonl")), "math500": load("math500", path=str(data / "math500.jsonl"))}
         settings, evaluation = Selection(), Contamination(sets)
     traces = OrderedTraces(lambda: load("files", path=str(journal / "tasks.jsonl"), license="MIT"), journal, 0)
-    shards = write_shards(account.record(select(traces, settings, evaluation, account)), out, PROVENANCE)
+    shards = write_shards(account.record(select(traces, settings, evaluation, account, processes_for(len(traces)))), out, PROVENANCE)
     seconds, cpu = time.perf_counter() - started, time.process_time() - worked
     assert sum(shard.num_rows for shard in shards) == len(traces), "a trace was lost"
+    for process in multiprocessing.active_children():
+        process.join()  # so that its time and memory are counted
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu += children.ru_utime + children.ru_stime
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + children.ru_maxrss) / 1024
