@@ -15,7 +15,7 @@ from verifiers.listings import Listings
 from verifiers.matrices import NotAMatrix, matrix_of, rows_of, with_values
 from verifiers.quantities import WITH_UNIT, Quantities
 from verifiers.real_sets import NotASet, RealSets
-from verifiers.relations import Relations, assigned, renamed, same_functions
+from verifiers.relations import Relations, assigned, holds_only_letters, renamed, same_functions
 from verifiers.scalars import EXPRESSIONS, Prover, Scalars
 from verifiers.tree import Node, contains, div, letters, rational
 from verifiers.verdict import Reason
@@ -174,7 +174,7 @@ class _Comparison(Listings, Quantities):
     def _identity(self, relation: Node, other: Node) -> bool | None:
         """2 + 3 = 5 against 5, ab = 12 against 12: a relation that rewrites or names a value stands for that value."""
         sides = relation.args[1:]
-        if len(sides) == 2 and relation.args[0] == ("=",) and _holds_only_letters(sides[0]) and not letters(sides[1]):
+        if len(sides) == 2 and relation.args[0] == ("=",) and holds_only_letters(sides[0]) and not letters(sides[1]):
             return self.same(sides[1], other)
         if set(relation.args[0]) != {"="} or not all(
             side.kind in EXPRESSIONS or side.kind in WITH_UNIT for side in sides
@@ -284,11 +284,6 @@ class _Comparison(Listings, Quantities):
 
 def _holds_matrix(left: Node, right: Node) -> bool:
     return contains(left, _MATRIX) or contains(right, _MATRIX)
-
-
-def _holds_only_letters(node: Node) -> bool:
-    """Whether a side is a product or a sum of letters: ab, x + y. With a number in it, 2x = 12, it is an equation to solve."""
-    return node.kind in ("mul", "add") and all(part.kind == "sym" or part.kind == "mul" and _holds_only_letters(part) for part in node.args)
 
 
 def _value(node: Node) -> Node:

@@ -6,7 +6,7 @@ from verifiers.normal_form import Forms
 from verifiers.pieces import NotASet, Piece, Pieces
 from verifiers.polynomials import ONE, TooBig, Undefined
 from verifiers.scalars import Scalars, infinite
-from verifiers.tree import INFINITY, ZERO, Node, contains, div, neg, num, rational, substituted
+from verifiers.tree import INFINITY, ZERO, Node, contains, div, neg, num, substituted
 from verifiers.tree import ONE as ONE_NODE
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}

@@ -35,6 +35,11 @@ def is_name(node: Node) -> bool:
     return False
 
 
+def holds_only_letters(node: Node) -> bool:
+    """Whether a side is a product or a sum of letters: ab, x + y. With a number in it, 2x = 12, it is an equation to solve."""
+    return node.kind in ("mul", "add") and all(part.kind == "sym" or part.kind == "mul" and holds_only_letters(part) for part in node.args)
+
+
 def assigned(node: Node) -> tuple[Node, Node] | None:
     """(name, value) of `name = value`, or None. Of a chain x = a = b the last side is the value."""
     if node.kind != "relation" or any(operator != "=" for operator in node.args[0]):

@@ -125,8 +125,11 @@ def respelled(text: str) -> str:
         text = _TEXT_DIGITS.sub(r"\1", text)
     if "log" in text:
         text = _LOGARITHM.sub(r"\\log_{\1}", text)
-    if len(text) > _MAX_LENGTH:
-        return text
+    return text if len(text) > _MAX_LENGTH else _worded(text)
+
+
+def _worded(text: str) -> str:
+    """A short text with what it says in words or by a rarer sign in the usual signs; a rule runs only where its sign stands."""
     if "frac" in text:
         text = _UNIT_QUOTIENT.sub(r"\\text{ \1}/\\text{\2}\3", text)
     if "base" in text or "_{" in text:
