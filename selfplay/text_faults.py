@@ -25,8 +25,9 @@ def text_faults(
 ) -> Iterator[tuple[list[Trace], Found]]:
     """Each task's traces with what the rules named in `reject` say, in order. Wrong traces, and with `each_text_once` equal
     ones but the first, are not read."""
-    work = functools.partial(_read, names=tuple(name for name in RULES if name in reject), each_text_once=each_text_once)
-    return in_order(work, _chunks(groups), num_processes, lambda group: ([DIED] * len(group), Counter()))
+    names = tuple(name for name in RULES if name in reject)
+    work = functools.partial(_read, names=names, each_text_once=each_text_once)
+    return in_order(work, _chunks(groups), num_processes if names else 1, lambda group: ([DIED] * len(group), Counter()))
 
 
 def processes_for(num_traces: int) -> int:

@@ -86,7 +86,8 @@ def measure(journal: Path, out: Path, rules: bool) -> dict[str, float]:
         process.join()  # so that its time and memory are counted
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu += children.ru_utime + children.ru_stime
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + children.ru_maxrss) / 1024
+    num_children = processes_for(len(traces)) if children.ru_maxrss else 0
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + num_children * children.ru_maxrss) / 1024
     megabytes = sum(shard.num_bytes for shard in shards) / 2**20
     figures = dict(zip(FIGURES, (seconds, cpu, peak, megabytes, account.counts["accepted"]), strict=True))
     return figures | {"reasons": dict(account.counts.most_common()), "rule_seconds": dict(account.seconds)}
