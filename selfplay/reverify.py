@@ -105,6 +105,7 @@ def reverify(run: Path, num_workers: int = 1, show: Callable[[str], None] = lamb
 
 def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str], None]) -> Report:
     started = time.monotonic()
+    provenance = read_provenance(folder)  # without which hours of grading would be for nothing
     out = folder / REVERIFIED
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
@@ -114,7 +115,7 @@ def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str],
     account = Account()
     traces = _Regraded(folder / "shards", out / "verdicts.parquet")
     selected = select(traces, recipe.selection, contamination(recipe), account, min(num_workers, processes_for(report.num_traces)))
-    shards = write_shards(account.record(selected), out / "shards", read_provenance(folder))
+    shards = write_shards(account.record(selected), out / "shards", provenance)
     report.cut()
     report.selection = account.counts
     report.seconds = time.monotonic() - started

@@ -93,3 +93,10 @@ def test_a_damaged_run_is_not_verified_again(misjudged):
     next((misjudged / "round_000" / "shards").glob("rejected-*")).unlink()
     with pytest.raises(UserError, match="missing"):
         reverify(misjudged)
+
+
+def test_a_round_without_provenance_is_told_before_anything_is_graded(misjudged):
+    (misjudged / "round_000" / "provenance.json").unlink()
+    with pytest.raises(UserError, match="provenance.json is missing"):
+        reverify(misjudged)
+    assert not (misjudged / "round_000" / "reverified").exists()
