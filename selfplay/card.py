@@ -84,16 +84,15 @@ def _errors(verifier: str) -> str:
     rates = rates_of(verifier)
     if rates is None:
         return f"- How often `{verifier}` errs was not measured: a verdict of it is about the final answer or the tests, and no more is known."
-    accepted, rejected = (_interval(*counts) for counts in ((rates.accepted, rates.wrong), (rates.rejected, rates.right)))
     return (
-        f"- `{verifier}` accepted {accepted} of wrong cases and rejected {rejected} of right ones: {rates.cases}"
-        f" (`{rates.command}`). On other cases expect more than the share seen; the intervals say how much these prove."
+        f"- `{verifier}` accepted {_interval(rates.accepted, rates.wrong, 'wrong')} and rejected"
+        f" {_interval(rates.rejected, rates.right, 'right')}: {rates.cases} (`{rates.command}`). On other cases expect more than the share seen; the intervals say how much these prove."
     )
 
 
-def _interval(errors: int, total: int) -> str:
+def _interval(errors: int, total: int, kind: str) -> str:
     low, high = wilson(errors / total, total, 0.95)
-    return f"{errors} of {total} (95% interval {low:.2%} to {high:.2%})"
+    return f"{errors} of {total} {kind} cases (95% interval {low:.2%} to {high:.2%})"
 
 
 def _sources(summary: "Summary") -> str:

@@ -97,7 +97,7 @@ def test_the_card_tells_how_often_the_verifier_that_graded_errs(exported):
 
     card = (exported / "sft" / "README.md").read_text()
     rates = rates_of("math@1")
-    assert f"`math@1` accepted {rates.accepted} of {rates.wrong} (95% interval" in card and rates.command in card
+    assert f"`math@1` accepted {rates.accepted} of {rates.wrong} wrong cases (95% interval" in card and rates.command in card
     assert "0 of 60 (0.00%) of the accepted traces hold such an equation" in card
     assert "| arithmetic | 60 | 300 | 0.600 |" in card, "tasks, traces and pass rate by source"
 
@@ -106,7 +106,7 @@ def test_a_verifier_that_was_never_measured_is_told_as_such():
     from selfplay.card import _errors
 
     assert "`math@0` errs was not measured" in _errors("math@0")
-    assert _errors("programs@1+landlock").startswith("- `programs@1+landlock` accepted 0 of 64 (95% interval 0.00% to 5.66%) of wrong cases")
+    assert _errors("programs@1+landlock").startswith("- `programs@1+landlock` accepted 0 of 64 wrong cases (95% interval 0.00% to 5.66%)")
 
 
 def test_wrong_steps_among_the_accepted_are_counted_where_the_recipe_lets_them_pass(tmp_path):
