@@ -1,17 +1,15 @@
 """Checkpoints of a training: when one is written, and from which one a killed training goes on."""
 
-import json
 import shutil
 import time
 from pathlib import Path
 
-from selfplay.files_on_disk import read_json, write_json
+from selfplay.files_on_disk import force_to_disk, read_json, write_json
 
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints, at least: about what a kill can cost
 MOST_SHARE = 0.05  # of a training's time that writing checkpoints may take, where one of them takes long
 
-_TRAINING = "checkpoints.json"  # whose checkpoints these are, and how long it took to the last of them
-_STATE = "trainer_state.json"  # what the trainer writes last of all into a checkpoint
+_NOTE = "checkpoints.json"  # whose checkpoints these are, the last that is whole, and how long it took to that one
 
 
 class Checkpoints:
@@ -25,15 +23,14 @@ class Checkpoints:
         self._identity = identity
         self._every_seconds = every_seconds
         self._started = time.monotonic()
-        path = folder / _TRAINING
-        before = read_json(path) if path.exists() else {}
-        if before.get("identity") != identity:
+        self._seconds_before = 0.0
+        self.last = ""  # folder of the checkpoint to go on from; empty where there is none
+        note = read_json(folder / _NOTE) if (folder / _NOTE).exists() else {}
+        if note.get("identity") == identity:
+            self.last, self._seconds_before = str(folder / note["last"]), note["seconds"]
+        else:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            before = {"identity": identity, "seconds": 0.0}
-            write_json(path, before)
-        self.last = _last_whole(folder)  # folder of the checkpoint to go on from; empty where there is none
-        self._seconds_before = before["seconds"] if self.last else 0.0
 
     @property
     def seconds(self) -> float:
@@ -41,7 +38,7 @@ class Checkpoints:
         return self._seconds_before + time.monotonic() - self._started
 
     def callback(self):
-        """For the trainer: asks for a checkpoint when one is due, and notes what it took."""
+        """For the trainer: asks for a checkpoint when one is due, and notes it when it is whole."""
         from transformers import TrainerCallback
 
         checkpoints = self
@@ -56,28 +53,23 @@ class Checkpoints:
                     control.should_save = True
 
             def on_save(self, args, state, control, **rest):
-                write_json(checkpoints._folder / _TRAINING, {"identity": checkpoints._identity, "seconds": checkpoints.seconds})
+                checkpoints._note(f"checkpoint-{state.global_step}")
                 took = time.monotonic() - self.asked
                 self.due = time.monotonic() + max(checkpoints._every_seconds, took / MOST_SHARE)
 
         return Due()
 
     def remove(self) -> None:
-        """When the training has ended: what it left of them."""
+        """When the training has ended: all that they left."""
         for folder in self._folder.glob("checkpoint-*"):
             shutil.rmtree(folder)
-        (self._folder / "README.md").unlink(missing_ok=True)  # a model card that trl writes with each checkpoint
-        (self._folder / _TRAINING).unlink()
+        for name in (_NOTE, "README.md"):  # a model card that trl writes with each checkpoint
+            (self._folder / name).unlink(missing_ok=True)
 
-
-def _last_whole(folder: Path) -> str:
-    """The newest checkpoint that was written to its end; those that were not are removed."""
-    newest = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in newest:
-        try:
-            json.loads((path / _STATE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            shutil.rmtree(path)
-        else:
-            return str(path)
-    return ""
+    def _note(self, name: str) -> None:
+        """The checkpoint of this name is whole: go on from it after a kill, and keep no other."""
+        force_to_disk(self._folder / name)
+        write_json(self._folder / _NOTE, {"identity": self._identity, "last": name, "seconds": self.seconds})
+        for folder in self._folder.glob("checkpoint-*"):
+            if folder.name != name:
+                shutil.rmtree(folder)

@@ -32,6 +32,14 @@ def write_json(path: Path, content: Any) -> None:
     temporary.rename(path)
 
 
+def force_to_disk(folder: Path) -> None:
+    """Force the files of a folder to disk, so that what is written later is never there without them."""
+    for path in folder.iterdir():
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 

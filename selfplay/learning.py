@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay import training
-from selfplay.files_on_disk import read_json, write_json
+from selfplay.files_on_disk import force_to_disk, read_json, write_json
 from selfplay.progress import Progress
 from selfplay.recipe import Fitting, Recipe
 from selfplay.seeds import number_of
@@ -37,7 +37,9 @@ def once(folder: Path, make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]
     if not record.exists():
         shutil.rmtree(model, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(record, make(unnamed))
+        made = make(unnamed)
+        force_to_disk(unnamed)
+        write_json(record, made)
     if not model.exists():
         unnamed.rename(model)
     return read_json(record)

@@ -159,7 +159,6 @@ def _arguments(settings: Fitting, folder: Path, seed: int):
         seed=seed,
         logging_steps=10,
         save_strategy="no",  # when a checkpoint is due, its callback says so
-        save_total_limit=1,
         report_to="none",
         disable_tqdm=True,
     )
