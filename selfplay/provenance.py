@@ -1,5 +1,6 @@
 """Where a round's samples came from: what every row of its shards repeats."""
 
+import hashlib
 import importlib.metadata
 import json
 import math
@@ -46,6 +47,11 @@ def provenance_of(recipe: Recipe, model: str, folder: Path, teachers: Sequence[s
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         engine = recipe.sampling.engine
+        others = {name: _described(name) for name in teachers if name != model}
+        own = _described(model)
+        if len(others) == len(teachers) > 1:  # the round's model is all of them
+            digests = json.dumps([facts["model_digest"] for facts in others.values()])
+            own["model_digest"] = f"teachers:{hashlib.sha256(digests.encode()).hexdigest()}"
         write_json(
             path,
             asdict(
@@ -54,8 +60,8 @@ def provenance_of(recipe: Recipe, model: str, folder: Path, teachers: Sequence[s
                     engine=engine,
                     engine_version=_version(engine),
                     sampling=json.dumps({name: getattr(recipe.sampling, name) for name in _SAMPLING}, ensure_ascii=False),
-                    teachers={name: _described(name) for name in teachers if name != model},
-                    **_described(model),
+                    teachers=others,
+                    **own,
                 )
             ),
         )

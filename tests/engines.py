@@ -23,8 +23,12 @@ class QueueSampler:
     async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
         self.num_requests += 1
         pending = [asyncio.create_task(self._one(request, place)) for place in range(len(request.indices))]
-        for finished in asyncio.as_completed(pending):
-            yield await finished
+        try:
+            for finished in asyncio.as_completed(pending):
+                yield await finished
+        except RuntimeError:
+            await asyncio.gather(*pending, return_exceptions=True)  # whose errors nobody would ask for
+            raise
 
     async def _one(self, request: Request, place: int) -> Sample | SampleFailure:
         index, seed = request.indices[place], request.seeds[place]

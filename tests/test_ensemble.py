@@ -98,6 +98,36 @@ def test_the_shards_of_several_teachers_are_whole_and_made_again_the_same(finish
     assert {path.name: path.read_bytes() for path in shards.iterdir()} == before
 
 
+STUDENT = """
+[model.student]
+path = "{student}"
+[selection]
+verified = false
+[training]
+steps = 2
+batch_size = 4
+[evaluation]
+samples_per_task = 2
+k = [1]
+[evaluation.tasks]
+source = "arithmetic"
+split = "test"
+num_tasks = 10
+"""
+
+
+def test_a_student_learns_from_several_teachers_and_is_the_one_that_is_evaluated(recipe, teachers, tmp_path):
+    path = tmp_path / "student.toml"
+    path.write_text(recipe.read_text() + STUDENT.format(student=teachers[1]))
+    run(read_recipe(path), quietly())
+    folder = tmp_path / "student" / "round_000"
+    assert Counter(model for model, _ in drawn(tmp_path / "student").values()).keys() == set(teachers)
+    assert {sample.model for sample, _ in read_journal(folder / "evaluation")} == {str(folder / "model")}
+    manifest = read_json(folder / "manifest.json")
+    assert manifest["model"] == manifest["next_model"] == " + ".join(teachers)  # what the next round samples
+    assert manifest["model_digest"].startswith("teachers:")
+
+
 def test_a_resumed_run_draws_the_same_samples_from_the_same_teachers(recipe, finished, tmp_path):
     whole = drawn(finished)
     half = tmp_path / "half"
