@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,15 +38,18 @@ def _owner(code: str) -> subprocess.Popen:
 def test_killed_owner_leaves_no_process():
     owner = _owner("print('ready', flush=True)\nverify_program(calls('f', ([1], 1)), 'import time\\ndef f(x): time.sleep(99)')")
     assert owner.stdout.readline() == "ready\n"
-    time.sleep(0.5)
+    _wait_until(lambda: len(_descendants(owner.pid)) >= 2)
     family = _descendants(owner.pid)
-    assert len(family) >= 2
     owner.kill()
     owner.wait()
-    end = time.monotonic() + 10
-    while any(_runs(pid) for pid in family) and time.monotonic() < end:
+    _wait_until(lambda: not any(_runs(pid) for pid in family))
+
+
+def _wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
         time.sleep(0.05)
-    assert [pid for pid in family if _runs(pid)] == []
 
 
 def test_forked_owner_takes_fork_servers_of_its_own():
@@ -91,18 +95,16 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def test_sleeping_program_is_ended_by_its_idleness_not_by_the_wall():
+def test_sleeping_program_is_ended_by_its_idleness_not_by_the_wall(monkeypatch):
+    monkeypatch.setattr("verifiers.programs._WALL_EXTRA_SECONDS", 3600.0)
     reference = StdioTests(({"stdin": "", "stdout": ""},), Limits(cpu_seconds=1.0))
-    start = time.monotonic()
     assert verify_program(reference, "import time\ntime.sleep(9999)").reason == "timeout"
-    assert time.monotonic() - start < 9  # the wall limit is 11 s
 
 
 def test_process_that_wants_a_core_is_not_idle():
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        time.sleep(0.3)
-        assert not look(process.pid).waiting
+        _wait_until(lambda: not look(process.pid).waiting)
     finally:
         process.kill()
         process.wait()
