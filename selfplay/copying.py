@@ -24,6 +24,16 @@ def copy_run(run: Path, to: Place | str) -> int:
     return num_copied
 
 
+def make_place(name: str) -> Place:
+    """The folder that copies go to, made where it is not there; UserError where it cannot be."""
+    to = Place.of(name)
+    try:
+        to.files.makedirs(to.path, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {to}: {error}; choose another with `copy_to`") from None
+    return to
+
+
 def copy_round(folder: Path, to: Place) -> bool:
     """Copy a finished round; False where the copy has this manifest already. UserError where it cannot be written."""
     manifest = (folder / MANIFEST).read_bytes()

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from selfplay.copying import make_place
 from selfplay.files_on_disk import CONTROL, finished_rounds
 from selfplay.recipe import Recipe
 from selfplay.run_folder import refuse_other_recipe
@@ -47,6 +48,8 @@ def _folder(recipe: Recipe) -> Iterator[str]:
         yield f"the run's folder {recipe.output} cannot be written: {present} belongs to another user, or is read-only; choose another with `output`"
     else:
         yield from _complaint(refuse_other_recipe, folder, recipe)
+    if recipe.copy_to:
+        yield from _complaint(make_place, recipe.copy_to)
 
 
 def _engine(recipe: Recipe, imports: bool) -> Iterator[str]:

@@ -15,6 +15,7 @@ from selfplay.first_models import Models
 from selfplay.journal import Journal
 from selfplay.ordering import OrderedTraces
 from selfplay.provenance import count_parameters, provenance_of, read_provenance
+from selfplay.readiness import obstacles
 from selfplay.rebuilding import rebuild_shards
 from selfplay.rounds import make_shards, play_rounds, round_tasks
 from selfplay.shard_schema import SCHEMA
@@ -277,6 +278,14 @@ def test_an_interrupted_copy_is_no_round_until_it_is_whole(played):
     fsspec.filesystem("memory").rm("/bucket/cut/round_001/manifest.json")
     assert "has shards and no manifest.json" in check_shards("memory://bucket/cut")[0]
     assert copy_run(played, "memory://bucket/cut") == 1 and check_shards("memory://bucket/cut") == []
+
+
+def test_a_place_for_copies_that_cannot_be_written_is_told_before_a_run_begins(tmp_path):
+    (tmp_path / "file").write_text("")
+    recipe = recipe_of(output=str(tmp_path / "run"), copy_to=str(tmp_path / "file" / "copies"))
+    assert any("copies" in text and "copy_to" in text for text in obstacles(recipe))
+    assert any("cannot use gopher://x" in text for text in obstacles(recipe.model_copy(update={"copy_to": "gopher://x"})))
+    assert not any("cop" in text for text in obstacles(recipe.model_copy(update={"copy_to": str(tmp_path / "copies")})))
 
 
 def test_a_url_that_nothing_can_open_is_a_mistake_of_the_users():
