@@ -10,14 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from selfplay.checking import check_shards
-from selfplay.copying import copy_run
-from selfplay.first_models import Models
 from selfplay.journal import Journal
 from selfplay.ordering import OrderedTraces
 from selfplay.provenance import count_parameters, provenance_of, read_provenance
-from selfplay.readiness import obstacles
 from selfplay.rebuilding import rebuild_shards
-from selfplay.rounds import make_shards, play_rounds, round_tasks
+from selfplay.rounds import make_shards, round_tasks
 from selfplay.shard_schema import SCHEMA
 from selfplay.shards import read_in_order, read_shards, write_shards
 from tasks import StdioTests, Task, UserError
@@ -239,58 +236,6 @@ def test_a_shard_that_the_journal_no_longer_gives_is_left_and_named(played):
     before = bytes_of(played / "round_000" / "shards")
     assert any("differs from the manifest" in problem for problem in rebuild_shards(played))
     assert bytes_of(played / "round_000" / "shards") == before
-
-
-def test_a_copy_behind_a_url_is_checked_damaged_and_mended_there(played):
-    shutil.copytree(played / "round_000", played / "control" / "round_000")
-    shutil.copy(played / "recipe.toml", played / "control" / "recipe.toml")
-    url = "memory://bucket/run"
-    assert copy_run(played, url) == 3 and copy_run(played, url) == 0, "what is there already is not copied again"
-    assert check_shards(url) == []
-    files = fsspec.filesystem("memory")
-    name = files.ls("/bucket/run/round_001/shards", detail=False)[0]
-    whole = files.cat(name)
-    files.pipe(name, whole[:50] + bytes([whole[50] ^ 1]) + whole[51:])
-    files.rm(files.ls("/bucket/run/control/round_000/shards", detail=False)[0])
-    problems = check_shards(url)
-    assert len(problems) == 2 and f"memory://{name}: damaged" in problems[0] and "missing" in problems[1]
-    assert rebuild_shards(played, url) == []
-    assert files.cat(name) == whole and len(check_shards(url)) == 1, "the control is a run of its own"
-
-
-def test_a_run_copies_each_round_that_is_finished_where_its_recipe_says(played):
-    """Also rounds that were finished before the recipe named a place, or before a copy was cut short."""
-    recipe = recipe_of(rounds=2, copy_to="memory://bucket/played")
-    models = Models("a-model", "a-model")
-    assert play_rounds(recipe, played, models, None, None) == 2  # nothing is left to be played, so no engine is asked
-    assert check_shards("memory://bucket/played") == []
-    assert recipe.digest == recipe_of(rounds=2).digest, "where copies go says nothing about the rows"
-
-
-def test_the_same_copy_lies_behind_a_file_url(played, tmp_path):
-    assert copy_run(played, f"file://{tmp_path}/copy") == 2
-    assert bytes_of(tmp_path / "copy" / "round_000" / "shards") == bytes_of(played / "round_000" / "shards")
-    assert check_shards(tmp_path / "copy") == check_shards(f"file://{tmp_path}/copy") == []
-
-
-def test_an_interrupted_copy_is_no_round_until_it_is_whole(played):
-    copy_run(played, "memory://bucket/cut")
-    fsspec.filesystem("memory").rm("/bucket/cut/round_001/manifest.json")
-    assert "has shards and no manifest.json" in check_shards("memory://bucket/cut")[0]
-    assert copy_run(played, "memory://bucket/cut") == 1 and check_shards("memory://bucket/cut") == []
-
-
-def test_a_place_for_copies_that_cannot_be_written_is_told_before_a_run_begins(tmp_path):
-    (tmp_path / "file").write_text("")
-    recipe = recipe_of(output=str(tmp_path / "run"), copy_to=str(tmp_path / "file" / "copies"))
-    assert any("copies" in text and "copy_to" in text for text in obstacles(recipe))
-    assert any("cannot use gopher://x" in text for text in obstacles(recipe.model_copy(update={"copy_to": "gopher://x"})))
-    assert not any("cop" in text for text in obstacles(recipe.model_copy(update={"copy_to": str(tmp_path / "copies")})))
-
-
-def test_a_url_that_nothing_can_open_is_a_mistake_of_the_users():
-    with pytest.raises(UserError, match="cannot use gopher://x: .*give a path, or a URL whose fsspec package"):
-        check_shards("gopher://x")
 
 
 def test_shards_of_an_older_schema_are_checked_but_not_made_again(played):
