@@ -24,6 +24,7 @@ def run_tests(job: dict, answer) -> None:
         known = bind_names(peer, code, entry_point, scope)
         if entry_point and entry_point not in known:
             return answer("missing", entry_point)
+        make_module("solution").update({name: scope[name] for name in known & scope.keys()})  # for tests that import it
         exec(code, scope)
         call_tests(peer, scope, entry_point)
         outcome = ("passed",) if peer.num_answers else ("unfit", "the tests never called the program")
