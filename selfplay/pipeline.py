@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from selfplay.allocation import Allocator, Grant
+from selfplay.allocation import Allocator
 from selfplay.crew import Crew, Key, Parcel
 from selfplay.journal import Journal
 from selfplay.meter import Meter
@@ -105,15 +105,16 @@ class Pipeline:
     async def _ask(self) -> None:
         """All that there is room for in one sending: a remote call costs more than the tasks in it."""
         room = min(self._samplers.room, MAX_UNCHECKED - len(self._unchecked) - self._journal.num_uncommitted)
-        grants: list[Grant] = []
+        granted: dict[str, tuple[int, ...]] = {}
         while room > 0:
-            more = self._allocator.next(room)
-            grants += more
-            room -= sum(len(indices) for _, indices in more)
-            if not more and not (self._allocator.wants_task and self._add_task()):
+            grants = self._allocator.next(room)
+            for task_id, indices in grants:
+                granted[task_id] = granted.get(task_id, ()) + indices
+                room -= len(indices)
+            if not grants and not (self._allocator.wants_task and self._add_task()):
                 break
-        if grants:
-            await self._samplers.send(parcel for grant in grants for parcel in self._requests(*grant))
+        if granted:
+            await self._samplers.send(parcel for grant in granted.items() for parcel in self._requests(*grant))
 
     def _add_task(self) -> bool:
         """Open the next task of the stream, with the verdicts that the journal holds of it; False at its end."""

@@ -21,8 +21,8 @@ import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from selfplay.recipe import Ray, Sampling
 from selfplay.progress import duration
+from selfplay.recipe import Ray, Sampling
 from tasks import UserError
 
 PATIENCE_SECONDS = 60.0  # with a cluster that is too small: nodes may still be joining
