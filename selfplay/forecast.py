@@ -26,8 +26,8 @@ Floats = NDArray[np.float64]
 _PLAIN = {BETA: 0.8 * 4 / 7, KUMARASWAMY: 0.8 / 7, GENERAL: 0.8 / 7, LOGIT_NORMAL: 0.8 / 7, TWO_BETAS: 0.2}
 LIKELY = 0.85  # probability of impossible tasks from which the value counts them in, fully at 1
 PLAUSIBLE = 0.2  # and from which the interval reaches as low as they would have it
-CURVE_ERROR = 0.007  # by about how much the power law is off by itself when it is extended a hundredfold
-SWITCH = 8  # how sharply the value goes from the families to the power law where their spread passes that error
+CURVE_ERROR = 0.0085  # by about how much the power law is off by itself when it is extended a hundredfold
+SWITCH = 16  # how sharply the value goes from the families to the power law where their spread passes that error
 SHARPNESS = 2  # power of a family's probability in the value: an average over rivals that explain less only adds error
 TOO_WIDE = 0.15  # width of an interval that supports no plan
 NUM_DRAWS = 500
@@ -200,7 +200,7 @@ def _trust_in_curve(members: list[_Member], deviation: float) -> float:
     The families decide where their own spread is small against the curve's error, unless the counts say that there is
     more than one kind of task.
     """
-    from_spread = 1.0 / (1.0 + (CURVE_ERROR / max(deviation, 1e-9)) ** SWITCH)
+    from_spread = 1.0 / (1.0 + (CURVE_ERROR / max(deviation, 1e-4)) ** SWITCH)
     one = _share(members, _one_kind)
     single = one / (one + _share(members, lambda family: family is TWO_BETAS))
     return 1.0 - single * (1.0 - from_spread)

@@ -4,7 +4,8 @@
 
 Rivals on the same data: a beta-binomial by maximum likelihood, and the power law -log pass@k = A k^-b by least squares on
 logarithms, over every k up to 100 and over 20 values of k evenly spaced in log k. "error" is the mean absolute error.
-"truth" is pass@10,000 of the whole population; "these" is that of the tasks in the data set.
+"truth" is pass@10,000 of the whole population; "these" is that of the tasks in the data set. "less the best rival" is the
+error less that of the rival that errs least there, over the same data sets, with two standard errors.
 """
 
 import argparse
@@ -103,7 +104,7 @@ def main() -> None:
     options = parser.parse_args()
     spaced = np.unique(np.round(np.geomspace(1, SAMPLES, 20)).astype(int))
     print(f"Beta(0.40, 1.34): pass@100 = {beta_pass(0.4, 1.34, 100):.4f}, pass@10,000 = {beta_pass(0.4, 1.34):.4f}")
-    print(f"{'family':36} {'tasks':>5} {'truth':>6} | {'error':>6} {'beta':>6} {'LS all':>6} {'LS log':>6} | {'bias':>7} {'holds truth':>11} {'these':>6} {'width':>6} {'s':>5}")
+    print(f"{'family':36} {'tasks':>5} {'truth':>6} | {'error':>6} {'beta':>6} {'LS all':>6} {'LS log':>6} | {'bias':>7} {'holds truth':>11} {'these':>6} {'width':>6} {'s':>5} {'less the best rival':>19}")
     for family, draw in (HOLD_OUT if options.hold_out else FAMILIES).items():
         if options.only not in family:
             continue
@@ -123,11 +124,12 @@ def main() -> None:
                 held.append((point.low <= truth <= point.high, point.low <= these <= point.high))
                 width.append(point.high - point.low)
                 bias.append(point.value - truth)
+            behind = np.array(errors)[:, 0] - np.array(errors)[:, 1 + int(np.argmin(np.mean(errors, axis=0)[1:]))]
             error, holds = np.mean(errors, axis=0), np.mean(held, axis=0)
             pooled.append(error)
             print(
                 f"{family:36} {tasks:5} {truth:6.4f} | " + " ".join(f"{e:6.4f}" for e in error) + f" | {np.mean(bias):+7.4f} "
-                f"{holds[0]:11.3f} {holds[1]:6.3f} {np.mean(width):6.3f} {spent / options.sets:5.2f}",
+                f"{holds[0]:11.3f} {holds[1]:6.3f} {np.mean(width):6.3f} {spent / options.sets:5.2f} {behind.mean():+8.4f} ± {2 * behind.std() / len(behind) ** 0.5:.4f}",
                 flush=True,
             )
         print(f"{'':36}  both        | " + " ".join(f"{e:6.4f}" for e in np.mean(pooled, axis=0)), flush=True)
