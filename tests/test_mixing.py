@@ -12,6 +12,8 @@ from selfplay.files_on_disk import read_json
 from selfplay.learning import _lessons
 from selfplay.mixing import make_mixed, mix_metrics
 from selfplay.rebuilding import rebuild_shards
+from selfplay.report.arms import Stage
+from selfplay.report.traces import _rows
 from selfplay.shards import read_rows
 from tasks import MathReference, Task, UserError
 from tests.trace_making import made_run, recipe_of
@@ -88,6 +90,11 @@ def test_mixed_shards_are_listed_checked_and_made_again(run):
     assert ["mixed-00000" in problem and "damaged" in problem for problem in check_shards(run)] == [True]
     assert rebuild_shards(run) == [] and check_shards(run) == []
     assert mixed.read_bytes() == whole
+
+
+def test_a_report_shows_the_traces_of_a_round_and_not_what_was_mixed_in(run):
+    shown = _rows(Stage(3, run / "round_002", {}), None)
+    assert Counter(names(shown)) == Counter(names(rows_of(run, 2, "accepted") + rows_of(run, 2, "rejected")))
 
 
 def test_what_was_asked_for_and_is_not_there_is_said(run):

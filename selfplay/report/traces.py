@@ -235,7 +235,7 @@ def _chosen_tasks(counted: list[dict[str, Counts]], max_traces: int, max_charact
 def _rows(stage: Stage, chosen: set[str] | None) -> list[dict[str, Any]]:
     """The traces of a round, tasks together and their samples in order."""
     rows: list[dict[str, Any]] = []
-    for path in sorted((stage.folder / "shards").glob("*.parquet")):
+    for path in sorted((stage.folder / "shards").glob("[ar]*.parquet")):  # not what was mixed in from elsewhere
         for batch in pq.ParquetFile(path).iter_batches(columns=_TEXT):
             if chosen is not None:
                 batch = batch.filter(pc.is_in(batch["task_id"], value_set=pa.array(sorted(chosen), pa.string())))
