@@ -37,7 +37,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from selfplay.recipe import Sampling
 
-_FREE = {"_name_or_path", "transformers_version", "dtype", "torch_dtype"}  # of a config: the engine keeps its own dtype
+_FREE = {"_name_or_path", "transformers_version", "use_cache", "dtype", "torch_dtype"}  # of a config: no shape depends on them
 
 
 class VllmSampler:
