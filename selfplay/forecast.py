@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 _PLAIN = {BETA: 0.8 * 4 / 7, KUMARASWAMY: 0.8 / 7, GENERAL: 0.8 / 7, LOGIT_NORMAL: 0.8 / 7, TWO_BETAS: 0.2}
 LIKELY = 0.85  # probability of impossible tasks from which the value counts them in, fully at 1
 PLAUSIBLE = 0.2  # and from which the interval reaches as low as they would have it
+FAIR = 0.05  # probability of a family from which the interval holds that family's own
 CURVE_ERROR = 0.0085  # by about how much the power law is off by itself when it is extended a hundredfold
 SWITCH = 16  # how sharply the value goes from the families to the power law where their spread passes that error
 SHARPNESS = 2  # power of a family's probability in the value: an average over rivals that explain less only adds error
@@ -187,7 +188,9 @@ def _at(k: int, members: list[_Member], curve: PowerLaw | None, margin: float) -
     value = (1.0 - certainty) * value + certainty * inflated[1]
     if impossible > PLAUSIBLE:
         lows.append(inflated[0])
-    for spread in (_quantiles(like, levels), _quantiles(these, levels)):
+    # Each family that explains the counts fairly well has its say about the ends, however well another one does.
+    alone = [[pair] for pair in like if pair[0].family in _PLAIN and pair[0].probability > FAIR]
+    for spread in (_quantiles(pairs, levels) for pairs in (like, these, *alone)):
         lows.append(spread[0])
         highs.append(spread[2])
     low, high = float(min(*lows, value)), float(max(*highs, value))
@@ -217,7 +220,8 @@ def _share(members: list[_Member], which: Callable[[Family], bool]) -> float:
 def _quantiles(values: list[tuple[_Member, Floats]], levels: list[float], sharpness: int = 1) -> Floats:
     """Quantiles of one value a draw, families weighed by this power of their probability."""
     joined = np.concatenate([drawn for _, drawn in values])
-    shares = np.concatenate([member.probability**sharpness * member.shares for member, _ in values])
+    most = max(member.probability for member, _ in values) or 1.0  # of these families; a power of it may vanish by itself
+    shares = np.concatenate([(member.probability / most) ** sharpness * member.shares for member, _ in values])
     order = np.argsort(joined)
     cumulative = np.cumsum(shares[order])
     place = np.searchsorted(cumulative / cumulative[-1], levels)
