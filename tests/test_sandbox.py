@@ -52,6 +52,17 @@ def _wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.parametrize("descriptor", [40, 41])  # where the fork-server keeps its socket and its ruleset
+def test_fork_server_starts_whatever_descriptor_its_socket_has(descriptor):
+    owner = _owner(
+        "from verifiers.sandbox import pool\n"
+        "pool.close()\n"
+        f"while os.open(os.devnull, os.O_RDONLY) < {descriptor - 2}: pass\n"
+        "assert verify_program(calls('add', ([1, 2], 3)), 'def add(a, b): return a + b').reason == 'match'; print('right')\n"
+    )
+    assert owner.communicate(timeout=60)[0] == "right\n"
+
+
 def test_forked_owner_takes_fork_servers_of_its_own():
     owner = _owner(
         "pid = os.fork()\n"

@@ -9,6 +9,7 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tasks import AssertTests, FunctionTests, Limits, StdioTests
@@ -83,24 +84,31 @@ def _judge(server: ForkServer, reference, check: _Check) -> Finding:
     if isinstance(reference, StdioTests):
         return _judge_stdio(server, reference, check)
     if isinstance(reference, FunctionTests):
-        calls = [(reference.entry_point, value_from_json(case["args"]), {}) for case in reference.cases]
+        calls = [wire.pack_call(reference.entry_point, value_from_json(case["args"]), {}) for case in reference.cases]
         expected = [expected_from_json(case["expected"]) for case in reference.cases]
         tolerances = [reference.tolerance] * len(expected)
         return _judge_calls(server, check, calls, expected, tolerances, equal)
-    simple = simple_calls(reference.code, reference.entry_point)
+    simple = _as_data(reference.code, reference.entry_point)
     if simple:
-        try:
-            expected = [expected_from_value(call.expected) for call in simple]
-            calls = [(call.name, call.args, call.kwargs) for call in simple]
-            return _judge_calls(server, check, calls, expected, [call.margin for call in simple], python_equal)
-        except wire.NotPlain:
-            pass  # a literal such as `...`: the test code has to run itself
+        return _judge_calls(server, check, *simple, python_equal)
     return _judge_tests(server, reference, check)
+
+
+@lru_cache(maxsize=64)  # many programs in a row are put to the same tests
+def _as_data(code: str, entry_point: str) -> tuple[list, list, list] | None:
+    """The calls, expected values and margins of simple test code; None for code that has to run itself."""
+    simple = simple_calls(code, entry_point)
+    try:
+        calls = [wire.pack_call(call.name, call.args, call.kwargs) for call in simple or ()]
+        expected = [expected_from_value(call.expected) for call in simple or ()]
+    except wire.NotPlain:  # a literal such as `...`
+        return None
+    return (calls, expected, [call.margin for call in simple]) if simple else None
 
 
 def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances: list[float], same) -> Finding:
     """All calls in one process; every case needs its own well-formed answer that is the expected value."""
-    job = wire.pack_job({"program": check.program, "calls": [wire.pack_call(*call) for call in calls]})
+    job = wire.pack_job({"program": check.program, "calls": calls})
     ended = server.wait(server.start("calls", job, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
     stopped = _stopped(ended, check)
     if stopped:

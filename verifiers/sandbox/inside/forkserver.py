@@ -66,7 +66,8 @@ def main() -> None:
 
 def _settle(descriptor: int) -> socket.socket:
     """The control socket on a high descriptor, and 3 to 9 taken, so that what arrives never lies where a child needs it."""
-    os.dup2(descriptor, _CONTROL, inheritable=False)
+    if descriptor != _CONTROL:
+        os.dup2(descriptor, _CONTROL)
     control = socket.socket(fileno=_CONTROL)
     null = os.open(os.devnull, os.O_RDWR)
     for target in range(3, 10):
