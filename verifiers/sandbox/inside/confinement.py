@@ -64,7 +64,7 @@ def confine_server(layers: set[str], uid: int, with_numpy: bool) -> Confinement:
     _prctl(_PR_SET_DUMPABLE, 0)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     code = seccomp.child_filter() if "seccomp" in layers else b""
-    if ruleset >= 0:
+    if ruleset not in (-1, RULESET):
         os.dup2(ruleset, RULESET)
         os.close(ruleset)
     _set_common_limits()
