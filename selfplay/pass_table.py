@@ -57,7 +57,7 @@ class Figure:
     is_forecast: bool = False
 
     def __str__(self) -> str:
-        return f"{self.value:.4f} [{self.low:.3f}, {self.high:.3f}]" + (" forecast" if self.is_forecast else "")
+        return f"{self.value:.4f} [{self.low:.3f}, {self.high:.3f}]" + ("*" if self.is_forecast else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +160,11 @@ def in_table(passes: Iterable[PassFigures], wanted: Wanted) -> Table:
     names = {"pass": "pass@k", "majority": "majority@k", "best-of": "best of k", "right": "right@k"}
     asked = [name for name, is_wanted in zip(names, (True, wanted.majority, wanted.best_of, wanted.false_accept is not None)) if is_wanted]
     bounded = any(each.num_undecided for each in passes)
-    caps = [f"{each.name}: right@k cannot pass {each.cap:.4f}, however large k is" for each in passes if each.cap is not None]
-    table = Table("samples of", "rule", "tasks", "samples", "undecided", "k", caption=Text("\n".join(["in brackets: 95% intervals over tasks", *caps])), caption_justify="left")
-    for name in [*(names[name] for name in asked), *(["undecided wrong, correct"] * bounded)]:
-        table.add_column(name, no_wrap=True)
+    notes = ["in brackets: 95% intervals over tasks" + ("; *: a forecast" if wanted.forecast else "")]
+    notes += [f"{each.name}: right@k cannot pass {each.cap:.4f}, however large k is" for each in passes if each.cap is not None]
+    table = Table(caption=Text("\n".join(notes)), caption_justify="left")
+    for name in ["samples of", "rule", "tasks", "samples", "undecided", "k", *(names[name] for name in asked), *(["undecided wrong, correct"] * bounded)]:
+        table.add_column(name, no_wrap=name in ("samples of", "k"))
     for each in passes:
         about = [each.name, each.rule, str(each.num_tasks), str(each.num_samples), str(each.num_undecided)]
         for k, figures in each.by_k.items():

@@ -91,7 +91,7 @@ def majority_at_k(answers: Sequence[str] | NDArray[Any], correct: ArrayLike, k: 
     """Chance that the most frequent answer among k samples of one task is correct; nan where there are fewer than k.
 
     Over `num_choices` random choices of k samples (standard error at most 0.5 / sqrt(num_choices)), always the same
-    ones. The answer `no_vote` is none; a tie is drawn by lot; no vote at all is wrong.
+    ones; exact for k = 1. The answer `no_vote` is none; a tie is drawn by lot; no vote at all is wrong.
     """
     right = np.asarray(correct, dtype=float)
     n = len(right)
@@ -99,6 +99,8 @@ def majority_at_k(answers: Sequence[str] | NDArray[Any], correct: ArrayLike, k: 
         raise ValueError(f"majority@{k} needs k of at least 1 and an answer for each of the {n} samples, not {len(answers)}")
     if n < k:
         return float("nan")
+    if k == 1:
+        return float(np.mean(right * (np.asarray(answers) != no_vote)))
     names, which = np.unique(np.asarray(answers), return_inverse=True)
     share = np.bincount(which, right) / np.bincount(which)  # of an answer's samples, those judged correct
     chosen = which[_choices(n, k, num_choices)] + len(names) * np.arange(num_choices)[:, None]
