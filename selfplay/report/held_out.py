@@ -67,11 +67,15 @@ class HeldOut:
         """The tasks of all recipes, and why those of a recipe could not be had: a report may be made far from its run."""
         found: dict[str, dict[str, Any]] = {}
         failures: dict[str, None] = {}
-        recipes = [Recipe.model_validate(arm.recipe) for arm in self.arms if arm.stages]
-        for recipe in {(recipe.seed, str(recipe.evaluation)): recipe for recipe in recipes}.values():
+        seen: set[tuple[int, str]] = set()
+        for arm in self.arms:
+            kind = arm.recipe["seed"], str(arm.recipe.get("evaluation"))
+            if not arm.stages or kind in seen:
+                continue
+            seen.add(kind)
             try:
-                for number, task in enumerate(evaluation_tasks(recipe)):
+                for number, task in enumerate(evaluation_tasks(Recipe.model_validate(arm.recipe))):
                     found.setdefault(task.id, dict(zip(_SHARED, task_columns(task, number), strict=True)))
-            except (UserError, OSError, TypeError) as error:
+            except (UserError, OSError, TypeError, ValueError) as error:
                 failures[str(error)] = None
         return found, list(failures)
