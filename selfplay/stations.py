@@ -7,6 +7,7 @@ the run. Many results travel in one `collect`, so that the cost of a remote call
 import asyncio
 import contextlib
 import queue
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from verifiers import Verdict, guard, verify
 from verifiers.sandbox.pool import take_failures
 
 
+SWITCH_SECONDS = 0.0005  # for which a checking thread may keep the interpreter from the event loop beside it; Python's own 0.005 stalls requests
 AT_ONCE_SECONDS = 1.0  # for an engine to end where nobody will wait for it
 
 
@@ -121,6 +123,7 @@ class VerifierStation:
             from verifiers import programs
 
             programs.configure(unsafe=True)
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._results = _Outbox()
         self._checks: queue.SimpleQueue[Check | None] = queue.SimpleQueue()
         self._closing = False
