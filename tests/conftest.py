@@ -1,6 +1,8 @@
 """What tests of several files share: small real models, and a loop to run coroutines in."""
 
+import ast
 import asyncio
+import gc
 import os
 
 import pytest
@@ -10,6 +12,24 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # on a CPU: the worker inside the engine's process
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # vllm would compile a helper of its log-probabilities: 15 s
+
+_parse = ast.parse
+
+
+def _parse_undisturbed(*args, **options):
+    """ast.parse without a garbage collection in it. What a collection calls (hypothesis has such a callback) may let another
+    thread parse meanwhile, which CPython 3.11 takes for a fault: SystemError, AST constructor recursion depth mismatch
+    (cpython#106905). pytest parses each test file, and one such error ends the whole session."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return _parse(*args, **options)
+    finally:
+        if collects:
+            gc.enable()
+
+
+ast.parse = _parse_undisturbed
 
 # vllm's CPU backend takes heads of 32 or wider
 MODEL_SHAPE = {"num_heads": 2, "max_length": 256}
