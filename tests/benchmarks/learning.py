@@ -30,8 +30,8 @@ from selfplay.journal import read_journal
 from selfplay.progress import Progress
 from selfplay.recipe import Recipe
 from selfplay.recipe_file import read_recipe
-from selfplay.rounds import run
-from tasks import load
+from selfplay.rounds import evaluation_tasks, run
+from tasks import Task
 from tasks.arithmetic import chain_of_thought
 from verifiers import Outcome
 
@@ -67,7 +67,7 @@ EXPERIMENTS = [
     Experiment(
         "plenty",
         ["rounds=1", "tasks.num_tasks=2000", "selection.drop_duplicates=true", "selection.max_tokens=6000"]
-        + ["training.steps=0", "training.epochs=6", "training.batch_size=32"],
+        + ["training.steps=0", "training.epochs=2", "training.batch_size=32"],
         WHICH_TRACES,
     ),
     Experiment(
@@ -77,11 +77,11 @@ EXPERIMENTS = [
     ),
     Experiment(
         "shortest",
-        ["rounds=3", "tasks.num_tasks=500", "allocation.samples_per_task=8", "selection.max_traces_per_task=1"]
+        ["rounds=3", "tasks.num_tasks=400", "selection.max_traces_per_task=1"]
         + ['selection.reject=["unfinished", "language", "text_after_answer", "answer_from_nowhere", "wrong_step"]']
-        + ["model.create.max_length=128", "sampling.max_tokens=96", "training.max_length=128", "pretraining.max_length=128"]
+        + ["model.create.max_length=96", "sampling.max_tokens=72", "pretraining.max_length=64", "pretraining.batch_size=24"]
         + ["pretraining.corruption=0.1", "pretraining.redundancy=0.4"]
-        + ["training.steps=0", "training.epochs=4", "training.batch_size=32"],
+        + ["training.steps=0", "training.epochs=4", "training.batch_size=32", "training.max_length=96"],
         {"random": ['selection.choose="random"'], "shortest": ['selection.choose="shortest"']},
     ),
 ]
@@ -93,7 +93,7 @@ class Result:
 
     rates: list[dict[str, float]] = field(default_factory=list)  # share of right samples by held-out task
     tokens: list[float] = field(default_factory=list)  # completion tokens a held-out sample
-    right_tokens: list[float] = field(default_factory=list)  # completion tokens a right held-out sample
+    excess: list[float] = field(default_factory=list)  # tokens of right held-out samples over those of the plain chain, mean
     num_traces: int = 0  # accepted in the first round
     accepted_tokens: int = 0  # completion tokens of these
     trained_tokens: int = 0  # of the first round's training, with prompts, every epoch counted
@@ -115,7 +115,7 @@ def play(experiment: Experiment, folder: Path) -> dict[str, list[Result]]:
             for donor in (*sorted((folder / f"seed_{seed}").glob("*/*")), folder / f"seed_{seed}"):
                 borrow(recipe, donor)
             run(recipe, Progress())
-            results[arm].append(result_of(output))
+            results[arm].append(result_of(recipe))
     return results
 
 
@@ -138,17 +138,19 @@ def borrow(recipe: Recipe, donor: Path) -> None:
             temporary.rename(place)
 
 
-def result_of(output: Path) -> Result:
-    result = Result()
+def result_of(recipe: Recipe) -> Result:
+    result, output = Result(), Path(recipe.output)
+    plain = {task.id: plain_tokens(task) for task in evaluation_tasks(recipe)}
     for place in (output / "base", *finished_rounds(output)):
-        outcomes, lengths = defaultdict(list), []
+        outcomes, lengths, excess = defaultdict(list), [], []
         for sample, verdict in read_journal(place / "evaluation"):
             right = verdict.outcome is Outcome.CORRECT
             outcomes[sample.task_id].append(right)
-            lengths.append((sample.completion_tokens, right))
+            lengths.append(sample.completion_tokens)
+            excess += [sample.completion_tokens / plain[sample.task_id]] if right else []
         result.rates.append({task: statistics.fmean(right) for task, right in outcomes.items()})
-        result.tokens.append(statistics.fmean(length for length, _ in lengths))
-        result.right_tokens.append(statistics.fmean(length for length, right in lengths if right))
+        result.tokens.append(statistics.fmean(lengths))
+        result.excess.append(statistics.fmean(excess))
     first = read_json(round_folder(output, 0) / METRICS)
     accepted = first["selection_cost"]["reasons"]["accepted"]
     result.num_traces, result.accepted_tokens = accepted["num_traces"], accepted["completion_tokens"]
@@ -156,6 +158,12 @@ def result_of(output: Path) -> Result:
     groups = read_json(finished_rounds(output)[-1] / METRICS)["evaluation"]["by_difficulty"]
     result.by_difficulty = {operands: group["pass_at_k"]["1"] for operands, group in groups.items()}
     return result
+
+
+def plain_tokens(task: Task) -> int:
+    """Tokens of a sum's right chain with nothing written twice: its characters, one marker, one end."""
+    digits = tuple(map(int, task.prompt[0]["content"].rstrip("=").split("+")))
+    return len(chain_of_thought(digits, random.Random(0)).replace("####", "#")) + 1
 
 
 def difference(first: list[Result], other: list[Result]) -> tuple[str, str]:
@@ -189,26 +197,19 @@ def seeds_and_mean(values: list[float], digits: int = 3) -> str:
 def table_of_rounds(experiment: Experiment, results: dict[str, list[Result]]) -> Table:
     """Tokens a held-out sample and its pass@1 by round and arm, and how far the last round's pass@1 is from the first arm's."""
     first, *_ = results.values()
-    title = f"{experiment.name}: tokens a held-out sample and pass@1 by round; chains without redundancy have {plain_tokens():.1f} tokens"
-    table = Table(title=title)
-    for name in ("arm", "after", "tokens by seed, mean", "of right ones", "pass@1 by seed, mean", "minus first (over tasks)", "(over seeds)"):
+    table = Table(title=f"{experiment.name}: tokens a held-out sample, their excess over the plain chain where right, and pass@1 by round")
+    for name in ("arm", "after", "tokens by seed, mean", "excess by seed, mean", "pass@1 by seed, mean", "minus first (over tasks)", "(over seeds)"):
         table.add_column(name)
     for arm, runs in results.items():
         for number in range(len(runs[0].tokens)):
             cells = [arm, f"round {number - 1}" if number else "base"]
-            for lengths in ([result.tokens for result in runs], [result.right_tokens for result in runs]):
-                fall = statistics.fmean(by_round[number] / by_round[0] for by_round in lengths) - 1
-                cells.append(f"{seeds_and_mean([by_round[number] for by_round in lengths], 1)} {fall:+.0%}")
+            fall = statistics.fmean(result.tokens[number] / result.tokens[0] for result in runs) - 1
+            cells.append(f"{seeds_and_mean([result.tokens[number] for result in runs], 1)} {fall:+.0%}")
+            cells.append(seeds_and_mean([result.excess[number] for result in runs], 2))
             table.add_row(*cells, seeds_and_mean([result.pass_at_1[number] for result in runs]))
         if runs is not first:
             table.add_row("", "", "", "", "", *difference(first, runs))
     return table
-
-
-def plain_tokens() -> float:
-    """Mean tokens of the right chains of such tasks with nothing written twice: its characters, one marker, one end."""
-    sums = [tuple(map(int, task.prompt[0]["content"].rstrip("=").split("+"))) for task in load("arithmetic", num_tasks=240, split="test")]
-    return statistics.fmean(len(chain_of_thought(digits, random.Random(0)).replace("####", "#")) + 1 for digits in sums)
 
 
 def main() -> None:
