@@ -7,6 +7,8 @@ import ast
 from dataclasses import dataclass
 from typing import Any
 
+from verifiers.program_text import parse_program
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -25,7 +27,7 @@ def simple_calls(code: str, entry_point: str) -> list[Call] | None:
     With an entry point, the body of `check(candidate)` counts, else the module's own statements.
     """
     try:
-        body = ast.parse(code).body
+        body = parse_program(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     names = None
