@@ -1,15 +1,15 @@
 """What selection does to the model that learns from it: python -m tests.benchmarks.learning FOLDER [EXPERIMENT ...]
 
-Each experiment plays arms that differ in one key of [selection], from the same base model and from the same first
-samples, over three seeds: real sampling, verdicts and training through `selfplay.rounds.run`. Within an experiment all
-arms learn from the same number of completion tokens. What is in FOLDER is resumed: the same command goes on.
+Each experiment plays arms that differ in one key of [selection], from the same base model and with the same samples in
+the first round, over three seeds: real sampling, verdicts and training through `selfplay.rounds.run`. What is in FOLDER
+is resumed: the same command goes on. FOLDER may be that of tests.benchmarks.quickstart, whose base models are then taken.
 
-    scarce, plenty, quickstart   which traces of a pool to learn from: one round at three sizes of pool and training
+    scarce, plenty, quickstart   which traces to learn from, at equal completion tokens and epochs: one round with 200
+                                 tasks, with 2,000, and with the quickstart's tasks and length of training
     shortest                     the shortest right trace of a task against any, three rounds, a corpus that rambles
 
-Intervals are of the mean difference to the first arm, paired by seed and held-out task: over tasks (bootstrap), which
-says what these models would do on other tasks, and over seeds (Student's t), which holds what other models would do.
-FOLDER may be that of tests.benchmarks.quickstart, whose base models are then taken.
+Intervals (95%) are of the mean difference to the first arm, paired by seed and held-out task: over tasks (bootstrap),
+which says what these models would do on other tasks, and over seeds (Student's t), which says what other models would.
 """
 
 import random
