@@ -29,7 +29,7 @@ def in_order(
     try:
         while True:
             for chunk in islice(chunks, max(0, 3 * num_workers - len(waiting))):
-                waiting.append((chunk, pool.submit(work, chunk)))
+                waiting.append((chunk, _submit(pool, work, chunk)))
             if not waiting:
                 return
             chunk, future = waiting.popleft()
@@ -39,10 +39,20 @@ def in_order(
                 pool.shutdown(wait=False)
                 results = _apart(work, chunk, died)
                 pool = _pool(num_workers)
-                waiting = deque((chunk, pool.submit(work, chunk)) for chunk, _ in waiting)
+                waiting = deque((chunk, _submit(pool, work, chunk)) for chunk, _ in waiting)
             yield from zip(chunk, results, strict=True)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, work: Callable[[list[Item]], list[Result]], chunk: list[Item]) -> Future[list[Result]]:
+    """The future of a chunk; one that has failed where an earlier chunk has killed the pool meanwhile."""
+    try:
+        return pool.submit(work, chunk)
+    except BrokenProcessPool as error:
+        future: Future[list[Result]] = Future()
+        future.set_exception(error)
+        return future
 
 
 def _apart(work: Callable[[list[Item]], list[Result]], chunk: list[Item], died: Callable[[Item], Result]) -> list[Result]:
