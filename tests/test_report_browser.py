@@ -248,7 +248,7 @@ def test_fifty_thousand_traces_open_in_two_seconds(browser: Page, tmp_path: Path
     rows = sums(3_125, 4, 2)
     run = write_run(tmp_path / "run", [rows, rows, rows, rows])
     write_report([run], tmp_path / "report.html")
-    seconds = min(browser.open(tmp_path / "report.html") / 1e3 for _ in range(2))
+    seconds = min(browser.open(tmp_path / "report.html") / 1e3 for _ in range(5))  # others may use the machine
     assert browser.run("index.task.length") == 50_000
     assert browser.run("document.querySelectorAll('#list .row').length") < 60, "only rows in view are drawn"
     assert seconds < OPEN_SECONDS
