@@ -138,7 +138,9 @@ class Sampling(Section):
     @property
     def in_flight(self) -> int:
         """Samples that one engine may hold, so that its next batch is there before the present one ends."""
-        return self.max_in_flight or {"transformers": 2 * self.batch_size, "openai": self.max_concurrency}.get(self.engine, 512)
+        # vllm computes at most 1,024 side by side (on large GPUs)
+        suited = {"transformers": 2 * self.batch_size, "vllm": 2048, "openai": self.max_concurrency, "replay": 512}
+        return self.max_in_flight or suited[self.engine]
 
 
 class Allocation(Section):

@@ -29,6 +29,7 @@ try:
     from vllm.inputs import tokens_input
     from vllm.platforms import current_platform
     from vllm.sampling_params import RequestOutputKind
+    from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.async_llm import AsyncLLM
     from vllm.v1.engine.exceptions import EngineGenerateError
 except ImportError as error:
@@ -65,7 +66,8 @@ class VllmSampler:
             arguments = AsyncEngineArgs(model=model, **{**options, **settings.engine_options})
         except TypeError as error:
             raise UserError(f"engine_options in [sampling] takes the arguments of vllm's AsyncEngineArgs: {error}") from error
-        self._engine = AsyncLLM.from_engine_args(arguments)
+        # the sizes of batches for work that no one waits for; of an engine without a context vLLM runs 128 samples at once
+        self._engine = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
         self._processes = set(multiprocessing.active_children()) - others
         self._watch = _kill_with_this_process(self._processes)
         self._tokenizer = self._engine.get_tokenizer()
