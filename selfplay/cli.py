@@ -48,6 +48,7 @@ def run(
     if texts := obstacles(checked, writes=not preview, imports=check):
         raise UserError("\n".join(texts))
     if check:
+        print("\n# all that this recipe needs is here; a model of the hub is looked up when it is loaded")
         return
     from selfplay.progress import Progress
 

@@ -6,7 +6,7 @@
     s3://bucket/run/round_000/manifest.json                   written last: its presence means that the copy is whole
 """
 
-import shutil
+import hashlib
 from pathlib import Path
 
 from selfplay.files_on_disk import CONTROL, MANIFEST, METRICS, RECIPE, finished_rounds, read_json
@@ -41,7 +41,9 @@ def copy_round(folder: Path, to: Place) -> bool:
         if (to / MANIFEST).exists() and to.files.cat_file((to / MANIFEST).path) == manifest:
             return False
         for shard in read_json(folder / MANIFEST)["shards"]:
-            copy_file(folder / "shards" / shard["name"], to / "shards" / shard["name"])
+            source = folder / "shards" / shard["name"]
+            if copy_file(source, to / "shards" / shard["name"]) != shard["sha256"]:
+                raise UserError(f"{source} is not what its manifest says; `selfplay shards rebuild RUN` makes it again, then copy it")
         copy_papers(folder, to)
     except OSError as error:
         raise UserError(f"cannot copy {folder} to {to}: {error}; the round itself is whole, run again to copy it") from error
@@ -56,7 +58,12 @@ def copy_papers(folder: Path, to: Place) -> None:
             copy_file(folder / name, to / name)
 
 
-def copy_file(source: Path, to: Place) -> None:
+def copy_file(source: Path, to: Place) -> str:
+    """Copy one file; gives the SHA-256 of what was read."""
     to.files.makedirs(to.parent.path, exist_ok=True)
+    digest = hashlib.sha256()
     with source.open("rb") as file, to.open("wb") as copy:
-        shutil.copyfileobj(file, copy, 1 << 20)
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+            copy.write(piece)
+    return digest.hexdigest()

@@ -82,6 +82,8 @@ def pass_table(source: Path, wanted: Wanted) -> Iterator[PassFigures]:
     if source.is_file():
         yield _figures(source.name, "fixed", read_file(source, wanted.best_of), None, wanted)
         return
+    if not source.exists():
+        raise UserError(f"{source} does not exist")
     folders = [source / "base", *sorted(source.glob("round_*"))] if source.is_dir() else []
     passes = [(folder, name) for folder in folders for name in ("journal", "evaluation") if (folder / name).exists()]
     if not passes:

@@ -113,7 +113,7 @@ def _trace_in_words(number: int, num_traces: int, trace: Trace, selection: str) 
     is_math = isinstance(task.reference, MathReference)
     reference = task.reference.answer if is_math else json.dumps(reference_to_dict(task.reference), ensure_ascii=False)
     return (
-        f"--- {number} of {num_traces}, task {task.id}: {verdict.outcome} ({verdict.reason}), {selection}\n{_shown(prompt)}\n"
+        f"--- {number} of {num_traces}, task {task.id}: {verdict.outcome} ({verdict.reason}); selection: {selection}\n{_shown(prompt)}\n"
         f"--- completion, {trace.sample.completion_tokens} tokens\n{_shown(trace.sample.text)}\n"
         f"--- answer: {_shown(verdict.answer)}; reference: {_shown(reference)}\n"
     )

@@ -22,7 +22,7 @@ def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
         raise UserError(f"cannot read the recipe {path}: {error.strerror}; the recipes that come along are in runs/") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}") from None
-    _find_beside(settings, path.parent)
+    find_beside(settings, path.parent)
     mistakes, given = [], {}  # given: dotted key -> the override that sets it
     for override in overrides or []:
         try:
@@ -75,14 +75,14 @@ def first_difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "")
     return ""
 
 
-def _find_beside(settings: dict[str, Any], folder: Path) -> None:
-    """Make each path of something that lies in `folder` one from the folder that the command runs in."""
+def find_beside(settings: dict[str, Any], folder: Path) -> None:
+    """Make each path of something that lies in `folder` a whole one: the same from wherever the command runs."""
     for key, value in settings.items():
         if key == "path" and isinstance(value, str) and value and (folder / value).exists():
-            settings[key] = str(folder / value)
+            settings[key] = str((folder / value).resolve())
         for table in value if isinstance(value, list) else [value]:
             if isinstance(table, dict):
-                _find_beside(table, folder)
+                find_beside(table, folder)
 
 
 def _override(settings: dict[str, Any], override: str) -> str:

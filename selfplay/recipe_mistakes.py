@@ -45,7 +45,8 @@ def _impossible_beside(settings: dict[str, Any], broken: dict[tuple, Any]) -> li
     sound, touched = copy.deepcopy(settings), set()
     for loc, mistake in broken.items():
         *sections, key = _dictionary_keys(loc[:-1] if mistake["type"] == "missing" else loc) or [""]
-        _within(sound, *sections).pop(key, None)
+        if isinstance(section := _within(sound, *sections), dict):
+            section.pop(key, None)
         touched.add(loc[0])
         if mistake["type"] == "extra_forbidden":
             touched.update(difflib.get_close_matches(str(loc[-1]), Recipe.model_fields, 1))  # perhaps it was meant

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from selfplay.files_on_disk import METRICS, RECIPE
 from selfplay.recipe import FREE, Recipe
-from selfplay.recipe_file import first_difference, to_toml
+from selfplay.recipe_file import find_beside, first_difference, to_toml
 from tasks import UserError
 
 _locks: dict[Path, TextIO] = {}  # held as long as the process lives
@@ -58,6 +58,7 @@ def _table(content: dict[str, Any]) -> dict[str, Any]:
         content = Recipe.model_validate(content).model_dump()
     except ValidationError:
         pass  # it has keys that are no more: the comparison names one
+    find_beside(content, Path())
     return tomllib.loads(to_toml({key: value for key, value in content.items() if key not in FREE}))
 
 

@@ -110,7 +110,13 @@ def read_rows(folder: Path | str, kind: str = "", columns: list[str] | None = No
         if not os.path.basename(name).startswith(f"{kind}-" if kind else ("accepted-", "rejected-")):
             continue
         with files.open(name, "rb") as opened:
-            file = pq.ParquetFile(opened)
+            try:
+                file = pq.ParquetFile(opened)
+            except pa.ArrowInvalid as error:
+                raise UserError(
+                    f"{name} is damaged ({error}); `selfplay shards check RUN` says what else is, `selfplay shards rebuild RUN` "
+                    "makes shards again from the journal"
+                ) from None
             version = (file.metadata.metadata or {}).get(VERSION_KEY.encode(), b"none").decode()
             if version != str(SCHEMA_VERSION):
                 raise UserError(

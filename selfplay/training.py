@@ -70,10 +70,12 @@ def fit(
     tokenizer = AutoTokenizer.from_pretrained(model)
     rows = [_row(tokenizer, lesson) for lesson in lessons]
     kept = [row for row in rows if len(row["input_ids"]) <= settings.max_length]
+    if not rows:
+        raise UserError("nothing to train on: no trace was accepted. Sample more or easier tasks, or start from a better model")
     if not kept:
         raise UserError(
-            f"nothing to train on: {len(rows)} traces, none of at most max_length = {settings.max_length} tokens. "
-            "Sample more or easier tasks, or raise max_length in [training]"
+            f"nothing to train on: {len(rows)} traces, none of at most max_length = {settings.max_length} tokens; "
+            "raise max_length in [training]"
         )
     checkpoints = Checkpoints(out, _identity(model, kept, settings, seed), checkpoint_seconds)
     network, stored_dtype = _load(model, lora)

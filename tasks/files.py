@@ -78,7 +78,10 @@ def files(
             except (UserError, json.JSONDecodeError) as error:
                 raise UserError(f"{where}: {error}") from None
         else:
-            checked = MathReference(str(_column(row, answer, where)), literal)
+            value = _column(row, answer, where)
+            if isinstance(value, (dict, list)):
+                raise UserError(f'{where}: column "{answer}" holds no final answer but {json.dumps(value):.60}; is it a `reference`?')
+            checked = MathReference(str(value), literal)
         metadata = {"number": number, "license": license}
         source = "files"
         if _WRITTEN <= set(row):

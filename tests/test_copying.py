@@ -11,6 +11,7 @@ from selfplay.first_models import Models
 from selfplay.readiness import obstacles
 from selfplay.rebuilding import rebuild_shards
 from selfplay.rounds import play_rounds
+from selfplay.shards import read_rows
 from tasks import UserError
 from tests.trace_making import made_run, recipe_of
 
@@ -74,3 +75,13 @@ def test_a_place_for_copies_that_cannot_be_written_is_told_before_a_run_begins(t
 def test_a_url_that_nothing_can_open_is_a_mistake_of_the_users():
     with pytest.raises(UserError, match="cannot use gopher://x: .*give a path, or a URL whose fsspec package"):
         check_shards("gopher://x")
+
+
+def test_a_damaged_shard_is_not_copied(played, tmp_path):
+    shard = sorted((played / "round_000" / "shards").glob("*.parquet"))[0]
+    shard.write_bytes(shard.read_bytes()[:-20])
+    with pytest.raises(UserError, match=f"{shard.name} is not what its manifest says"):
+        copy_run(played, str(tmp_path / "copy"))
+    assert not (tmp_path / "copy" / "round_000" / "manifest.json").exists()
+    with pytest.raises(UserError, match=f"{shard.name} is damaged.*shards rebuild"):
+        list(read_rows(shard.parent))

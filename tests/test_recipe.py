@@ -189,6 +189,13 @@ def test_a_path_in_a_recipe_is_looked_up_beside_it_and_one_of_an_override_where_
     beside = str(tmp_path / "recipes" / "rows.jsonl")
     overridden = read_recipe(recipe, ["tasks.path=rows.jsonl"])
     assert (overridden.tasks.options["path"], overridden.sampling.replay.path) == ("rows.jsonl", beside)
+    there = read_recipe(recipe)
+    monkeypatch.chdir(recipe.parent)
+    assert read_recipe(Path(recipe.name)).digest == there.digest, "the same recipe from another folder is the same"
+
+
+def test_a_broken_key_of_a_section_that_is_not_there_is_a_mistake(tmp_path):
+    assert "evaluation" in mistakes(tmp_path, '[tasks]\nsource = "arithmetic"\n[model.create]\n', "evaluation.k=64")
 
 
 def test_a_recipe_that_is_not_toml_or_not_there_is_one_clear_line(tmp_path):
