@@ -68,15 +68,7 @@ def fit(
     disable_progress_bar()
     lora: Lora | None = getattr(settings, "lora", None)
     tokenizer = AutoTokenizer.from_pretrained(model)
-    rows = [_row(tokenizer, lesson) for lesson in lessons]
-    kept = [row for row in rows if len(row["input_ids"]) <= settings.max_length]
-    if not rows:
-        raise UserError("nothing to train on: no trace was accepted. Sample more or easier tasks, or start from a better model")
-    if not kept:
-        raise UserError(
-            f"nothing to train on: {len(rows)} traces, none of at most max_length = {settings.max_length} tokens; "
-            "raise max_length in [training]"
-        )
+    kept, num_too_long = _encoded(tokenizer, lessons, settings.max_length)
     checkpoints = Checkpoints(out, _identity(model, kept, settings, seed), checkpoint_seconds)
     network, stored_dtype = _load(model, lora)
     uses_cache = getattr(network.config, "use_cache", True)
@@ -103,7 +95,7 @@ def fit(
     lengths = [len(row["input_ids"]) for row in kept]
     return Fit(
         num_rows=len(kept),
-        num_too_long=len(rows) - len(kept),
+        num_too_long=num_too_long,
         num_tokens=round(sum(lengths) * trainer.state.epoch),
         mean_context=sum(length**2 for length in lengths) / sum(lengths),
         num_adapter_weights=num_adapter_weights,
@@ -111,6 +103,19 @@ def fit(
         loss=sum(last) / max(1, len(last)),
         seconds=checkpoints.seconds,
     )
+
+
+def _encoded(tokenizer, lessons: Iterable[Lesson], max_length: int) -> tuple[list[dict[str, list[int]]], int]:
+    """The lessons as token ids, and how many were too long; UserError where none is left."""
+    rows = [_row(tokenizer, lesson) for lesson in lessons]
+    if not rows:
+        raise UserError("nothing to train on: no trace was accepted. Sample more or easier tasks, or start from a better model")
+    kept = [row for row in rows if len(row["input_ids"]) <= max_length]
+    if not kept:
+        raise UserError(
+            f"nothing to train on: {len(rows)} traces, none of at most max_length = {max_length} tokens; raise max_length in [training]"
+        )
+    return kept, len(rows) - len(kept)
 
 
 def _load(model: str, lora: Lora | None):
