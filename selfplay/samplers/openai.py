@@ -45,7 +45,7 @@ class OpenAISampler:
             max_retries=settings.max_retries,
             timeout=openai.Timeout(settings.timeout_seconds, connect=min(CONNECT_SECONDS, settings.timeout_seconds)),
         )
-        self._watch = ServerWatch(self._client)
+        self._watch = ServerWatch(self._client, settings.timeout_seconds, settings.max_concurrency)
         self._slots = asyncio.Semaphore(settings.max_concurrency)
 
     async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:

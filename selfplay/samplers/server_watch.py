@@ -1,4 +1,4 @@
-"""Tells a server that answers nothing at all from one that is slow: long before its calls have timed out and been tried again."""
+"""Tells a server that answers nothing from one that is slow, long before every retry of its calls has timed out."""
 
 import asyncio
 import time
@@ -11,23 +11,28 @@ from tasks import UserError
 
 QUIET_SECONDS = 20.0  # without an answer to any call, before the server is asked for its models
 SILENT_SECONDS = 300.0  # without an answer to that either, before the run stops: a restart takes less
+MAX_TIMEOUTS = 2.0  # of one request: as long, and at least as long as above, several may go unanswered before the run stops too
+SEVERAL = 8  # requests; fewer that hang cost no more than their samples
 
 Answer = TypeVar("Answer")
 
 
 class ServerWatch:
-    """Runs calls as long as the server gives any sign of life; a completion may take as long as it likes."""
+    """Runs calls as long as the server gives signs of life; one may last `timeout_seconds`, `max_concurrency` may be open."""
 
-    def __init__(self, client: openai.AsyncOpenAI):
+    def __init__(self, client: openai.AsyncOpenAI, timeout_seconds: float, max_concurrency: int):
         self._client = client
-        self._heard = 0.0  # monotonic clock
+        self._timeout_seconds = timeout_seconds
+        self._several = min(SEVERAL, max_concurrency)
+        self._heard = 0.0  # monotonic clock; when the server last answered anything,
+        self._answered = 0.0  # and when it last answered a call
         self._num_calls = 0
         self._watching: asyncio.Task[None] | None = None  # while there are calls; ends only by UserError
 
     async def while_heard(self, call: Coroutine[Any, Any, Answer]) -> Answer:
         """The answer to a call; UserError where the server has been silent for too long before it came."""
         if not self._num_calls:
-            self._heard = time.monotonic()
+            self._heard = self._answered = time.monotonic()
             self._watching = asyncio.create_task(self._watch())
         self._num_calls += 1
         calling = asyncio.ensure_future(call)
@@ -36,8 +41,11 @@ class ServerWatch:
             if not calling.done():
                 self._watching.result()
             answer = await calling
-            self._heard = time.monotonic()
+            self._heard = self._answered = time.monotonic()
             return answer
+        except openai.APIStatusError:  # an answer, too
+            self._heard = self._answered = time.monotonic()
+            raise
         finally:
             calling.cancel()
             self._num_calls -= 1
@@ -48,7 +56,15 @@ class ServerWatch:
         while (silence := time.monotonic() - self._heard) < SILENT_SECONDS:
             if silence >= QUIET_SECONDS and await self._lives():
                 self._heard = time.monotonic()
-            await asyncio.sleep(min(QUIET_SECONDS, SILENT_SECONDS / 4))
+            unanswered = time.monotonic() - self._answered
+            patience = max(SILENT_SECONDS, MAX_TIMEOUTS * self._timeout_seconds)
+            if unanswered >= patience and self._num_calls >= self._several:
+                raise UserError(
+                    f"{self._client.base_url} has answered no request for a sample for {unanswered:.0f} s. What was acknowledged "
+                    f"is on disk; restart the server, or raise [sampling] timeout_seconds = {self._timeout_seconds:g} "
+                    "where one sample may take longer, and run the same command again"
+                )
+            await asyncio.sleep(min(QUIET_SECONDS, SILENT_SECONDS / 4, self._timeout_seconds))
         raise UserError(
             f"{self._client.base_url} has answered nothing for {silence:.0f} s, not even which models it serves. What was "
             "acknowledged is on disk; restart the server and run the same command again"

@@ -149,6 +149,9 @@ class VllmSampler:
             self.model = model
 
     async def close(self) -> None:
+        if reader := self._engine.output_handler:
+            reader.cancel()  # it would take the end of the engine's processes for a failure, and log a traceback
+            await asyncio.gather(reader, return_exceptions=True)
         await asyncio.to_thread(self._engine.shutdown)  # asks the engine's processes to end, and kills them after 5 s
         for process in self._processes:
             await asyncio.to_thread(process.join)
