@@ -106,7 +106,7 @@ def test_a_verifier_that_was_never_measured_is_told_as_such():
     from selfplay.card import _errors
 
     assert "`math@0` errs was not measured" in _errors("math@0")
-    assert _errors("programs@1+landlock").startswith("- `programs@1+landlock` accepted 0 of 64 wrong cases (95% interval 0.00% to 5.66%)")
+    assert _errors("programs@1+landlock").startswith("- `programs@1+landlock` accepted 0 of 107 wrong cases (95% interval 0.00% to 3.47%)")
 
 
 def test_wrong_steps_among_the_accepted_are_counted_where_the_recipe_lets_them_pass(tmp_path):
@@ -146,6 +146,22 @@ def test_a_damaged_shard_is_not_exported(played, tmp_path):
     shard.write_bytes(shard.read_bytes()[:-1])
     with pytest.raises(UserError, match=f"{shard.name}: truncated"):
         export(copy, "sft", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_export_replaces_one_of_its_own_format_and_nothing_else(played, tmp_path):
+    export(played, "sft", tmp_path / "out")
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    with pytest.raises(UserError, match="something else than an export as kto"):
+        export(played, "kto", tmp_path / "out")
+    export(played, "sft", tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == first
+
+
+def test_a_refused_export_leaves_nothing_behind(tmp_path):
+    nothing = made_run(tmp_path / "made", recipe_of(selection={"max_tokens": 1}))
+    with pytest.raises(UserError, match="nothing to export as sft"):
+        export(nothing, "sft", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

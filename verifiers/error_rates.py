@@ -34,9 +34,9 @@ MEASURED = {
         ErrorRates(
             "programs@1",
             accepted=0,
-            wrong=64,
+            wrong=107,
             rejected=0,
-            right=50,
+            right=79,
             cases="wrong programs that try to be accepted, and honest ones",
             command="python -m tests.benchmarks.programs_attacks",
         ),

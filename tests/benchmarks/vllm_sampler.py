@@ -49,7 +49,11 @@ async def through_sampler(sampler: VllmSampler, requests: list[Request]) -> int:
     return sum(await asyncio.gather(*map(one, requests)))
 
 
-async def engine_alone(sampler: VllmSampler, requests: list[Request]) -> int:
+def encoded(sampler: VllmSampler, requests: list[Request]) -> list[tuple[Request, list[int]]]:
+    return [(request, encode_prompt(sampler._tokenizer, request.prompt)) for request in requests]
+
+
+async def engine_alone(sampler: VllmSampler, requests: list[tuple[Request, list[int]]]) -> int:
     """The bare engine: prompts encoded beforehand, one call a sample, nothing made of the output."""
 
     async def one(token_ids: list[int], number: str, seed: int) -> int:
@@ -57,10 +61,9 @@ async def engine_alone(sampler: VllmSampler, requests: list[Request]) -> int:
             pass
         return len(output.outputs[0].token_ids)
 
-    calls = []
-    for request in requests:
-        token_ids = encode_prompt(sampler._tokenizer, request.prompt)
-        calls += [one(token_ids, f"{request.task_id}-{seed}", seed) for seed in request.seeds]
+    calls = [
+        one(token_ids, f"{request.task_id}-{seed}", seed) for request, token_ids in requests for seed in request.seeds
+    ]
     return sum(await asyncio.gather(*calls))
 
 
@@ -98,13 +101,15 @@ async def main() -> None:
             sampler._settings = settings
             return num_tokens
 
+        requests = make_requests(options.requests, options.samples)
+        prompts = encoded(sampler, requests)
         arms = {
-            "engine alone": functools.partial(engine_alone, sampler),
+            "engine alone": lambda requests: engine_alone(sampler, prompts),
             "vllm sampler": functools.partial(through_sampler, sampler),
             "the same, with logprobs": with_logprobs,
         }
         print(f"{options.requests} requests of {options.samples} samples, at most {settings.max_tokens} tokens each")
-        await measure(arms, make_requests(options.requests, options.samples), options.rounds, sampler._engine)
+        await measure(arms, requests, options.rounds, sampler._engine)
         await sampler.close()
 
 
