@@ -89,11 +89,10 @@ async def hire_verifier(ray_settings: Ray, verification: Verification) -> "RaySt
 async def hire(actor_class: Any, *arguments: Any, group: PlacementGroup | None = None) -> "RayStation":
     """An actor that is ready, as a station; the placement group that it sits in ends with it, or with the attempt."""
     station = RayStation(actor_class.remote(*arguments), group)
-    try:
+    async with contextlib.AsyncExitStack() as undoing:
+        undoing.push_async_callback(station.close, at_once=True)
         await _await(station.actor.process_id.remote())
-    except BaseException:
-        await station.close(at_once=True)
-        raise
+        undoing.pop_all()
     return station
 
 

@@ -81,7 +81,7 @@ def reverify(
     with Progress().step(f"verifying {run} again") as show:
         reports = grade(run, workers, show)
     for index, report in enumerate(reports):
-        shared = f"{report.num_shared} verdicts shared"
+        shared = f"{report.num_shared} verdicts taken from an equal answer to the same reference"
         print(f"round {index}: {report.num_traces} traces, {report.num_changed} outcomes changed in {report.num_tasks_changed} tasks, {shared}")
         for change, count in report.changes.most_common():
             print(f"  {count:>8}  {change}")

@@ -102,17 +102,22 @@ def export(run: Path | str, format: str, out: Path | str, plain: bool = False, r
     if target.is_file() or (target / RECIPE).exists():
         what = "is a file" if target.is_file() else "holds a run"
         raise UserError(f"{out} {what}; name a folder of the export's own with --out")
+    if (card_there := target / "README.md").exists() and f", as {format}\n".encode() not in card_there.files.cat_file(card_there.path):
+        raise UserError(f"{out} holds something else than an export as {format}: its README.md says so; name another folder with --out")
     summary = Summary(format)
     rows = FORMATS[format](_groups(folders, summary), plain)
+    is_new = not target.exists()
     target.files.makedirs(target.path, exist_ok=True)
     name = "train.parquet" if format == "verl" else "train.jsonl"
     write = _write_parquet if format == "verl" else _write_lines
-    with (target / name).open("wb") as file:
+    unfinished = target / f".{name}.unfinished"  # renamed when it is whole
+    with unfinished.open("wb") as file:
         summary.num_rows = write(file, rows)
     if not summary.num_rows:
-        target.files.rm((target / name).path)
+        target.files.rm(target.path if is_new else unfinished.path, recursive=True)
         needs = "a right and a wrong trace of one task" if format == "dpo" else "an accepted trace"
         raise UserError(f"nothing to export as {format}: no task of {run} has {needs}")
+    target.files.mv(unfinished.path, (target / name).path)
     summary.files.append(name)
     with (target / "README.md").open("wb") as file:
         file.write(card(summary, run.name, name).encode())

@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,19 @@ def grade_file(source: Path, out: Path, num_workers: int, show: Callable[[int, C
     outcomes: Counter[str] = Counter()
     refuse_same_file(source, out)
     try:
-        with source.open(encoding="utf-8") as lines, out.open("w", encoding="utf-8") as results:
-            for rows, error in _graded(lines, num_workers):
-                for row in rows:
-                    results.write(json.dumps(row, ensure_ascii=False) + "\n")
-                    outcomes[row["outcome"]] += 1
-                if error:
-                    raise UserError(f"{source}, {error}. The verdicts of the {outcomes.total()} before it are in {out}")
-                show(outcomes.total(), outcomes)
+        with source.open(encoding="utf-8") as lines:
+            graded = _graded(lines, num_workers)
+            rows, error = first = next(graded, ([], ""))
+            if error and not rows:  # what may stand in `out` is kept
+                raise UserError(f"{source}, {error}. Nothing was written")
+            with out.open("w", encoding="utf-8") as results:
+                for rows, error in chain([first], graded):
+                    for row in rows:
+                        results.write(json.dumps(row, ensure_ascii=False) + "\n")
+                        outcomes[row["outcome"]] += 1
+                    if error:
+                        raise UserError(f"{source}, {error}. The verdicts of the {outcomes.total()} before it are in {out}")
+                    show(outcomes.total(), outcomes)
     except OSError as error:
         raise UserError(f"cannot open {error.filename}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ Tried: "mp" with two real workers of vLLM's CPU build, its GPUs logical ones. Ne
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,7 +81,8 @@ def room_for(settings: Ray, sampling: Sampling) -> Room | None:
 async def place(room: Room, say: Say) -> PlacementGroup:
     """Wait for the room; `say` is told what is waited for. UserError where the cluster is too small for it."""
     group = placement_group(room.bundles, strategy="PACK")
-    try:
+    with contextlib.ExitStack() as undoing:
+        undoing.callback(remove_placement_group, group)
         started = time.monotonic()
         while not await _ready(group):
             seconds = time.monotonic() - started
@@ -89,10 +91,8 @@ async def place(room: Room, say: Say) -> PlacementGroup:
                 raise UserError(f"{_needed(room, nodes)}; add a node, or set tensor_parallel_size to fewer")
             say(f"{_needed(room, nodes)}: waiting for {duration(seconds)}")
         say("")
-        return group
-    except BaseException:
-        remove_placement_group(group)
-        raise
+        undoing.pop_all()
+    return group
 
 
 async def _ready(group: PlacementGroup) -> bool:

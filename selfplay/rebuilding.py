@@ -1,18 +1,16 @@
 """Making the shards of a run again from its journal."""
 
 import shutil
-import tomllib
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from selfplay.checking import other_schema
 from selfplay.copying import copy_file, copy_papers
-from selfplay.files_on_disk import MANIFEST, RECIPE, finished_rounds, read_json
+from selfplay.files_on_disk import MANIFEST, finished_rounds, read_json
 from selfplay.places import Place
 from selfplay.recipe import Recipe
 from selfplay.rounds import make_shards
+from selfplay.run_folder import stored_recipe
 from tasks import UserError
 
 
@@ -30,16 +28,6 @@ def rebuild_shards(run: Path, out: str = "") -> list[str]:
         raise UserError("\n".join(older))
     recipe = stored_recipe(run)
     return [problem for folder in folders for problem in _rebuild(recipe, folder, Place.of(out) / folder.name if out else None)]
-
-
-def stored_recipe(run: Path) -> Recipe:
-    """The recipe that a run was played with; what it names (a model, a file) need not be there any more."""
-    path = run / RECIPE
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        what = f"{error.error_count()} of its keys are not known" if isinstance(error, ValidationError) else str(error)
-        raise UserError(f"cannot read {path}: {what}; use the selfplay that played the run") from None
 
 
 def _rebuild(recipe: Recipe, folder: Path, out: Place | None) -> list[str]:

@@ -86,7 +86,7 @@ def find_beside(settings: dict[str, Any], folder: Path) -> None:
 
 
 def _override(settings: dict[str, Any], override: str) -> str:
-    """Put one override into the settings; gives its dotted key."""
+    """Put one override into the settings; gives its dotted key. An empty value drops a section or a list."""
     key, equals, value = override.partition("=")
     if not equals:
         raise UserError(f"--set {override}: write it as section.key=value")
@@ -99,5 +99,8 @@ def _override(settings: dict[str, Any], override: str) -> str:
         settings = settings.setdefault(section, {})
         if not isinstance(settings, dict):
             raise UserError(f'--set {override}: "{section}" is a value, not a section')
-    settings[last] = parsed
+    if not value.strip() and isinstance(settings.get(last), (dict, list)):
+        del settings[last]
+    else:
+        settings[last] = parsed
     return key.strip()

@@ -24,7 +24,7 @@ from selfplay.checking import check_round, other_schema
 from selfplay.files_on_disk import MANIFEST, finished_rounds, read_json, write_json
 from selfplay.ordered_work import in_order
 from selfplay.provenance import read_provenance
-from selfplay.rebuilding import stored_recipe
+from selfplay.run_folder import stored_recipe
 from selfplay.recipe import Recipe
 from selfplay.records import Trace
 from selfplay.regrading import COLUMNS, Row, grade_groups, undecided

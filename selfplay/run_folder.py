@@ -44,6 +44,16 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
         )
 
 
+def stored_recipe(run: Path) -> Recipe:
+    """The recipe that a run was played with; what it names (a model, a file) need not be there any more."""
+    path = run / RECIPE
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        what = f"{error.error_count()} of its keys are not known" if isinstance(error, ValidationError) else str(error)
+        raise UserError(f"cannot read {path}: {what}; use the selfplay that played the run") from None
+
+
 def _difference(folder: Path, recipe: Recipe) -> str:
     path = folder / RECIPE
     if not path.exists():

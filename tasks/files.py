@@ -88,6 +88,8 @@ def files(
             source, metadata = row["source"], metadata | row["metadata"]
         if difficulty:
             metadata["difficulty"] = row.get(difficulty)
+        if not (text.strip() if isinstance(text, str) else text):
+            raise UserError(f'{where}: column "{prompt}" is empty; give the task a prompt, or take the row out')
         content = template.format(problem=text) if isinstance(text, str) else text
         yield Task.make(source, content, checked, **metadata)
 

@@ -112,6 +112,10 @@ def test_a_malformed_row_names_its_line_and_the_rows_before_keep_their_verdicts(
     assert done.returncode == 2
     assert "line 301" in done.stderr and named in done.stderr and "Traceback" not in done.stderr
     assert len(rows_of(out)) == 300
+    source.write_text(line + "\n" + good)
+    refused = selfplay("verify", source, "--out", out, "--workers", 2)
+    assert refused.returncode == 2 and "line 1:" in refused.stderr
+    assert len(rows_of(out)) == 300, "what stood there is lost only to verdicts"
 
 
 def test_a_worker_that_is_killed_costs_no_verdict(tmp_path, monkeypatch):

@@ -194,6 +194,13 @@ def test_a_path_in_a_recipe_is_looked_up_beside_it_and_one_of_an_override_where_
     assert read_recipe(Path(recipe.name)).digest == there.digest, "the same recipe from another folder is the same"
 
 
+def test_an_override_without_a_value_leaves_a_section_or_a_list_out(tmp_path):
+    path = written(tmp_path, GOOD + 'stop = ["#"]\n[training]\nsteps = 3\n[selection.mix]\nearlier_rounds = 0.5\n')
+    whole, less = read_recipe(path), read_recipe(path, ["training=", "selection.mix=", "sampling.stop=", "copy_to="])
+    assert (whole.training.steps, whole.selection.mix.earlier_rounds, whole.sampling.stop) == (3, 0.5, ["#"])
+    assert (less.training, less.selection.mix, less.sampling.stop, less.copy_to) == (None, None, [], "")
+
+
 def test_a_broken_key_of_a_section_that_is_not_there_is_a_mistake(tmp_path):
     assert "evaluation" in mistakes(tmp_path, '[tasks]\nsource = "arithmetic"\n[model.create]\n', "evaluation.k=64")
 

@@ -73,6 +73,15 @@ def test_a_folder_without_a_run_is_named(tmp_path: Path):
         write_report([tmp_path], tmp_path / "report.html")
 
 
+def test_a_recipe_that_was_damaged_is_named(tmp_path: Path):
+    folder = write_run(tmp_path / "run", [sums(3, 2, 1)])
+    text = (folder / "recipe.toml").read_text()
+    for damaged in (text.replace("rounds = 1", 'rounds = "one"'), text[: len(text) // 2] + "= ="):
+        (folder / "recipe.toml").write_text(damaged)
+        with pytest.raises(UserError, match="cannot read .*recipe.toml"):
+            write_report([folder], tmp_path / "report.html")
+
+
 def test_a_run_without_rounds_or_evaluation_still_has_a_report(tmp_path: Path):
     started = write_run(tmp_path / "started", [sums(3, 2, 1)])
     (started / "round_000" / MANIFEST).unlink()  # as a kill within the first round leaves it

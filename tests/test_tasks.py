@@ -164,7 +164,8 @@ def test_files_takes_references_of_any_kind(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [('{"prompt": "x", "answer": "1"}\n{"prompt"', "line 2"), ("[1]", "line 1"), ('{"prompt": "x"}', 'no column "answer"')],
+    [('{"prompt": "x", "answer": "1"}\n{"prompt"', "line 2"), ("[1]", "line 1"), ('{"prompt": "x"}', 'no column "answer"'),
+     ('{"prompt": " ", "answer": "1"}', 'row 1: column "prompt" is empty')],
 )
 def test_a_broken_file_of_tasks_is_named_with_its_place(tmp_path, text, named):
     (tmp_path / "t.jsonl").write_text(text)

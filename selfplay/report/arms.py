@@ -1,6 +1,5 @@
 """What a report reads of a run: its arms, and of each arm the evaluations and the figures of its rounds."""
 
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +12,7 @@ from selfplay.forecast import Forecast, forecast
 from selfplay.intervals import Interval, over_tasks, paired_difference
 from selfplay.measuring import Tally, tally
 from selfplay.passk import pass_at_every_k, pass_at_k, pass_at_k_bounds
+from selfplay.run_folder import stored_recipe
 from tasks import UserError
 
 LEAST_TO_FORECAST = 8  # samples a task
@@ -142,7 +142,7 @@ def open_arms(runs: list[Path]) -> list[Arm]:
 def _open(folder: Path) -> Arm:
     if not (folder / RECIPE).exists():
         raise UserError(f"{folder} holds no run: it has no {RECIPE}; give the folder of a run, such as runs/quickstart")
-    recipe = tomllib.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    recipe = stored_recipe(folder).model_dump(exclude_none=True)
     is_control = folder.name == CONTROL and (folder.parent / RECIPE).exists()
     base = (folder.parent if is_control else folder) / "base"
     rounds = [
