@@ -77,9 +77,10 @@ class Allocator(ABC):
         self._tasks[task_id] = state
         self._ready(state)
 
-    def end(self) -> None:
-        """The stream holds no further task."""
+    def end(self) -> list[str]:
+        """The stream holds no further task. Gives the tasks that are now complete for ever."""
         self._ended = True
+        return []
 
     def next(self, limit: int) -> list[Grant]:
         """Up to `limit` samples to request now, one grant a task; empty when nothing is owed before a verdict comes."""
@@ -94,8 +95,8 @@ class Allocator(ABC):
                 self._queue.popleft()
         return grants
 
-    def observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> bool:
-        """Count one verdict of a sample of `tokens` completion tokens; True when the task is now complete for ever."""
+    def observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> list[str]:
+        """Count one verdict of a sample of `tokens` completion tokens; gives the tasks that are now complete for ever."""
         state = self._state(task_id)
         self._mark_drawn(state, index)
         state.tokens += tokens
@@ -107,10 +108,10 @@ class Allocator(ABC):
             state.undecided += 1
         if not state.unknown and self._complete(state):
             del self._tasks[task_id]
-            return True
+            return [task_id]
         if state.owed_again or self._owed(state) > 0:
             self._ready(state)
-        return False
+        return []
 
     def lost(self, task_id: str, index: int) -> None:
         """A granted sample will get no verdict (its engine died): it is owed again."""

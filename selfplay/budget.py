@@ -62,7 +62,7 @@ class Budget(Allocator):
             self._ready(state)
         return list(granted.items())
 
-    def observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> bool:
+    def observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> list[str]:
         state = self._state(task_id)
         self._num_pending -= index in state.pending
         self._tokens += tokens

@@ -150,11 +150,18 @@ class Crew:
                 await self._replace(number, losses, str(error), lost)
                 continue
             losses = 0
-            held = self._holding[number]
-            held.difference_update([(result.task_id, result.index) for result in results])
-            if not held:
-                self._idle_since.setdefault(number, time.monotonic())
-            await deliver(results)
+            await deliver(self._owed(number, results))
+
+    def _owed(self, number: int, results: list[Any]) -> list[Any]:
+        """Those of a station's results that it was asked for: a second one of a sample would meet the first one's verdict."""
+        held, owed = self._holding[number], []
+        for result in results:
+            if (key := (result.task_id, result.index)) in held:
+                held.remove(key)
+                owed.append(result)
+        if not held:
+            self._idle_since.setdefault(number, time.monotonic())
+        return owed
 
     async def _join(self, number: int) -> None:
         """Wait for a station to be made. A pass that ends meanwhile leaves it to the next."""

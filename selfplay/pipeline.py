@@ -129,9 +129,10 @@ class Pipeline:
                 self._num_resumed += 1
                 self._meter.num_resumed_correct += outcome is Outcome.CORRECT
                 self._meter.num_resumed_tokens += tokens
-                self._observe(task.id, index, outcome, tokens)
+                if task.id in self._open:  # else it stops earlier now: another stream has drawn another boundary of give_up_cost
+                    self._observe(task.id, index, outcome, tokens)
             return True
-        self._allocator.end()
+        self._close(self._allocator.end())
         return False
 
     def _requests(self, task_id: str, indices: tuple[int, ...]) -> Iterator[Parcel]:
@@ -155,6 +156,7 @@ class Pipeline:
             self._meter.num_tokens += sample.completion_tokens
             self._meter.num_prompt_tokens += sample.prompt_tokens
             self._meter.num_cached_tokens += sample.cached_tokens
+            self._tries.pop(key, None)  # of the sample; those of its check are counted anew
             self._unchecked[key] = sample
             checks.append(self._check(key))
         await self._verifiers.send(checks)
@@ -205,8 +207,12 @@ class Pipeline:
         if outcome is Outcome.CORRECT and task_id not in self._solved:
             self._solved.add(task_id)
             self._meter.num_solved_tasks += 1
-        if self._allocator.observe(task_id, index, outcome, tokens):
-            self._meter.num_complete_tasks += 1
+        self._close(self._allocator.observe(task_id, index, outcome, tokens))
+
+    def _close(self, complete: list[str]) -> None:
+        """Forget tasks that are owed nothing more."""
+        self._meter.num_complete_tasks += len(complete)
+        for task_id in complete:
             self._solved.discard(task_id)
             del self._open[task_id]
 

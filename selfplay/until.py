@@ -43,16 +43,15 @@ class Until(Allocator):
         if self._on_probation and self._num_added <= PILOT_TASKS:
             self._pilot[self._num_added - 1] = {}
 
-    def end(self) -> None:
-        super().end()
-        self._end_probation()
+    def end(self) -> list[str]:
+        return super().end() + self._end_probation()
 
-    def observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> bool:
+    def observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> list[str]:
         position = self._state(task_id).position
         complete = super().observe(task_id, index, outcome, tokens)
         if position in self._pilot:
             self._pilot[position][index] = outcome
-            self._follow_pilot(position)
+            complete += self._follow_pilot(position)
         return complete
 
     def _owed(self, state: TaskState) -> int:
@@ -62,25 +61,29 @@ class Until(Allocator):
     def _complete(self, state: TaskState) -> bool:
         return not self._stop.goes_on(state.correct, state.wrong, state.undecided)
 
-    def _follow_pilot(self, position: int) -> None:
+    def _follow_pilot(self, position: int) -> list[str]:
         outcomes = self._pilot[position]
         in_order = (outcomes[index] for index in takewhile(outcomes.__contains__, count()))
         correct, wrong, stopped = stopping_point(self._probation, in_order)
-        if stopped:
-            del self._pilot[position]
-            self._pilot_counts.append((correct + wrong, correct))
-            self._end_probation()
+        if not stopped:
+            return []
+        del self._pilot[position]
+        self._pilot_counts.append((correct + wrong, correct))
+        return self._end_probation()
 
-    def _end_probation(self) -> None:
-        if self._on_probation and not self._pilot and (self._ended or self._num_added >= PILOT_TASKS):
-            self._on_probation = False
-            rates = SolveRates.fit(*zip(*sorted(self._pilot_counts), strict=True)) if self._pilot_counts else None
-            self._stop = give_up_above(self.settings.give_up_cost, rates or SolveRates.expected(), self._stop)
-            for state in list(self._tasks.values()):
-                if not state.unknown and self._complete(state):
-                    del self._tasks[state.id]
-                else:
-                    self._ready(state)
+    def _end_probation(self) -> list[str]:
+        """Draw the boundary, once the pilot has ended; gives the tasks that it finds complete."""
+        if not self._on_probation or self._pilot or not (self._ended or self._num_added >= PILOT_TASKS):
+            return []
+        self._on_probation = False
+        rates = SolveRates.fit(*zip(*sorted(self._pilot_counts), strict=True)) if self._pilot_counts else None
+        self._stop = give_up_above(self.settings.give_up_cost, rates or SolveRates.expected(), self._stop)
+        complete = [state.id for state in self._tasks.values() if not state.unknown and self._complete(state)]
+        for task_id in complete:
+            del self._tasks[task_id]
+        for state in self._tasks.values():
+            self._ready(state)
+        return complete
 
     @property
     def rule(self) -> dict[str, Any]:

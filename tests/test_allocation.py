@@ -42,15 +42,16 @@ class Round:
     def read_task(self):
         task = next(self.stream, None)
         if task is None:
-            return self.allocator.end()
+            self.open.difference_update(self.allocator.end())
+            return
         self.allocator.add(task)
         self.open.add(task)
         for index in self.old.pop(task, ()):
             self.observe(task, index)
 
     def observe(self, task, index):
-        if self.allocator.observe(task, index, outcome(task, index), 100):
-            self.open.remove(task)
+        for complete in self.allocator.observe(task, index, outcome(task, index), 100):
+            self.open.remove(complete)
 
     def fill(self):
         while (free := self.in_flight - len(self.flying)) > 0:
@@ -101,6 +102,15 @@ def test_no_sample_is_drawn_twice_and_none_is_skipped(name):
     for task in {task for task, _ in rows}:
         indices = sorted(index for owner, index in rows if owner == task)
         assert indices == list(range(len(indices)))
+
+
+@pytest.mark.parametrize("name", set(RULES) - {"budget"})
+def test_each_task_is_told_to_be_complete_once(name):
+    """By its own last verdict, or by the verdict or the end of the stream that draws the boundary of give_up_cost."""
+    for num_tasks in (3, 400):
+        played = Round(RULES[name], num_tasks=num_tasks)  # which fails where one is told twice
+        played.play()
+        assert not played.open
 
 
 def test_fixed_draws_the_same_number_of_each_task_in_one_grant():

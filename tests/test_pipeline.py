@@ -3,6 +3,8 @@
 import asyncio
 import threading
 import time
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +15,7 @@ from selfplay.ensemble import Ensemble
 from selfplay.journal import Journal, read_journal
 from selfplay.pipeline import Meter, Pipeline
 from selfplay.recipe import Verification
+from selfplay.records import SampleFailure
 from selfplay.resumption import JournaledSamples
 from selfplay.seeds import number_of
 from selfplay.stations import Check, Checked, SamplerStation, StationLost, VerifierStation
@@ -25,7 +28,7 @@ def seed_of(task_id, index):
     return number_of(0, task_id, index)
 
 
-def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_samplers=1, num_verifiers=1, in_flight=64, journaled=None, ensemble=Ensemble(("",))):
+def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_samplers=1, num_verifiers=1, in_flight=64, journaled=None, ensemble=Ensemble(("",)), rule=None):
     """One pass in this process; gives its meter and the rows of its journal."""
 
     async def one_verifier(number):
@@ -38,7 +41,7 @@ def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_sa
         meter = Meter()
         journal = Journal(folder)
         try:
-            allocator = make_allocator(AllocationRule(samples_per_task=samples))
+            allocator = make_allocator(rule or AllocationRule(samples_per_task=samples))
             await samplers.load(ensemble.engines(num_samplers))
             await Pipeline(stream, allocator, samplers, verifiers, journal, journaled, seed_of, meter, ensemble.model_of).play()
         finally:
@@ -200,6 +203,30 @@ def test_an_undecided_check_is_tried_again(tmp_path):
     assert all(verdict.outcome is not Outcome.UNDECIDED for _, verdict in rows)
 
 
+def test_the_check_of_a_sample_that_was_hard_to_draw_is_tried_again_too(tmp_path):
+    tries, checks = Counter(), Counter()
+
+    class FailsTwice(QueueSampler):
+        async def _one(self, request, place):
+            sample = await super()._one(request, place)
+            key = (request.task_id, request.indices[place])
+            tries[key] += 1
+            return sample if tries[key] == 3 else SampleFailure(*key, "not this time")
+
+    class FailsTwiceAsWell(VerifierStation):
+        def _verdict(self, check):
+            checks[check.task_id, check.index] += 1
+            done = checks[check.task_id, check.index] == 3
+            return super()._verdict(check) if done else Verdict.of(Reason.CHECKER_TIMEOUT, "", 1.0, "math@1")
+
+    async def hire(number):
+        return FailsTwiceAsWell(Verification(threads=1))
+
+    _, rows = play(tmp_path, hiring(lambda number: FailsTwice()), hire_verifier=hire)
+    assert len(rows) == 200
+    assert all(verdict.outcome is not Outcome.UNDECIDED for _, verdict in rows)
+
+
 def test_a_task_that_comes_twice_is_sampled_once_and_counted(tmp_path):
     tasks = list(load("arithmetic", num_tasks=10))
     meter, rows = play(tmp_path, hiring(lambda number: QueueSampler()), tasks + tasks[:4])
@@ -209,6 +236,50 @@ def test_a_task_that_comes_twice_is_sampled_once_and_counted(tmp_path):
 
 def test_a_pass_over_no_tasks_ends(tmp_path):
     assert play(tmp_path, hiring(lambda number: QueueSampler()), [])[1] == []
+
+
+def test_a_station_that_says_a_thing_twice_or_unasked_is_heard_once(tmp_path):
+    tasks = list(load("arithmetic", num_tasks=20))
+
+    class Babbling(QueueSampler):
+        async def sample(self, request):
+            async for sample in super().sample(request):
+                yield sample
+                yield replace(sample, text="####0")
+                yield replace(sample, index=sample.index + 100)
+
+    class Repeating(VerifierStation):
+        async def collect(self):
+            return [answer for checked in await super().collect() for answer in (checked, checked, replace(checked, task_id="none"))]
+
+    async def hire(number):
+        return Repeating(Verification())
+
+    _, rows = play(tmp_path, hiring(lambda number: Babbling()), tasks, hire_verifier=hire)
+    assert keys(rows) == sorted((task.id, index) for task in tasks for index in range(4))
+    assert any(sample.text != "####0" for sample, _ in rows)
+
+
+def test_a_stream_in_another_order_resumes_though_it_draws_another_boundary(tmp_path, monkeypatch):
+    """Of give_up_cost, which is fitted to the first tasks: the journal may then hold more of a task than it is owed now."""
+    monkeypatch.setattr("selfplay.until.PILOT_TASKS", 5)
+    tasks = list(load("arithmetic", num_tasks=60))
+    hard_first = sorted(tasks, key=lambda task: len(task.prompt[-1]["content"]), reverse=True)
+    rule = AllocationRule(rule="until", accepted_per_task=1, cap=24, give_up_cost=20.0)
+
+    def skilled(number):
+        class Skilled(QueueSampler):  # at short sums alone
+            async def _one(self, request, place):
+                sample = await super()._one(request, place)
+                return sample if request.task_id in easy else replace(sample, text="####?")
+
+        return Skilled()
+
+    easy = {task.id for task in hard_first[20:]}
+    play(tmp_path, hiring(skilled), hard_first[::-1], rule=rule)
+    meter, rows = play(tmp_path, hiring(skilled), hard_first, rule=rule, journaled=JournaledSamples(tmp_path))
+    assert len(keys(rows)) == len(set(keys(rows)))
+    assert meter.num_complete_tasks == 60
 
 
 def test_tasks_are_read_as_a_stream(tmp_path):
