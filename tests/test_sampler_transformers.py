@@ -1,6 +1,8 @@
 """The transformers engine: seeds, log-probabilities, stops."""
 
 import asyncio
+import json
+import shutil
 
 import pytest
 import torch
@@ -97,6 +99,40 @@ def test_a_prompt_that_is_too_long_fails_alone(model):
     failed = [outcome for outcome in outcomes if isinstance(outcome, SampleFailure)]
     assert len(failed) == 1 and "the model takes 64" in failed[0].error
     assert len(outcomes) == 2
+
+
+def test_a_long_prompt_takes_no_room_from_a_short_one_beside_it(model):
+    alone = draw(model, [request("3+4=", 0, 1)], max_tokens=50)
+    among = draw(model, [request("1+" * 29 + "1=", 0), request("3+4=", 0, 1), request("5=", 0)], max_tokens=50)
+    drawn = {(sample.task_id, sample.index): sample.token_ids for sample in among}
+    assert [drawn[sample.task_id, sample.index] for sample in alone] == [sample.token_ids for sample in alone]
+    assert max(map(len, drawn.values())) > 4 >= len(drawn["t" + "1+" * 29 + "1=", 0])
+
+
+def changed(model, folder, file, **values):
+    """A copy of the model with other values in one of its files; None takes a value out."""
+    shutil.copytree(model, folder)
+    content = json.loads((folder / file).read_text()) | values
+    (folder / file).write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+    return str(folder)
+
+
+def test_a_checkpoint_s_own_way_of_generating_changes_no_sample(model, tmp_path):
+    own = {"do_sample": True, "repetition_penalty": 5.0, "no_repeat_ngram_size": 2, "num_beams": 2, "top_k": 2, "min_new_tokens": 9}
+    other = changed(model, tmp_path / "other", "generation_config.json", **own)
+    drawn = [draw(path, [request("3+4=", *range(8))]) for path in (model, other)]
+    assert [sample.token_ids for sample in drawn[0]] == [sample.token_ids for sample in drawn[1]]
+
+
+@pytest.mark.parametrize("padding", [None, "<eos>"])
+def test_a_sample_is_the_same_whatever_token_pads_the_others(model, tmp_path, padding):
+    other = changed(model, tmp_path / "other", "tokenizer_config.json", pad_token=padding)
+    requests = [request("3+4=", *range(8)), request("3+4+5=", *range(8))]
+    drawn = [draw(path, requests, stop=["5", "<bos>"], max_tokens=30) for path in (model, other)]
+    assert [sample.token_ids for sample in drawn[0]] == [sample.token_ids for sample in drawn[1]]
+    assert [sample.cumulative_logprob for sample in drawn[0]] == pytest.approx([sample.cumulative_logprob for sample in drawn[1]])
+    bos = AutoTokenizer.from_pretrained(model).bos_token_id
+    assert {sample.finish_reason for sample in drawn[0] if sample.token_ids[-1] == bos} == {"stop"}
 
 
 def test_new_weights_are_sampled_after_load(model, tmp_path):

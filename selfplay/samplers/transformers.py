@@ -1,6 +1,7 @@
 """The transformers engine: `generate` in batches. The default on a CPU; on a GPU the vllm engine is far faster."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -69,6 +70,8 @@ class TransformersSampler:
         self._tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
         self._model = AutoModelForCausalLM.from_pretrained(model, **self._settings.engine_options).to(self._device)
         self._model.eval()
+        # a checkpoint's own penalties, beams and the like would change what is sampled: of its file only the ends count
+        self._model.generation_config = GenerationConfig(eos_token_id=self._model.generation_config.eos_token_id)
         self._name = model
         self._max_length = getattr(self._model.config, "max_position_embeddings", None)
 
@@ -86,63 +89,60 @@ class TransformersSampler:
     def _draw(self, rows: list[_Row]) -> list[Sample | SampleFailure]:
         prompts = [encode_prompt(self._tokenizer, request.prompt) for request, _, _ in rows]
         outcomes: dict[int, Sample | SampleFailure] = {}
+        alike: dict[float, list[int]] = {}  # rows for one call
+        roomy = (self._max_length or math.inf) - self._settings.max_tokens  # prompts up to this length have room for max_tokens
         for number, (request, position, _) in enumerate(rows):
-            if self._max_length and len(prompts[number]) >= self._max_length:
-                error = f"the prompt has {len(prompts[number])} tokens and the model takes {self._max_length}"
+            length = len(prompts[number])
+            if not length or (self._max_length and length >= self._max_length):
+                error = f"the prompt has {length} tokens and the model takes {self._max_length}"
                 outcomes[number] = SampleFailure(request.task_id, request.indices[position], error)
-        kept = [number for number in range(len(rows)) if number not in outcomes]
-        if kept:
-            seeds = [rows[number][0].seeds[rows[number][1]] for number in kept]
+            else:  # a call ends for all its rows at one width: a longer prompt must take no room from a shorter one
+                alike.setdefault(max(length, roomy), []).append(number)
+        for numbers in alike.values():
+            seeds = [rows[number][0].seeds[rows[number][1]] for number in numbers]
             with fitting_threads(self._model):
-                drawn = self._generate([prompts[number] for number in kept], seeds)
-            for number, (tokens, logprob) in zip(kept, drawn, strict=True):
-                outcomes[number] = self._sample_of(rows[number], prompts[number], tokens, logprob)
+                drawn = self._generate([prompts[number] for number in numbers], seeds)
+            for number, completion in zip(numbers, drawn, strict=True):
+                outcomes[number] = self._sample_of(rows[number], len(prompts[number]), *completion)
         return [outcomes[number] for number in range(len(rows))]
 
     @torch.inference_mode()
-    def _generate(self, prompts: list[list[int]], seeds: list[int]) -> list[tuple[list[int], float]]:
-        """For each prompt the completion's token ids, the end token included, and their log-probability in nats."""
+    def _generate(self, prompts: list[list[int]], seeds: list[int]) -> list[tuple[list[int], float, bool]]:
+        """For each prompt the completion's token ids, the end token included, their log-probability in nats, and whether it ended."""
         settings = self._settings
-        batch = self._tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(self._device)
-        width = batch["input_ids"].shape[1]
+        width = max(map(len, prompts))
         most = min(settings.max_tokens, (self._max_length or width + settings.max_tokens) - width)
+        padding = self._tokenizer.pad_token_id or 0  # of many tokenizers None; any token will do, it is masked
         choice = SeededChoice(seeds, settings.temperature, self._device)
+        stop = StopText(self._tokenizer, settings.stop, width, len(prompts)) if settings.stop else None
         generated = self._model.generate(
-            input_ids=batch["input_ids"],
-            attention_mask=batch["attention_mask"],
-            generation_config=GenerationConfig(
-                do_sample=False,
-                max_new_tokens=most,
-                eos_token_id=self._model.generation_config.eos_token_id,
-                pad_token_id=self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else 0,
-            ),
+            input_ids=torch.tensor([[padding] * (width - len(ids)) + ids for ids in prompts], device=self._device),
+            attention_mask=torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=self._device),
+            generation_config=GenerationConfig(do_sample=False, max_new_tokens=most, pad_token_id=padding),
             logits_processor=LogitsProcessorList([*_warpers(settings), choice]),
-            stopping_criteria=[StopText(self._tokenizer, settings.stop, width)] if settings.stop else None,
+            stopping_criteria=[stop] if stop else None,
         )[:, width:]
         ends = _end_tokens(self._model.generation_config.eos_token_id)
         logprobs = torch.stack(choice.logprobs, dim=1).tolist()
         rows = []
-        for tokens, chances in zip(generated.tolist(), logprobs, strict=True):
-            padding = self._tokenizer.pad_token_id
-            length = next((place + 1 for place, token in enumerate(tokens) if token in ends), len(tokens))
-            while settings.stop and length and tokens[length - 1] == padding and padding not in ends:
-                length -= 1  # a row that a stop text ended is padded while others go on
-            rows.append((tokens[:length], sum(chances[:length])))
+        for number, (tokens, chances) in enumerate(zip(generated.tolist(), logprobs, strict=True)):
+            ended = next((place + 1 for place, token in enumerate(tokens) if token in ends), None)
+            lengths = [length for length in (ended, stop and stop.lengths[number]) if length]
+            length = min(lengths, default=len(tokens))  # what follows is padding, while others go on
+            rows.append((tokens[:length], sum(chances[:length]), bool(lengths)))
         return rows
 
-    def _sample_of(self, row: _Row, prompt: list[int], tokens: list[int], logprob: float) -> Sample:
+    def _sample_of(self, row: _Row, prompt_tokens: int, tokens: list[int], logprob: float, ended: bool) -> Sample:
         request, position, _ = row
         text = self._tokenizer.decode(tokens, skip_special_tokens=True)
-        stopped = bool(tokens) and tokens[-1] in _end_tokens(self._model.generation_config.eos_token_id)
         for stop in self._settings.stop:
-            if stop in text:
-                text, stopped = text[: text.index(stop)], True
+            text = text.partition(stop)[0]
         return Sample(
             task_id=request.task_id,
             index=request.indices[position],
             text=text,
-            finish_reason="stop" if stopped else "length",
-            prompt_tokens=len(prompt),
+            finish_reason="stop" if ended else "length",
+            prompt_tokens=prompt_tokens,
             cached_tokens=0,
             completion_tokens=len(tokens),
             token_ids=tuple(tokens),
@@ -187,17 +187,21 @@ class SeededChoice(LogitsProcessor):
 
 
 class StopText(StoppingCriteria):
-    """Ends a row when one of the texts stands in what it has generated."""
+    """Ends a row when one of the texts stands in what it has generated; `lengths` says after how many tokens, or None."""
 
-    def __init__(self, tokenizer, stops: list[str], width: int):
+    def __init__(self, tokenizer, stops: list[str], width: int, num_rows: int):
         self._tokenizer = tokenizer
         self._stops = stops
         self._width = width  # of the padded prompts
-        self._reach = max(map(len, stops)) + 8  # a text of so many characters lies within the last so many tokens
+        self._reach = max(len(stop.encode()) for stop in stops) + 8  # a text of so many bytes lies within the last so many tokens
+        self.lengths: list[int | None] = [None] * num_rows
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **rest) -> torch.Tensor:
         tails = self._tokenizer.batch_decode(input_ids[:, max(self._width, input_ids.shape[1] - self._reach) :])
-        return torch.tensor([any(stop in tail for stop in self._stops) for tail in tails], device=input_ids.device)
+        for row, tail in enumerate(tails):
+            if self.lengths[row] is None and any(stop in tail for stop in self._stops):
+                self.lengths[row] = input_ids.shape[1] - self._width
+        return torch.tensor([length is not None for length in self.lengths], device=input_ids.device)
 
 
 def _warpers(settings: "Sampling") -> list[LogitsProcessor]:
