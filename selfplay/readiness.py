@@ -1,14 +1,13 @@
 """What would stop a run later and can be seen now: `selfplay run` asks before it begins, and so does `--check`."""
 
+import asyncio
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from selfplay.copying import make_place
 from selfplay.files_on_disk import CONTROL, finished_rounds
@@ -17,7 +16,6 @@ from selfplay.run_folder import refuse_other_recipe
 from tasks import MathReference, Task, UserError, load
 
 NUM_TRIED = 1000  # tasks read of each source, and stored completions
-CONNECT_SECONDS = 10.0
 
 
 def obstacles(recipe: Recipe, writes: bool = True, imports: bool = False) -> list[str]:
@@ -70,21 +68,17 @@ def _engine(recipe: Recipe, imports: bool) -> Iterator[str]:
     if settings.engine == "openai":
         from selfplay.samplers.openai import OpenAISampler
 
-        yield from _complaint(OpenAISampler, settings, recipe.model.name)
-        yield from _silence(settings.base_url)
+        try:
+            absence = asyncio.run(OpenAISampler(settings, recipe.model.name).absence())
+        except UserError as error:
+            yield str(error)
+        else:
+            if absence:
+                yield f"no server answers at base_url = {settings.base_url!r} in [sampling]: {absence}; start it, or name another"
     if settings.engine == "replay" and settings.replay:
         from selfplay.samplers.replay import completions_of
 
         yield from _complaint(lambda: list(islice(completions_of(settings.replay), NUM_TRIED)))
-
-
-def _silence(url: str) -> Iterator[str]:
-    address = urlsplit(url)
-    try:
-        port = address.port or {"https": 443}.get(address.scheme, 80)
-        socket.create_connection((address.hostname or "", port), timeout=CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        yield f"no server answers at base_url = {url!r} in [sampling]: {error}; start it, or name another"
 
 
 def _models(recipe: Recipe) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The openai sampler, on the real server of `vllm serve`, and on one in a thread that fails on purpose."""
 
 import asyncio
+import email.utils
 import http.server
 import importlib.util
 import json
@@ -18,6 +19,7 @@ import pytest
 
 from selfplay.recipe import Sampling
 from selfplay.records import Request, Sample, SampleFailure
+from selfplay.samplers import server_watch
 from selfplay.samplers.openai import OpenAISampler
 from tasks import UserError
 from tests.conftest import VLLM_OPTIONS
@@ -41,9 +43,10 @@ class Server(http.server.ThreadingHTTPServer):
     """Speaks the protocol on loopback; `plan[seed]` is a list of what to do, one for each call with that seed."""
 
     daemon_threads = True
+    lists_nothing = False
 
-    def __init__(self, plan: dict[int, list[str]]):
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, plan: dict[int, list[str]], port: int = 0):
+        super().__init__(("127.0.0.1", port), Handler)
         self.plan = plan
         self.calls: list[tuple[float, dict]] = []  # when, and the fields of the request
         self.num_open = self.most_open = 0
@@ -62,6 +65,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        if self.server.lists_nothing:
+            return self.answer(200, "<html>no list of models</html>", kind="text/html")
         self.answer(200, {"object": "list", "data": [{"id": "small", "object": "model"}]})
 
     def do_POST(self):
@@ -91,6 +96,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif what == "half":
             self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"id\": ")
             self.close_connection = True
+        elif what == "slow":
+            time.sleep(0.8)
+            self.answer(200, completion(fields))
+        elif what == "cut":
+            self.answer(200, json.dumps(completion(fields))[:-40])
+        elif what in MALFORMED:
+            self.answer(200, completion(fields) | MALFORMED[what])
         elif what == "page":
             self.answer(200, "<html>not what you want</html>", kind="text/html")
         elif what in ("filtered", "reasoned"):
@@ -111,6 +123,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+CHOICE = {"index": 0, "finish_reason": "stop"}
+MALFORMED = {
+    "choices as text": {"choices": "5"},
+    "no message": {"choices": [CHOICE | {"message": None}]},
+    "parts": {"choices": [CHOICE | {"message": {"role": "assistant", "content": [{"type": "text", "text": "5"}]}}]},
+    "usage as list": {"usage": [1]},
+}
 
 
 def completion(fields: dict, what: str = "fine") -> dict:
@@ -185,7 +206,7 @@ def test_trouble_that_passes_costs_nothing(server, trouble):
     assert Counter(fields["seed"] for _, fields in server.calls)[SEEDS[3]] == 2
 
 
-@pytest.mark.parametrize("trouble", ["500", "drop", "half", "400", "page", "filtered"])
+@pytest.mark.parametrize("trouble", ["500", "drop", "half", "400", "page", "filtered", "cut", *MALFORMED])
 def test_trouble_that_stays_costs_one_sample(server, trouble):
     server.plan = {SEEDS[3]: [trouble]}
     samples = sample_from(server, max_retries=1)
@@ -206,6 +227,16 @@ def test_retry_after_is_obeyed(server):
     assert not failed(sample_from(server, make_request("1+2=", (0,))))
     first, second = (moment for moment, _ in server.calls)
     assert 1.5 <= second - first
+
+
+def test_a_date_in_retry_after_is_obeyed_and_a_delay_of_hours_stops_the_run(server):
+    moment = time.time()
+    date = email.utils.formatdate(moment + 3, usegmt=True)
+    server.plan = {SEEDS[0]: [f"429 {date}", "fine"], SEEDS[1]: ["429 86400"]}
+    assert not failed(sample_from(server, make_request("1+2=", (0,))))
+    assert time.time() >= int(moment + 3)
+    with pytest.raises(UserError, match="asks to wait 86400 s"):
+        sample_from(server, make_request("1+2=", (1,)))
 
 
 def test_delays_between_retries_grow(server):
@@ -249,11 +280,52 @@ def test_hosted_server_without_a_key_is_a_user_error(monkeypatch):
         OpenAISampler(Sampling(engine="openai", api_key_env="SELFPLAY_TEST_KEY"), "small")
 
 
-def test_server_that_is_not_there_fails_each_sample(server):
+def test_server_that_is_not_there_stops_the_run_with_the_cause(server, monkeypatch):
+    monkeypatch.setattr(server_watch, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(server_watch, "SILENT_SECONDS", 0.5)
     server.shutdown()
     server.server_close()
-    samples = sample_from(server, max_retries=0)
-    assert failed(samples) == set(range(8)) and server.url in samples[0].error
+    with pytest.raises(UserError, match=f"{server.url}.*has answered nothing.*connect"):
+        sample_from(server, max_retries=0)
+
+
+def test_server_that_restarts_costs_no_sample(server):
+    server.plan = {seed: ["slow"] for seed in SEEDS}
+    port, again = server.server_address[1], []
+
+    def restart():
+        while not server.calls:
+            time.sleep(0.01)
+        server.shutdown()
+        server.server_close()
+        time.sleep(1.0)
+        again.append(Server({}, port))
+
+    restarting = threading.Thread(target=restart)
+    restarting.start()
+    try:
+        assert not failed(sample_from(server, max_retries=0, max_concurrency=2))
+    finally:
+        restarting.join()
+        again[0].shutdown()
+        again[0].server_close()
+
+
+def test_slow_server_lives_whatever_it_answers_when_asked_for_its_models(server, monkeypatch):
+    monkeypatch.setattr(server_watch, "QUIET_SECONDS", 0.1)
+    server.plan, server.lists_nothing = {seed: ["slow"] for seed in SEEDS}, True
+    assert not failed(sample_from(server))
+    server.plan = {SEEDS[0]: ["404"]}
+    with pytest.raises(UserError, match="cannot be listed.*base_url to end in /v1"):
+        sample_from(server, make_request("1+2=", (0,)))
+
+
+def test_server_that_asks_for_patience_has_answered(server, monkeypatch):
+    monkeypatch.setattr(server_watch, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(server_watch, "SILENT_SECONDS", 2.0)
+    monkeypatch.setattr(server_watch, "MAX_TIMEOUTS", 0.1)
+    server.plan = {seed: [*["429 0.8"] * 4, "fine"] for seed in SEEDS}
+    assert not failed(sample_from(server, max_retries=4, timeout_seconds=10.0))
 
 
 # ---- vllm serve ------------------------------------------------------------------------------------------------------

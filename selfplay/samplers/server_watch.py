@@ -25,7 +25,8 @@ class ServerWatch:
         self._timeout_seconds = timeout_seconds
         self._several = min(SEVERAL, max_concurrency)
         self._heard = 0.0  # monotonic clock; when the server last answered anything,
-        self._answered = 0.0  # and when it last answered a call
+        self._answered = 0.0  # and when it last answered a call, or will after a delay that it asked for
+        self._silence = ""  # what came instead of an answer when the server was last asked, in words
         self._num_calls = 0
         self._watching: asyncio.Task[None] | None = None  # while there are calls; ends only by UserError
 
@@ -41,20 +42,22 @@ class ServerWatch:
             if not calling.done():
                 self._watching.result()
             answer = await calling
-            self._heard = self._answered = time.monotonic()
+            self.heard()
             return answer
-        except openai.APIStatusError:  # an answer, too
-            self._heard = self._answered = time.monotonic()
-            raise
         finally:
             calling.cancel()
             self._num_calls -= 1
             if not self._num_calls:
                 self._watching.cancel()
 
+    def heard(self, for_seconds: float = 0.0) -> None:
+        """The server has answered a call; and has asked, perhaps, to be left alone for so long."""
+        self._heard = time.monotonic()
+        self._answered = max(self._answered, self._heard + for_seconds)
+
     async def _watch(self) -> None:
         while (silence := time.monotonic() - self._heard) < SILENT_SECONDS:
-            if silence >= QUIET_SECONDS and await self._lives():
+            if silence >= QUIET_SECONDS and await self.lives():
                 self._heard = time.monotonic()
             unanswered = time.monotonic() - self._answered
             patience = max(SILENT_SECONDS, MAX_TIMEOUTS * self._timeout_seconds)
@@ -66,16 +69,17 @@ class ServerWatch:
                 )
             await asyncio.sleep(min(QUIET_SECONDS, SILENT_SECONDS / 4, self._timeout_seconds))
         raise UserError(
-            f"{self._client.base_url} has answered nothing for {silence:.0f} s, not even which models it serves. What was "
-            "acknowledged is on disk; restart the server and run the same command again"
+            f"{self._client.base_url} has answered nothing for {silence:.0f} s, not even which models it serves{self._silence}. "
+            "What was acknowledged is on disk; restart the server and run the same command again"
         )
 
-    async def _lives(self) -> bool:
+    async def lives(self) -> bool:
         """Whether the server answers anything."""
         try:
-            await self._client.with_options(max_retries=0, timeout=QUIET_SECONDS).models.list()
+            await self._client.with_options(timeout=QUIET_SECONDS).models.with_raw_response.list()  # it need not be a list
         except openai.APIStatusError:
             pass  # an answer, too
-        except openai.APIConnectionError:  # refused, or silence
+        except openai.APIConnectionError as error:  # refused, or silence
+            self._silence = f": {str(error.__cause__ or '') or error}"
             return False
         return True
