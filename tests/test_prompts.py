@@ -31,6 +31,11 @@ def test_prompt_begins_with_one_bos_token(template):
     assert [ids.index(tokenizer().bos_token_id), ids.count(tokenizer().bos_token_id)] == [0, 1]
 
 
+def test_half_of_a_surrogate_pair_reads_as_an_unknown_character():
+    halves, unknown = (({"role": "user", "content": f"1{text}+2\U0001f600"},) for text in ("\ud83d", "\ufffd"))
+    assert encode_prompt(tokenizer(), halves) == encode_prompt(tokenizer(), unknown)
+
+
 def test_prompt_that_the_template_refuses_is_a_user_error_that_tells_the_roles():
     with pytest.raises(UserError, match="system, user.*no system"):
         render_prompt(tokenizer(TEMPLATE), ({"role": "system", "content": "1"}, *SUM))

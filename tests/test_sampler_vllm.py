@@ -232,25 +232,36 @@ def test_engine_option_that_vllm_does_not_know_is_a_user_error(small_models):
 
 
 KILLED = """
-import multiprocessing, os, sys
+import multiprocessing, os, sys, threading, time
 from selfplay.recipe import Sampling
 from selfplay.samplers.vllm import VllmSampler
 
-if __name__ == "__main__":
-    sampler = VllmSampler(Sampling(engine="vllm", engine_options=eval(sys.argv[2])), sys.argv[1])
-    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+def kill_while_it_loads():
+    while not multiprocessing.active_children():
+        time.sleep(0.05)
+    for child in multiprocessing.active_children():
+        print(f"engine {child.pid}", flush=True)
+    time.sleep(1)
     os.kill(os.getpid(), 9)
+
+if __name__ == "__main__":
+    threading.Thread(target=kill_while_it_loads).start()
+    VllmSampler(Sampling(engine="vllm", engine_options=eval(sys.argv[2])), sys.argv[1])
+    print("up", flush=True)
+    time.sleep(60)
 """
 
 
-def test_killed_process_takes_its_engine_along(small_models, tmp_path):
+def test_killed_process_takes_its_engine_along_even_while_it_loads(small_models, tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     command = [sys.executable, str(script), small_models[0], repr(VLLM_OPTIONS)]
     with open(tmp_path / "out", "w+") as out:
         assert subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL).returncode == -9
         out.seek(0)
-        engines = [int(word) for word in out.read().splitlines()[-1].split()]
+        printed = out.read().splitlines()
+    assert "up" not in printed
+    engines = [int(line.removeprefix("engine ")) for line in printed if line.startswith("engine ")]
     assert engines
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and any(map(_alive, engines)):

@@ -44,8 +44,8 @@ def join_contents(messages: Sequence[Message]) -> str:
 def encode_prompt(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message]) -> list[int]:
     """The token ids of the rendered prompt.
 
-    A chat template writes the special tokens (such as <s>) itself, so the tokenizer adds them only without one.
+    A chat template writes the special tokens (such as <s>) itself, so the tokenizer adds them only without one. Half of a
+    surrogate pair, as JSON can hold one and no tokenizer takes it, becomes U+FFFD, as in a shard.
     """
-    return tokenizer.encode(
-        render_prompt(tokenizer, messages), add_special_tokens=not has_chat_template(tokenizer)
-    )
+    text = render_prompt(tokenizer, messages).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return tokenizer.encode(text, add_special_tokens=not has_chat_template(tokenizer))

@@ -9,8 +9,9 @@ import itertools
 import multiprocessing
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterable
-from contextlib import aclosing
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
 from selfplay.records import Request, Sample, SampleFailure
@@ -38,6 +39,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from selfplay.recipe import Sampling
 
+LOOK_SECONDS = 0.1  # between two looks for processes that have started
 _FREE = {"_name_or_path", "transformers_version", "use_cache", "dtype", "torch_dtype"}  # of a config: no shape depends on them
 
 
@@ -61,15 +63,14 @@ class VllmSampler:
         if current_platform.is_cpu():
             # a seeded request whose prompt is computed in pieces ends vLLM's CPU engine ("does not use offset")
             options["enable_chunked_prefill"] = False
-        others = set(multiprocessing.active_children())
         try:
             arguments = AsyncEngineArgs(model=model, **{**options, **settings.engine_options})
         except TypeError as error:
             raise UserError(f"engine_options in [sampling] takes the arguments of vllm's AsyncEngineArgs: {error}") from error
         # the sizes of batches for work that no one waits for; of an engine without a context vLLM runs 128 samples at once
-        self._engine = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
-        self._processes = set(multiprocessing.active_children()) - others
-        self._watch = _kill_with_this_process(self._processes)
+        self._watch = _Watch()
+        with self._watch.over_those_that_start():
+            self._engine = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
         self._tokenizer = self._engine.get_tokenizer()
         self._numbers = itertools.count()
         self._loading = asyncio.Lock()  # held while weights change
@@ -153,10 +154,9 @@ class VllmSampler:
             reader.cancel()  # it would take the end of the engine's processes for a failure, and log a traceback
             await asyncio.gather(reader, return_exceptions=True)
         await asyncio.to_thread(self._engine.shutdown)  # asks the engine's processes to end, and kills them after 5 s
-        for process in self._processes:
+        for process in self._watch.processes:
             await asyncio.to_thread(process.join)
-        self._watch.kill()
-        self._watch.wait()
+        self._watch.end()
         del self._engine  # now, and not at the interpreter's end, where its __del__ finds half of Python gone
 
 
@@ -170,12 +170,44 @@ def _difference(old: str, new: str) -> str:
     return "" if alike else "tokenizer"
 
 
-def _kill_with_this_process(processes: Iterable[multiprocessing.Process]) -> subprocess.Popen:
-    """A shell that outlives this process, however it ends, and then kills `processes`.
+class _Watch:
+    """A shell that outlives this process, however it ends, and then kills the engine's processes.
 
-    vLLM's engine core does not notice that its parent was killed: it would go on and hold the GPU's memory. The shell
-    waits on a pipe whose other end is here; the system closes it even on kill -9.
+    vLLM's engine core does not notice that its parent was killed, not even while it loads: it would go on and hold the
+    GPU's memory. The shell waits on a pipe whose other end is here; the system closes it even on kill -9.
     """
-    script = 'read -r _; kill -9 "$@" 2>/dev/null'
-    command = ["sh", "-c", script, "sh", *(str(process.pid) for process in processes)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True)
+
+    def __init__(self) -> None:
+        script = 'while read -r pid; do pids="$pids $pid"; done; kill -9 $pids 2>/dev/null'
+        self._shell = subprocess.Popen(
+            ["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, text=True
+        )
+        self._others = set(multiprocessing.active_children())
+        self.processes: set[multiprocessing.Process] = set()
+
+    @contextmanager
+    def over_those_that_start(self) -> Iterator[None]:
+        """Tell the shell of each process that is started meanwhile, at once: an engine may load for minutes."""
+        done = threading.Event()
+
+        def look_on() -> None:
+            while not done.wait(LOOK_SECONDS):
+                self._look()
+
+        looking = threading.Thread(target=look_on, daemon=True)
+        looking.start()
+        try:
+            yield
+        finally:
+            done.set()
+            looking.join()
+            self._look()
+
+    def _look(self) -> None:
+        for process in set(multiprocessing.active_children()) - self._others - self.processes:
+            self.processes.add(process)
+            print(process.pid, file=self._shell.stdin, flush=True)
+
+    def end(self) -> None:
+        self._shell.kill()
+        self._shell.wait()
