@@ -36,7 +36,7 @@ def run(
     recipe: Annotated[Path, typer.Argument(help="a recipe, such as runs/quickstart.toml")],
     set: Annotated[list[str], typer.Option(help="section.key=value, over what the recipe says (section= leaves that section out); can be repeated")] = [],
     check: Annotated[bool, typer.Option("--check", help="check the recipe and all that it needs here, print what it resolves to, and play nothing")] = False,
-    preview: Annotated[int, typer.Option(min=0, metavar="N", help="play N tasks without training or keeping anything; show them, and estimate the whole run")] = 0,
+    preview: Annotated[int | None, typer.Option(min=1, metavar="N", help="play N tasks without training or keeping anything; show them, and estimate the whole run")] = None,
 ) -> None:
     """Play a recipe: sample, verify, select, train, evaluate. The same command again resumes what was interrupted."""
     from selfplay.readiness import obstacles

@@ -19,6 +19,10 @@ from selfplay.stopping import StoppingRule, pass_at_k_of_runs
 from tasks import UserError
 
 CONFIDENCE = 0.95
+NO_ESTIMATE = {  # by rule, why pass@k of the samples is left open
+    "budget": "a budget goes where the samples are right, which biases pass@k of them; [evaluation] measures it, --forecast estimates it",
+    "not finished": "its figures come when the round is finished",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +168,7 @@ def in_table(passes: Iterable[PassFigures], wanted: Wanted) -> Table:
     bounded = any(each.num_undecided for each in passes)
     notes = ["in brackets: 95% intervals over tasks" + ("; *: a forecast" if wanted.forecast else "")]
     notes += [f"{each.name}: right@k cannot pass {each.cap:.4f}, however large k is" for each in passes if each.cap is not None]
+    notes += [f"{each.name}: {NO_ESTIMATE[each.rule]}" for each in passes if each.rule in NO_ESTIMATE]
     table = Table(caption=Text("\n".join(notes)), caption_justify="left")
     for name in ["samples of", "rule", "tasks", "samples", "undecided", "k", *(names[name] for name in asked), *(["undecided wrong, correct"] * bounded)]:
         table.add_column(name, no_wrap=name in ("samples of", "k"))

@@ -13,7 +13,9 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-FREE = {"ray", "rounds", "stop", "output", "copy_to"}  # what may change when a run is resumed
+_SERVER = {"base_url", "api_key_env", "max_retries", "max_concurrency", "timeout_seconds"}
+# what may change when a run is resumed: it decides no row
+FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {"sampling": _SERVER, "verification": {"threads"}}
 
 
 class Section(BaseModel):
@@ -115,7 +117,7 @@ class Replay(Section):
 
 
 class Sampling(Section):
-    """[sampling]: the engine and how it samples."""
+    """[sampling]: the engine and how it samples. Where a server is and how it is asked may change when a run is resumed."""
 
     engine: Literal["transformers", "vllm", "openai", "replay"] = "transformers"
     temperature: Annotated[float, Field(ge=0)] = 1.0

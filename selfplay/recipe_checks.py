@@ -4,7 +4,13 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
-from selfplay.recipe import Recipe
+from selfplay.recipe import Allocation, Recipe
+
+_READ = {  # by each rule of [allocation]
+    "fixed": {"samples_per_task"},
+    "until": {"accepted_per_task", "cap", "give_up_failures", "give_up_cost"},
+    "budget": {"accepted_per_task", "cap", "token_budget", "gains"},
+}
 
 
 def impossible(recipe: Recipe) -> list[tuple[str, str]]:
@@ -37,11 +43,22 @@ def impossible(recipe: Recipe) -> list[tuple[str, str]]:
     mistakes += _impossible_learning(recipe)
     if recipe.rounds > 1 and not recipe.training:
         mistakes.append(("training", f"rounds = {recipe.rounds} needs [training], or each round would sample the same model"))
+    mistakes += _unread(recipe.allocation)
     if recipe.allocation.rule == "budget" and not recipe.allocation.token_budget:
         mistakes.append(("allocation", 'rule = "budget" needs token_budget'))
     if recipe.allocation.rule == "until" and recipe.allocation.cap < recipe.allocation.accepted_per_task:
         mistakes.append(("allocation", f"cap = {recipe.allocation.cap} is below accepted_per_task = {recipe.allocation.accepted_per_task}"))
     return mistakes + _missing_files(recipe)
+
+
+def _unread(allocation: Allocation) -> list[tuple[str, str]]:
+    """Keys that would spend nothing and save nothing under the recipe's rule."""
+    given = {key for key, field in Allocation.model_fields.items() if key != "rule" and getattr(allocation, key) != field.default}
+    unread = sorted(given - _READ[allocation.rule])
+    if not unread:
+        return []
+    better = " or ".join(f'rule = "{rule}"' for rule, read in _READ.items() if given <= read)
+    return [("allocation", f'rule = "{allocation.rule}" does not read {", ".join(unread)}; {f"set {better}, or " if better else ""}leave out what is not meant')]
 
 
 def _impossible_teachers(recipe: Recipe) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from selfplay import trackers
 from selfplay.accounts import base_accounts, lines_of, round_accounts
 from selfplay.allocation import AllocationRule
 from selfplay.contamination import Contamination
-from selfplay.copying import copy_round
+from selfplay.copying import copy_run
 from selfplay.early_stop import payment, stops_before
 from selfplay.engines import Engines
 from selfplay.ensemble import Ensemble
@@ -32,7 +32,7 @@ from selfplay.selection import ACCEPTED, Account, select
 from selfplay.shard_schema import SCHEMA_VERSION
 from selfplay.shards import MIXED, Shard, write_shards
 from selfplay.text_faults import processes_for
-from tasks import Task, load
+from tasks import Task, UserError, load
 from tasks.sources import takes
 
 MAX_COUNTED = 100_000  # tasks, about a second
@@ -66,6 +66,8 @@ def run(recipe: Recipe, progress: Progress) -> list[Path]:
         num_rounds = recipe.rounds
         for arm, arm_folder in arms:  # the control plays as many rounds as the run before it
             num_rounds = play_rounds(arm.model_copy(update={"rounds": num_rounds}), arm_folder, base, engines, progress)
+    if recipe.copy_to:
+        copy_run(folder, recipe.copy_to)  # what could not be copied before, or an error
     return [arm_folder for _, arm_folder in arms]
 
 
@@ -89,12 +91,21 @@ def play_rounds(recipe: Recipe, folder: Path, base: Models, engines: Engines, pr
                 progress.say(f"stopped after {index} of {recipe.rounds} rounds: {paid}. To go on, change [stop] or leave it out")
                 return index
             play_round(recipe, round_folder(folder, index), index, models, base, engines, progress)
-        if recipe.copy_to:  # also of a round that was interrupted between its end and its copy
-            to = Place.of(recipe.copy_to) if recipe.selection.verified else Place.of(recipe.copy_to) / CONTROL
-            copy_round(round_folder(folder, index), to / round_folder(folder, index).name)
+        if recipe.copy_to:
+            _copy(recipe, folder, progress)
         played = read_json(manifest)
         models = Models(played["next_model"], played.get("student") or played["next_model"])
     return recipe.rounds
+
+
+def _copy(recipe: Recipe, folder: Path, progress: Progress) -> None:
+    """Copy the finished rounds that are not copied yet. Where that fails the next rounds are played: each tries again."""
+    to = Place.of(recipe.copy_to) if recipe.selection.verified else Place.of(recipe.copy_to) / CONTROL
+    try:
+        if num_copied := copy_run(folder, to):
+            progress.say(f"{num_copied} round{'s' if num_copied > 1 else ''} copied to {to}")
+    except UserError as error:
+        progress.say(f"not copied yet: {error}")
 
 
 def play_round(

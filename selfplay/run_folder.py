@@ -65,11 +65,11 @@ def _difference(folder: Path, recipe: Recipe) -> str:
 def _table(content: dict[str, Any]) -> dict[str, Any]:
     """A recipe as its file holds it, without the keys that may change; keys that are newer than the file have their defaults."""
     try:
-        content = Recipe.model_validate(content).model_dump()
+        content = Recipe.model_validate(content).model_dump(exclude=FREE)
     except ValidationError:
-        pass  # it has keys that are no more: the comparison names one
+        content = {key: value for key, value in content.items() if FREE.get(key) is not True}  # some are no more: the comparison names one
     find_beside(content, Path())
-    return tomllib.loads(to_toml({key: value for key, value in content.items() if key not in FREE}))
+    return tomllib.loads(to_toml(content))
 
 
 def _holds_work(folder: Path) -> bool:

@@ -15,6 +15,8 @@ from tasks.gsm8k import gsm8k
 from tasks.humaneval import humaneval
 from tasks.task import Task
 
+FEW = 8  # words that an error may list
+
 SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
     "arithmetic": arithmetic,
     "gsm8k": gsm8k,
@@ -77,8 +79,11 @@ def takes(source: str, option: str) -> bool:
 
 
 def did_you_mean(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), 1)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    """The nearest of the known words; where none is near, all of them if they are few."""
+    known = list(known)
+    if near := difflib.get_close_matches(word, known, 1):
+        return f'; did you mean "{near[0]}"?'
+    return f"; there are {', '.join(known)}" if 0 < len(known) <= FEW else ""
 
 
 def _converted(source: str, options: dict[str, Any]) -> dict[str, Any]:

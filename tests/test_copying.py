@@ -8,6 +8,7 @@ import pytest
 from selfplay.checking import check_shards
 from selfplay.copying import copy_run
 from selfplay.first_models import Models
+from selfplay.progress import Progress
 from selfplay.readiness import obstacles
 from selfplay.rebuilding import rebuild_shards
 from selfplay.rounds import play_rounds
@@ -46,9 +47,20 @@ def test_a_run_copies_each_round_that_is_finished_where_its_recipe_says(played):
     """Also rounds that were finished before the recipe named a place, or before a copy was cut short."""
     recipe = recipe_of(rounds=2, copy_to="memory://bucket/played")
     models = Models("a-model", "a-model")
-    assert play_rounds(recipe, played, models, None, None) == 2  # nothing is left to be played, so no engine is asked
+    assert play_rounds(recipe, played, models, None, Progress()) == 2  # nothing is left to be played, so no engine is asked
     assert check_shards("memory://bucket/played") == []
     assert recipe.digest == recipe_of(rounds=2).digest, "where copies go says nothing about the rows"
+
+
+def test_a_copy_that_fails_stops_no_round_and_is_made_later(played, tmp_path, capsys):
+    (tmp_path / "full").write_text("")
+    recipe = recipe_of(rounds=2, copy_to=str(tmp_path / "full" / "copy"))
+    models = Models("a-model", "a-model")
+    assert play_rounds(recipe, played, models, None, Progress()) == 2
+    assert "not copied yet: cannot copy" in capsys.readouterr().err
+    (tmp_path / "full").unlink()
+    play_rounds(recipe, played, models, None, Progress())
+    assert "2 rounds copied" in capsys.readouterr().err and check_shards(tmp_path / "full" / "copy") == []
 
 
 def test_the_same_copy_lies_behind_a_file_url(played, tmp_path):

@@ -75,6 +75,8 @@ def test_all_mistakes_are_told_at_once(tmp_path):
         ("sampling.engine=openai", "base_url"),
         ("sampling.engine=replay", "sampling.replay"),
         ("allocation.rule=budget", "token_budget"),
+        ("allocation.cap=8", 'rule = "fixed" does not read cap; set rule = "until" or rule = "budget", or leave out'),
+        ("model.create.x=1", "there are characters, hidden_size"),
         ("name=../x", "name"),
         ("sampling.temperature=-1", "temperature = -1"),
         ("tasks.num_tasks=many", "num_tasks"),
@@ -214,7 +216,7 @@ def test_a_recipe_that_is_not_toml_or_not_there_is_one_clear_line(tmp_path):
 def test_the_digest_ignores_where_a_run_works_and_nothing_else(tmp_path):
     path = written(tmp_path, GOOD)
     digest = read_recipe(path).digest
-    assert read_recipe(path, ["ray.num_samplers=4", "output=elsewhere"]).digest == digest
+    assert read_recipe(path, ["ray.num_samplers=4", "output=elsewhere", "sampling.base_url=http://localhost:9", "verification.threads=2"]).digest == digest
     assert read_recipe(path, ["sampling.temperature=0.6"]).digest != digest
 
 
