@@ -22,7 +22,7 @@ class Parcel(NamedTuple):
     model: str = ""  # goes to a station that holds this model; verifiers hold none
 
 
-MAX_LOSSES = 6  # of one station in a row, without a result between them; more than one sample may cause (pipeline.MAX_DEATHS)
+MAX_LOSSES = 6  # of one station in a row, without a result between them; more than it takes to find the one sample that kills (survivors.DIVISOR)
 
 
 class Crew:

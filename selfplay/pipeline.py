@@ -20,14 +20,14 @@ from selfplay.meter import Meter
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.resumption import JournaledSamples, SeenTasks
 from selfplay.stations import Check, Checked
+from selfplay.survivors import Survivors
 from tasks import Task, UserError
 from verifiers import Outcome, Reason, Verdict
 
 MAX_UNCHECKED = 4096  # samples that wait for a verdict or for the disk, before sampling pauses
 COMMIT_ROWS = 256
 COMMIT_SECONDS = 1.0
-MAX_TRIES = 3  # of one sample, and of one check that is undecided
-MAX_DEATHS = 5  # of engines while they drew one sample
+MAX_TRIES = 3  # of one sample, of one check that is undecided, and deaths of engines that drew one sample
 MAX_WITHHELD = 64  # samples given up without one success between them, before the pass stops
 
 
@@ -61,6 +61,9 @@ class Pipeline:
         self._unchecked: dict[Key, Sample] = {}  # samples on their way through a verifier
         self._tries: Counter[Key] = Counter()
         self._deaths: Counter[Key] = Counter()  # of engines that held the sample
+        self._survivors = Survivors()  # those samples, as long as they are owed
+        self._decided: set[str] = set()  # those of the open tasks that have a sample with a verdict
+        self._deadly: set[str] = set()  # those whose prompt kills engines: what they are still owed is given up
         self._suspects: deque[Key] = deque()  # checks that may have killed a verifier: one at a time; the first is out
         self._withheld: list[tuple[Sample, Verdict]] = []  # given up, and nothing has succeeded since
         self._num_resumed = 0  # rows of the journal whose task was added
@@ -96,7 +99,7 @@ class Pipeline:
         """Ask for samples until the samplers are full, the checkers are behind, or nothing is owed now."""
         async with self._feeding:
             await self._ask()
-            if self._withheld and self._samplers.stations and not self._samplers.num_held and not self._unchecked:
+            while self._withheld and self._samplers.stations and not self._samplers.num_held and not self._unchecked:
                 self._release_withheld(at_the_end=True)
                 await self._ask()
         if self._allocator.done and not self._samplers.num_held and not self._unchecked and not self._withheld:
@@ -106,6 +109,9 @@ class Pipeline:
         """All that there is room for in one sending: a remote call costs more than the tasks in it."""
         room = min(self._samplers.room, MAX_UNCHECKED - len(self._unchecked) - self._journal.num_uncommitted)
         granted: dict[str, tuple[int, ...]] = {}
+        for task_id, index in self._next_survivors():
+            granted[task_id] = granted.get(task_id, ()) + (index,)
+            room -= 1
         while room > 0:
             grants = self._allocator.next(room)
             for task_id, indices in grants:
@@ -113,6 +119,9 @@ class Pipeline:
                 room -= len(indices)
             if not grants and not (self._allocator.wants_task and self._add_task()):
                 break
+        for task_id in self._deadly & granted.keys():
+            for index in granted.pop(task_id):
+                self._give_up_sample((task_id, index), "engines died of its prompt")
         if granted:
             await self._samplers.send(parcel for grant in granted.items() for parcel in self._requests(*grant))
 
@@ -135,6 +144,16 @@ class Pipeline:
         self._close(self._allocator.end())
         return False
 
+    def _next_survivors(self) -> list[Key]:
+        """The next group of what was held by engines that died, without the samples of prompts that kill."""
+        while group := self._survivors.next():
+            for key in [key for key in group if key[0] in self._deadly]:
+                self._give_up_sample(key, "engines died of its prompt")
+                group.remove(key)
+            if group:
+                return group
+        return []
+
     def _requests(self, task_id: str, indices: tuple[int, ...]) -> Iterator[Parcel]:
         """One request for all samples that a model draws."""
         shares: dict[str, list[int]] = {}
@@ -150,6 +169,7 @@ class Pipeline:
         checks = []
         for sample in results:
             key = (sample.task_id, sample.index)
+            self._survivors.came(key)
             if isinstance(sample, SampleFailure):
                 self._take_failure(key, sample.error)
                 continue
@@ -207,16 +227,20 @@ class Pipeline:
         if outcome is Outcome.CORRECT and task_id not in self._solved:
             self._solved.add(task_id)
             self._meter.num_solved_tasks += 1
+        if outcome is not Outcome.UNDECIDED:
+            self._decided.add(task_id)
         self._close(self._allocator.observe(task_id, index, outcome, tokens))
 
     def _close(self, complete: list[str]) -> None:
         """Forget tasks that are owed nothing more."""
         self._meter.num_complete_tasks += len(complete)
         for task_id in complete:
-            self._solved.discard(task_id)
+            for tasks in (self._solved, self._decided, self._deadly):
+                tasks.discard(task_id)
             del self._open[task_id]
 
     def _give_up_sample(self, key: Key, error: str) -> None:
+        self._survivors.came(key)
         model = self._model_of(*key)
         empty = Sample(*key, "", "failed", 0, 0, 0, (), None, self._seed_of(*key), model)
         self._give_up(empty, Verdict.of(Reason.SAMPLE_FAILURE, f"{model}{': ' if model else ''}{error}"[:500], 0.0, "none@0"))
@@ -225,7 +249,7 @@ class Pipeline:
         """Leave a sample undecided once something else succeeds: until then the failure may not be the sample's own."""
         self._meter.trouble = f"given up: {verdict.reason}: {verdict.answer[:200]}"
         self._withheld.append((sample, verdict))
-        if len(self._withheld) >= MAX_WITHHELD:
+        if len(self._withheld) >= MAX_WITHHELD and sample.task_id not in self._deadly:
             self._stop_for_failures()
 
     def _release_withheld(self, at_the_end: bool = False) -> None:
@@ -248,13 +272,14 @@ class Pipeline:
         return Parcel(Check(*key, self._open[key[0]].reference, self._unchecked[key].text), [key])
 
     async def _resample(self, keys: list[Key], error: str) -> None:
-        """An engine died, and its samples are owed again; or, without keys, one has joined."""
-        for key in keys:
-            self._deaths[key] += 1
-            if self._deaths[key] >= MAX_DEATHS:
-                self._give_up_sample(key, f"the engine died: {error}")
-            else:
-                self._allocator.lost(*key)
+        """An engine died, and its samples are drawn again, but for the one that kills; or, without keys, one has joined."""
+        self._deaths.update(keys)
+        alone = self._survivors.add(keys)
+        if alone and self._deaths[alone] >= MAX_TRIES:
+            if alone[0] not in self._decided:
+                self._deadly.add(alone[0])
+            self._survivors.drop(alone)
+            self._give_up_sample(alone, f"the engine died: {error}")
         await self._feed()
 
     async def _recheck(self, keys: list[Key], error: str) -> None:

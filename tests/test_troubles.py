@@ -19,6 +19,7 @@ from selfplay.records import SampleFailure
 from selfplay.resumption import JournaledSamples, SeenTasks
 from selfplay.samplers import server_watch
 from selfplay.stations import SamplerStation, StationLost, VerifierStation
+from selfplay.survivors import Survivors
 from tasks import UserError, load
 from tests.engines import QueueSampler
 from tests.test_pipeline import keys, seed_of
@@ -26,7 +27,7 @@ from tests.test_rounds import quietly
 from verifiers import Outcome, Reason, Verdict
 
 
-def play(folder, make_sampler=lambda: QueueSampler(), make_verifier=lambda: VerifierStation(Verification()), num_tasks=50, samples=4):
+def play(folder, make_sampler=lambda: QueueSampler(), make_verifier=lambda: VerifierStation(Verification()), num_tasks=50, samples=4, in_flight=64):
     """One pass in this process, resuming what is there; gives the rows of its journal. Its one error is raised plainly."""
 
     async def hire_sampler(number):
@@ -36,7 +37,7 @@ def play(folder, make_sampler=lambda: QueueSampler(), make_verifier=lambda: Veri
         return make_verifier()
 
     async def run():
-        samplers, verifiers = Crew("sampler", hire_sampler, 1, 64), Crew("verifier", hire_verifier, 1, 256)
+        samplers, verifiers = Crew("sampler", hire_sampler, 1, in_flight), Crew("verifier", hire_verifier, 1, 256)
         journal = Journal(folder)
         try:
             journaled = JournaledSamples(folder)
@@ -142,6 +143,40 @@ def test_one_prompt_that_kills_every_engine_costs_only_its_own_samples(tmp_path,
     assert len(keys(rows)) == len(set(keys(rows))) == 200
     undecided = {(s.task_id, s.index) for s, verdict in rows if verdict.outcome is Outcome.UNDECIDED}
     assert undecided == {(poison, 2)}
+
+
+def test_a_prompt_that_kills_at_once_is_found_among_all_that_die_with_it(tmp_path):
+    poison = list(load("arithmetic", num_tasks=200))[7].id
+
+    class Dying(QueueSampler):
+        async def _one(self, request, place):
+            if request.task_id == poison:
+                raise RuntimeError("illegal memory access")
+            return await super()._one(request, place)
+
+    rows = play(tmp_path, make_sampler=lambda: Dying(seconds=0.02, slots=256), num_tasks=200, in_flight=256)
+    assert len(keys(rows)) == len(set(keys(rows))) == 800
+    undecided = sorted((s.task_id, s.index) for s, verdict in rows if verdict.outcome is Outcome.UNDECIDED)
+    assert undecided == [(poison, index) for index in range(4)]
+
+
+@pytest.mark.parametrize("number", [1, 7, 64, 4096])
+def test_the_one_that_kills_is_found_with_few_deaths_and_the_others_come_back_once(number):
+    for killer in {0, number // 3, number - 1}:
+        survivors, deaths, back = Survivors(), 1, []
+        survivors.add([("task", index) for index in range(number)])
+        while group := survivors.next():
+            if ("task", killer) not in group:
+                back += group
+                for key in group:
+                    survivors.came(key)
+                continue
+            deaths += 1
+            if alone := survivors.add(group):
+                assert alone == ("task", killer)
+                survivors.drop(alone)
+        assert sorted(back) == [("task", index) for index in range(number) if index != killer]
+        assert deaths <= 5
 
 
 def test_an_engine_that_forgets_a_sample_is_asked_for_it_again(tmp_path):
