@@ -38,7 +38,8 @@ def copy(run: Run, to: Annotated[str, typer.Argument(help="a folder, or an fsspe
     """Copy the finished rounds of a run, those that are not there yet: shards, figures and manifests."""
     from selfplay.copying import copy_run
 
-    print(f"{to}: {copy_run(run, to)} rounds copied")
+    num_copied = copy_run(run, to)
+    print(f"{to}: {num_copied} round{'' if num_copied == 1 else 's'} copied")
 
 
 @shards.command()

@@ -99,7 +99,10 @@ def _whole_run(recipe: Recipe, meter: Meter, num_tasks: int) -> tuple[int, int]:
     """Samples and completion tokens of all rounds of `num_tasks`, of the control and of the evaluations."""
     per_sample = meter.num_tokens / max(meter.num_samples, 1)
     num_rounds = recipe.rounds * (2 if recipe.control else 1)
-    samples = num_tasks * meter.num_samples / max(meter.num_tasks, 1) * num_rounds
+    samples = num_tasks * meter.num_samples / max(meter.num_tasks, 1)
+    if recipe.allocation.rule == "budget" and per_sample:
+        samples = min(samples, recipe.allocation.token_budget / per_sample)
+    samples *= num_rounds
     if recipe.evaluation:
         section = recipe.evaluation.tasks
         num_held_out = section.options.get("num_tasks") or num_tasks_of(load(section.source, **section.options))

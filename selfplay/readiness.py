@@ -62,9 +62,13 @@ def _engine(recipe: Recipe, imports: bool) -> Iterator[str]:
     if recipe.ray.sampler_gpus and is_here:
         import torch
 
-        wanted, present = recipe.ray.num_samplers * recipe.ray.sampler_gpus, torch.cuda.device_count()
+        from selfplay.placement import num_workers
+
+        workers, present = num_workers(settings), torch.cuda.device_count()
+        wanted = recipe.ray.num_samplers * (recipe.ray.sampler_gpus if workers == 1 else workers)
         if wanted > present:
-            yield f"[ray] asks for {wanted:g} GPUs (num_samplers x sampler_gpus), and torch sees {present} here"
+            each = "sampler_gpus" if workers == 1 else f"{workers} of a parallel engine"
+            yield f"[ray] asks for {wanted:g} GPUs (num_samplers x {each}), and torch sees {present} here"
     if settings.engine == "openai":
         from selfplay.samplers.openai import OpenAISampler
 

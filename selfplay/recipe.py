@@ -122,7 +122,7 @@ class Sampling(Section):
     engine: Literal["transformers", "vllm", "openai", "replay"] = "transformers"
     temperature: Annotated[float, Field(ge=0)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    top_k: Natural = 0  # 0: all tokens
+    top_k: Natural = 0  # 0: all tokens; openai: a server that has another default of its own (vllm serve: its checkpoint's) keeps it
     max_tokens: Count = 1024
     stop: list[str] = []
     max_in_flight: Natural = 0  # samples asked of one engine at a time; 0: as suits the engine
@@ -150,11 +150,11 @@ class Allocation(Section):
 
     rule: Literal["fixed", "until", "budget"] = "fixed"
     samples_per_task: Count = 4  # fixed
-    accepted_per_task: Count = 4  # until, budget: correct traces wanted of each task
+    accepted_per_task: Count = 4  # until, budget: correct traces wanted of each task; selection may still drop some
     cap: Count = 32  # until, budget: most samples of a task
     give_up_failures: Natural = 0  # until: stop after so many failures without a success; 0: never
     give_up_cost: Annotated[float, Field(ge=0)] = 0.0  # until: most samples an accepted trace may be expected to cost; 0: any
-    token_budget: Natural = 0  # budget: completion tokens of the round
+    token_budget: Natural = 0  # budget: completion tokens of the round; what is in flight at the end comes on top
     gains: list[float] = []  # budget: worth of a task's first, second, ... trace; empty: 1 each
 
     @property
