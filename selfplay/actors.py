@@ -6,13 +6,14 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
+from selfplay.head_watch import watch_head
 from selfplay.placement import Say, place, room_for
 from selfplay.recipe import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler
@@ -20,6 +21,7 @@ from selfplay.stations import SamplerStation, StationLost, VerifierStation
 from tasks import UserError
 
 CLOSE_SECONDS = 10.0  # for an engine to give back what it holds
+LOOK_SECONDS = 3.0  # between two looks at the cluster
 
 
 def connect(settings: Ray) -> None:
@@ -37,10 +39,11 @@ def connect(settings: Ray) -> None:
     try:
         _probe(settings.address)
         _init(options)
+        watch_head(ray.get_runtime_context().gcs_address)
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
-            f"cannot reach Ray at {settings.address!r}: {error}; start it with `ray start --head`, or set "
-            '[ray] address = "local"'
+            f"cannot reach Ray at {settings.address!r}: {error}; start it with `ray start --head`, or set [ray] address = "
+            '"local". Where it runs and wants a token, set RAY_AUTH_MODE=token, with its ~/.ray/auth_token on this machine'
         ) from error
 
 
@@ -75,15 +78,35 @@ async def hire_sampler(ray_settings: Ray, sampling: Sampling, model: str, say: S
     }
     room = room_for(ray_settings, sampling)
     if room is None:
-        return await hire(_SamplerActor.options(**options), sampling, model)
+        needs = {"CPU": ray_settings.sampler_cpus, "GPU": gpus}
+        return await _telling(hire(_SamplerActor.options(**options), sampling, model), "an engine", needs, say)
     engine_options = sampling.engine_options | {"distributed_executor_backend": room.backend}
     group = await place(room, say)
     actor = _SamplerActor.options(**options | room.actor_options(group))
     return await hire(actor, sampling.model_copy(update={"engine_options": engine_options}), model, group=group)
 
 
-async def hire_verifier(ray_settings: Ray, verification: Verification) -> "RayStation":
-    return await hire(_VerifierActor.options(num_cpus=ray_settings.verifier_cpus, scheduling_strategy="SPREAD"), verification)
+async def hire_verifier(ray_settings: Ray, verification: Verification, say: Say = lambda text: None) -> "RayStation":
+    """A pool of checkers in an actor; `say` is told what it waits for."""
+    hiring = hire(_VerifierActor.options(num_cpus=ray_settings.verifier_cpus, scheduling_strategy="SPREAD"), verification)
+    return await _telling(hiring, "a verifier", {"CPU": ray_settings.verifier_cpus}, say)
+
+
+async def _telling(hiring: Coroutine[Any, Any, "RayStation"], what: str, needs: dict[str, float], say: Say) -> "RayStation":
+    """The station that is hired; meanwhile `say` is told which of its needs the cluster has no room for."""
+    task = asyncio.ensure_future(hiring)
+    try:
+        while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
+            say(await asyncio.to_thread(_lack, what, needs))
+    finally:
+        task.cancel()
+    return task.result()
+
+
+def _lack(what: str, needs: dict[str, float]) -> str:
+    free, whole = ray.available_resources(), ray.cluster_resources()
+    lacks = [f"{number:g} {name} ({free.get(name, 0):g} of the cluster's {whole.get(name, 0):g} free)" for name, number in needs.items() if free.get(name, 0) < number]
+    return f"{what} waits for {' and '.join(lacks)}" if lacks else ""
 
 
 async def hire(actor_class: Any, *arguments: Any, group: PlacementGroup | None = None) -> "RayStation":

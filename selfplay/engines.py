@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from selfplay.allocation import AllocationRule, make_allocator
@@ -27,7 +28,11 @@ class Engines:
     def __init__(self, recipe: Recipe, progress: Progress):
         self._recipe = recipe
         self._progress = progress
-        self._waiting: dict[int, str] = {}  # what engines that are not there yet wait for
+        self._waiting: dict[tuple[str, int], str] = {}  # what engines and verifiers that are not there yet wait for
+        self._one_of_each = {"engine": asyncio.Event(), "verifier": asyncio.Event()}
+        if recipe.ray.address == "local":  # there is room for all
+            for event in self._one_of_each.values():
+                event.set()
         self._runner = asyncio.Runner()
         self._in_process = recipe.ray.address == "none"
         settings = recipe.ray
@@ -80,7 +85,7 @@ class Engines:
 
         def observe() -> None:
             meter.num_engines, meter.num_engines_wanted = len(self._samplers.stations), self._samplers.size
-            meter.waiting_for = next(iter(self._waiting.values()), "")
+            meter.waiting_for = next(filter(None, self._waiting.values()), "")
             meter.num_in_flight = self._samplers.num_held
             meter.engine_idle_seconds = self._samplers.idle_seconds - idle_before
 
@@ -111,14 +116,9 @@ class Engines:
         from selfplay import actors
 
         actors.connect(self._recipe.ray)
-
-        def say(text: str) -> None:
-            self._waiting[number] = text
-
-        try:
+        await self._one_of_each["verifier"].wait()  # else engines may take all the CPUs of a cluster, and no check is made
+        with self._saying("engine", number) as say:
             return await actors.hire_sampler(self._recipe.ray, self._recipe.sampling, model, say)
-        finally:
-            self._waiting.pop(number, None)
 
     async def _hire_verifier(self, number: int) -> Station:
         if self._in_process:
@@ -126,7 +126,19 @@ class Engines:
         from selfplay import actors
 
         actors.connect(self._recipe.ray)
-        return await actors.hire_verifier(self._recipe.ray, self._recipe.verification)
+        if number:
+            await self._one_of_each["engine"].wait()
+        with self._saying("verifier", number) as say:
+            return await actors.hire_verifier(self._recipe.ray, self._recipe.verification, say)
+
+    @contextmanager
+    def _saying(self, kind: str, number: int) -> Iterator[Callable[[str], None]]:
+        """While a station is hired: takes what it waits for. Behind it one of its kind is there."""
+        try:
+            yield lambda text: self._waiting.update({(kind, number): text})
+            self._one_of_each[kind].set()
+        finally:
+            self._waiting.pop((kind, number), None)
 
     async def _close(self, at_once: bool) -> None:
         await asyncio.gather(self._samplers.close(at_once), self._verifiers.close(at_once))

@@ -28,6 +28,11 @@ def _end_late(reader: int) -> None:
     while os.read(reader, 1)[0] not in (signal.SIGINT, signal.SIGTERM):
         pass
     time.sleep(STOP_SECONDS)
+    end_now(STATUS, STOPPED)
+
+
+def end_now(status: int, text: str) -> None:
+    """End the process whatever its main thread is doing, with last words. What is acknowledged is on disk, as under kill -9."""
     show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # the live progress hides it
-    os.write(2, f"{show_cursor}\n{STOPPED}\n".encode())
-    os._exit(STATUS)
+    os.write(2, f"{show_cursor}\n{text}\n".encode())
+    os._exit(status)

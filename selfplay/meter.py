@@ -105,7 +105,7 @@ def describe(meter: Meter, rule: AllocationRule, num_tasks: int = 0) -> str:
     if 0 < meter.num_engines < meter.num_engines_wanted:
         parts.append(f"{meter.num_engines} of {meter.num_engines_wanted} engines at work")
     if not meter.started:
-        parts.append("no engine at work yet")
+        parts.append("no verifier at work yet" if meter.num_engines else "no engine at work yet")
     if meter.waiting_for:
         parts.append(meter.waiting_for)
     if meter.num_unchecked:

@@ -21,14 +21,14 @@ from selfplay.records import Request, Sample, SampleFailure
 from selfplay.resumption import JournaledSamples, SeenTasks
 from selfplay.stations import Check, Checked
 from selfplay.survivors import Survivors
-from tasks import Task, UserError
+from selfplay.withheld import Withheld
+from tasks import Task
 from verifiers import Outcome, Reason, Verdict
 
 MAX_UNCHECKED = 4096  # samples that wait for a verdict or for the disk, before sampling pauses
 COMMIT_ROWS = 256
 COMMIT_SECONDS = 1.0
 MAX_TRIES = 3  # of one sample, of one check that is undecided, and deaths of engines that drew one sample
-MAX_WITHHELD = 64  # samples given up without one success between them, before the pass stops
 
 
 class Pipeline:
@@ -65,7 +65,7 @@ class Pipeline:
         self._decided: set[str] = set()  # those of the open tasks that have a sample with a verdict
         self._deadly: set[str] = set()  # those whose prompt kills engines: what they are still owed is given up
         self._suspects: deque[Key] = deque()  # checks that may have killed a verifier: one at a time; the first is out
-        self._withheld: list[tuple[Sample, Verdict]] = []  # given up, and nothing has succeeded since
+        self._withheld = Withheld()
         self._num_resumed = 0  # rows of the journal whose task was added
         self._feeding = asyncio.Lock()
         self._finished = asyncio.Event()
@@ -248,25 +248,13 @@ class Pipeline:
     def _give_up(self, sample: Sample, verdict: Verdict) -> None:
         """Leave a sample undecided once something else succeeds: until then the failure may not be the sample's own."""
         self._meter.trouble = f"given up: {verdict.reason}: {verdict.answer[:200]}"
-        self._withheld.append((sample, verdict))
-        if len(self._withheld) >= MAX_WITHHELD and sample.task_id not in self._deadly:
-            self._stop_for_failures()
+        self._withheld.add(sample, verdict, is_known=sample.task_id in self._deadly)
 
     def _release_withheld(self, at_the_end: bool = False) -> None:
         if at_the_end and not self._meter.num_samples and not self._meter.num_resumed:
-            self._stop_for_failures()
-        withheld, self._withheld = self._withheld, []
-        for sample, verdict in withheld:
+            self._withheld.stop()
+        for sample, verdict in self._withheld.release():
             self._record(sample, verdict)
-
-    def _stop_for_failures(self) -> None:
-        number = len(self._withheld)
-        last = self._withheld[-1][1]
-        part = "engine" if last.reason is Reason.SAMPLE_FAILURE else "verifier"
-        raise UserError(
-            f"the {part} failed again and again on each of {number} samples, and succeeded on none; the last error: "
-            f"{last.answer}. Everything before them is on disk; mend the cause and run the same command again"
-        )
 
     def _check(self, key: Key) -> Parcel:
         return Parcel(Check(*key, self._open[key[0]].reference, self._unchecked[key].text), [key])

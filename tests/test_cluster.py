@@ -1,19 +1,25 @@
-"""A pass on a cluster of two nodes (real raylets on this machine): one leaves, another joins."""
+"""Passes on a cluster (real raylets on this machine): a node leaves, another joins; one too small; its head is gone."""
 
 import asyncio
+import subprocess
+import sys
 import time
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from rich.console import Console
 
 from selfplay import actors
 from selfplay.allocation import AllocationRule, make_allocator
 from selfplay.crew import Crew
+from selfplay.engines import Engines
 from selfplay.journal import Journal, read_journal
 from selfplay.meter import Meter
+from selfplay.models import create_model
 from selfplay.pipeline import Pipeline
-from selfplay.recipe import Ray, Verification
+from selfplay.progress import Progress
+from selfplay.recipe import Ray, Recipe, Sampling, Tasks, Verification
 from tests.benchmarks.ray_kill import QueueActor
 from tests.benchmarks.streaming import sums
 from tests.engines import QueueSampler
@@ -99,3 +105,45 @@ def test_a_node_that_leaves_costs_no_sample_and_one_that_joins_is_used(cluster, 
     assert keys(rows) == sorted((task.id, index) for task in tasks for index in range(4))
     alone = play_in_process(tmp_path / "alone", hiring(lambda number: QueueSampler()), tasks)[1]
     assert {(s.task_id, s.index): s.text for s, _ in rows} == {(s.task_id, s.index): s.text for s, _ in alone}
+
+
+def test_a_cluster_without_room_for_all_gets_one_engine_and_one_verifier_first_and_says_what_the_others_lack(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(actors, "LOOK_SECONDS", 0.2)
+    model = create_model(tmp_path / "model", hidden_size=16, num_layers=1, max_length=32)
+    wanted = Ray(address=cluster.address, num_samplers=3, sampler_cpus=0.5, num_verifiers=3, verifier_cpus=0.5)
+    recipe = Recipe(name="small", tasks=Tasks(source="arithmetic"), sampling=Sampling(max_tokens=4, batch_size=16), ray=wanted)
+    told, tasks = set(), []
+    with Engines(recipe, Progress(Console(file=(tmp_path / "said").open("w")))) as engines:
+
+        def stream():
+            for task in sums(1_000_000):
+                told.update(filter(None, engines._waiting.values()))
+                if len(told) == 2:
+                    return
+                tasks.append(task)
+                yield task
+
+        rule = AllocationRule(samples_per_task=1)
+        meter = engines.play("sampling", str(model), stream(), rule, tmp_path / "journal", seed_of)
+    lack = "waits for 0.5 CPU (0 of the cluster's 1 free)"
+    assert told == {f"an engine {lack}", f"a verifier {lack}"}
+    assert meter.num_samples == len(tasks) and len(keys(list(read_journal(tmp_path / "journal")))) == len(tasks)
+
+
+HEADLESS = """
+import socket, time
+from selfplay import head_watch
+head_watch.LOOK_SECONDS = 0.05
+head_watch._is_connected = lambda address: True
+with socket.create_server(("127.0.0.1", 0)) as head:
+    head_watch.watch_head(f"127.0.0.1:{head.getsockname()[1]}")
+    time.sleep(1)
+    print("the head is there", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_head_that_is_gone_ends_the_process_with_the_cure_and_one_that_is_there_does_not():
+    done = subprocess.run([sys.executable, "-c", HEADLESS], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stdout == "the head is there\n"
+    assert "is gone. Everything acknowledged is on disk" in done.stderr and "Traceback" not in done.stderr

@@ -13,13 +13,14 @@ from selfplay.crew import Crew
 from selfplay.engines import Engines
 from selfplay.journal import Journal, read_journal
 from selfplay.meter import Meter
-from selfplay.pipeline import MAX_WITHHELD, Pipeline
+from selfplay.pipeline import Pipeline
 from selfplay.recipe import Recipe, Verification
 from selfplay.records import SampleFailure
 from selfplay.resumption import JournaledSamples, SeenTasks
 from selfplay.samplers import server_watch
 from selfplay.stations import SamplerStation, StationLost, VerifierStation
 from selfplay.survivors import Survivors
+from selfplay.withheld import MAX_WITHHELD
 from tasks import UserError, load
 from tests.engines import QueueSampler
 from tests.test_pipeline import keys, seed_of
