@@ -61,10 +61,12 @@ def sampling_metrics(journal: Path, tasks: Iterable[Task]) -> dict[str, Any]:
     tokens: Counter[str] = Counter()
     verifiers: Counter[str] = Counter()
     tallies: dict[str, Tally] = defaultdict(Tally)
+    models: dict[str, Tally] = defaultdict(Tally)
     verifier_seconds = 0.0
     for row in read_rows(journal, token_ids=False):
         sample, verdict = row["sample"], row["verdict"]
-        tallies[sample["task_id"]].add(verdict["outcome"], sample["completion_tokens"])
+        for counts in (tallies[sample["task_id"]], models[sample["model"]]):
+            counts.add(verdict["outcome"], sample["completion_tokens"])
         outcomes[verdict["outcome"]] += 1
         reasons[verdict["reason"]] += 1
         verifiers[verdict["verifier"]] += 1
@@ -81,15 +83,17 @@ def sampling_metrics(journal: Path, tasks: Iterable[Task]) -> dict[str, Any]:
         "verifiers": dict(verifiers.most_common()),
         "verifier_seconds": verifier_seconds,
         **{name: tokens[name] for name in ("prompt_tokens", "cached_tokens", "completion_tokens")},
-        "by_difficulty": {
-            name: {
-                "num_tasks": len(group),
-                "num_samples": sum(counts.num_decided for counts in group),
-                "num_correct": sum(counts.num_correct for counts in group),
-                "completion_tokens": sum(counts.tokens for counts in group),
-            }
-            for name, group in groups.items()
-        },
+        "by_difficulty": {name: {"num_tasks": len(group)} | _totals(group) for name, group in groups.items()},
+        "by_model": {name: _totals([counts]) for name, counts in models.items()},
+    }
+
+
+def _totals(group: list["Tally"]) -> dict[str, int]:
+    """Samples with a decided verdict, those that are correct, and the completion tokens of all."""
+    return {
+        "num_samples": sum(counts.num_decided for counts in group),
+        "num_correct": sum(counts.num_correct for counts in group),
+        "completion_tokens": sum(counts.tokens for counts in group),
     }
 
 

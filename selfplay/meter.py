@@ -92,8 +92,9 @@ def describe(meter: Meter, rule: AllocationRule, num_tasks: int = 0) -> str:
         parts.append(f"{quantity(meter.num_resumed)} of them resumed")
     if meter.num_damaged:
         parts.append(f"{meter.num_damaged} damaged rows drawn again")
-    parts.append(f"{quantity(meter.num_resumed_correct + meter.outcomes[Outcome.CORRECT])} correct")
-    parts.append(f"{quantity(meter.num_solved_tasks)}{f' of {quantity(num_tasks)}' if num_tasks else ''} tasks solved")
+    if meter.started:  # until then no task of the journal is read
+        parts.append(f"{quantity(meter.num_resumed_correct + meter.outcomes[Outcome.CORRECT])} correct")
+        parts.append(f"{quantity(meter.num_solved_tasks)}{f' of {quantity(num_tasks)}' if num_tasks else ''} tasks solved")
     if meter.outcomes[Outcome.UNDECIDED]:
         parts.append(f"{quantity(meter.outcomes[Outcome.UNDECIDED])} undecided")
     if meter.num_sandbox_failures:

@@ -35,7 +35,7 @@ def test_a_damaged_shard_fails_the_check_and_rebuild_mends_it(played):
 
 def test_a_copy_of_a_run_is_checked_mended_and_exported_where_it_lies(played, tmp_path):
     url = f"file://{tmp_path}/copy"
-    assert "1 rounds copied" in call("shards", "copy", played, url).output
+    assert "1 round copied" in call("shards", "copy", played, url).output
     shard = next((tmp_path / "copy" / "round_000" / "shards").iterdir())
     shard.unlink()
     assert call("shards", "check", url).exit_code == 1

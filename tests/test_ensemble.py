@@ -73,6 +73,9 @@ def test_teachers_draw_samples_by_their_weights(finished, teachers):
     counts = Counter(model for model, _ in drawn(finished).values())
     assert set(counts) == set(teachers) and counts.total() == 240
     assert 0.65 < counts[teachers[0]] / 240 < 0.85  # 3 of 4: 0.75, standard deviation 0.028
+    told = read_json(finished / "round_000" / "metrics.json")["sampling"]
+    assert {name: counts["num_samples"] for name, counts in told["by_model"].items()} == counts
+    assert sum(counts["num_correct"] for counts in told["by_model"].values()) == told["num_correct"]
 
 
 def test_each_row_names_the_teacher_that_drew_it_its_digest_and_its_operations(finished, teachers):
