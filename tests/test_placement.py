@@ -37,7 +37,7 @@ class Placed(QueueActor.__ray_metadata__.modified_class):
 def two_gpus():
     if ray.is_initialized():
         ray.shutdown()
-    ray.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(address="local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     actors.disconnect()
 

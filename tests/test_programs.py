@@ -90,7 +90,7 @@ def test_ray_actors_verify():
     ray = pytest.importorskip("ray")
     started = not ray.is_initialized()
     if started:
-        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
 
     @ray.remote(num_cpus=0)
     class Worker:

@@ -133,7 +133,7 @@ def on_ray(folder: Path, num_kills: int, until: float) -> Record:
     """The driver, one engine and one verifier are killed by turns; after a dead actor the same driver goes on."""
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     address = ray.get_runtime_context().gcs_address
     path = prepare(folder, address, 1500)
     context = multiprocessing.get_context("spawn")
