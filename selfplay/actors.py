@@ -100,6 +100,7 @@ async def _telling(hiring: Coroutine[Any, Any, "RayStation"], what: str, needs: 
             say(await asyncio.to_thread(_lack, what, needs))
     finally:
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)  # it undoes what it began while Ray is still there
     return task.result()
 
 
