@@ -93,7 +93,7 @@ class Engines:
         try:
             await self._samplers.load(ensemble.engines(self._samplers.size))
             await pipeline.play()
-        except* Exception as group:
+        except BaseExceptionGroup as group:  # of the tasks of a pass, which one error ends
             raise _first(group) from None
         finally:
             showing.cancel()

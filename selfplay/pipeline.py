@@ -7,13 +7,12 @@ and steers what is asked next. The only state is the journal; a pass that was ki
 """
 
 import asyncio
-import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from selfplay.allocation import Allocator
+from selfplay.commits import GroupCommit
 from selfplay.crew import Crew, Key, Parcel
 from selfplay.journal import Journal
 from selfplay.meter import Meter
@@ -26,8 +25,6 @@ from tasks import Task
 from verifiers import Outcome, Reason, Verdict
 
 MAX_UNCHECKED = 4096  # samples that wait for a verdict or for the disk, before sampling pauses
-COMMIT_ROWS = 256
-COMMIT_SECONDS = 1.0
 MAX_TRIES = 3  # of one sample, of one check that is undecided, and deaths of engines that drew one sample
 
 
@@ -69,7 +66,7 @@ class Pipeline:
         self._num_resumed = 0  # rows of the journal whose task was added
         self._feeding = asyncio.Lock()
         self._finished = asyncio.Event()
-        self._commit_due = asyncio.Event()
+        self._commits = GroupCommit(journal, self._committed)
 
     async def play(self) -> None:
         await asyncio.gather(self._samplers.start(), self._verifiers.start())
@@ -79,7 +76,7 @@ class Pipeline:
             running = [
                 group.create_task(self._samplers.run(self._take_samples, self._resample)),
                 group.create_task(self._verifiers.run(self._take_verdicts, self._recheck)),
-                group.create_task(self._commit_regularly()),
+                group.create_task(self._commits.run()),
             ]
             await self._feed()
             await self._finished.wait()
@@ -220,8 +217,7 @@ class Pipeline:
         self._observe(sample.task_id, sample.index, verdict.outcome, sample.completion_tokens)
         self._meter.count(verdict)
         self._meter.num_unchecked = len(self._unchecked)
-        if self._journal.num_uncommitted >= COMMIT_ROWS:
-            self._commit_due.set()
+        self._commits.note()
 
     def _observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> None:
         if outcome is Outcome.CORRECT and task_id not in self._solved:
@@ -297,15 +293,6 @@ class Pipeline:
             return []
         return [self._check(self._suspects[0])]
 
-    async def _commit_regularly(self) -> None:
-        """Group commit, in a thread of its own: the disk's delay holds up neither engines nor checks."""
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, "commit") as thread:
-            while True:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(COMMIT_SECONDS):
-                        await self._commit_due.wait()
-                self._commit_due.clear()
-                await loop.run_in_executor(thread, self._journal.commit)
-                self._meter.num_acknowledged = self._journal.num_committed
-                await self._feed()
+    async def _committed(self) -> None:
+        self._meter.num_acknowledged = self._journal.num_committed
+        await self._feed()

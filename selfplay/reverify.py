@@ -24,11 +24,11 @@ from selfplay.checking import check_round, other_schema
 from selfplay.files_on_disk import MANIFEST, finished_rounds, read_json, write_json
 from selfplay.ordered_work import in_order
 from selfplay.provenance import read_provenance
-from selfplay.run_folder import stored_recipe
 from selfplay.recipe import Recipe
 from selfplay.records import Trace
 from selfplay.regrading import COLUMNS, Row, grade_groups, undecided
 from selfplay.rounds import contamination
+from selfplay.run_folder import stored_recipe
 from selfplay.selection import Account, select
 from selfplay.shards import read_in_order, rows_in_order, write_shards
 from selfplay.text_faults import processes_for
