@@ -19,13 +19,22 @@ from tasks import Task
 
 
 def round_accounts(
-    recipe: Recipe, folder: Path, index: int, model: str, next_model: str, metrics: dict[str, Any], tasks: Iterable[Task]
+    recipe: Recipe,
+    folder: Path,
+    index: int,
+    model: str,
+    next_model: str,
+    metrics: dict[str, Any],
+    tasks: Iterable[Task],
 ) -> dict[str, Any]:
-    """"ledger", "alarm" and "alarms" of a round, for its metrics; the last is a sentence for each alarm."""
+    """ "ledger", "alarm" and "alarms" of a round, for its metrics; the last is a sentence for each alarm."""
     earlier = [round_folder(folder.parent, number) for number in range(index)]
     watched, evaluations = [], []
     if recipe.evaluation:
-        stages = [("start", Path(recipe.output) / "base"), *((f"round {number}", past) for number, past in enumerate(earlier))]
+        stages = [
+            ("start", Path(recipe.output) / "base"),
+            *((f"round {number}", past) for number, past in enumerate(earlier)),
+        ]
         past = [(name, read_pass(stage / "evaluation")) for name, stage in stages]
         present = read_pass(folder / "evaluation")
         watched = watch(past, present, max(recipe.evaluation.k))
@@ -61,7 +70,12 @@ def base_accounts(model: str, folder: Path) -> dict[str, Any]:
     """The ledger of the first model's evaluation."""
     samples = read_pass(folder / "evaluation")
     flops = sample_flops(decoder_of(model), samples)
-    return {"ledger": {"evaluation_tokens": tokens_of(samples), "evaluation_flops": None if flops is None else float(flops.sum())}}
+    return {
+        "ledger": {
+            "evaluation_tokens": tokens_of(samples),
+            "evaluation_flops": None if flops is None else float(flops.sum()),
+        }
+    }
 
 
 def lines_of(metrics: dict[str, Any]) -> list[str]:

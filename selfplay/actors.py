@@ -74,7 +74,9 @@ async def hire_sampler(ray_settings: Ray, sampling: Sampling, model: str, say: S
         "num_cpus": ray_settings.sampler_cpus,
         "num_gpus": gpus,
         "scheduling_strategy": "SPREAD",
-        "runtime_env": {"env_vars": {"OMP_NUM_THREADS": threads, "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if gpus else "0"}},
+        "runtime_env": {
+            "env_vars": {"OMP_NUM_THREADS": threads, "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if gpus else "0"}
+        },
     }
     room = room_for(ray_settings, sampling)
     if room is None:
@@ -88,11 +90,15 @@ async def hire_sampler(ray_settings: Ray, sampling: Sampling, model: str, say: S
 
 async def hire_verifier(ray_settings: Ray, verification: Verification, say: Say = lambda text: None) -> "RayStation":
     """A pool of checkers in an actor; `say` is told what it waits for."""
-    hiring = hire(_VerifierActor.options(num_cpus=ray_settings.verifier_cpus, scheduling_strategy="SPREAD"), verification)
+    hiring = hire(
+        _VerifierActor.options(num_cpus=ray_settings.verifier_cpus, scheduling_strategy="SPREAD"), verification
+    )
     return await _telling(hiring, "a verifier", {"CPU": ray_settings.verifier_cpus}, say)
 
 
-async def _telling(hiring: Coroutine[Any, Any, "RayStation"], what: str, needs: dict[str, float], say: Say) -> "RayStation":
+async def _telling(
+    hiring: Coroutine[Any, Any, "RayStation"], what: str, needs: dict[str, float], say: Say
+) -> "RayStation":
     """The station that is hired; meanwhile `say` is told which of its needs the cluster has no room for."""
     task = asyncio.ensure_future(hiring)
     try:
@@ -106,7 +112,11 @@ async def _telling(hiring: Coroutine[Any, Any, "RayStation"], what: str, needs: 
 
 def _lack(what: str, needs: dict[str, float]) -> str:
     free, whole = ray.available_resources(), ray.cluster_resources()
-    lacks = [f"{number:g} {name} ({free.get(name, 0):g} of the cluster's {whole.get(name, 0):g} free)" for name, number in needs.items() if free.get(name, 0) < number]
+    lacks = [
+        f"{number:g} {name} ({free.get(name, 0):g} of the cluster's {whole.get(name, 0):g} free)"
+        for name, number in needs.items()
+        if free.get(name, 0) < number
+    ]
     return f"{what} waits for {' and '.join(lacks)}" if lacks else ""
 
 

@@ -64,7 +64,10 @@ def watch(earlier: Sequence[tuple[str, Pass]], present: Pass, k: int) -> list[Wa
         ("distinct", "distinct texts of correct samples", -1),
         ("repeats", "pairs of samples with the same wrong text", 1),
     ):
-        found = [_compare(figure, name, sign, title, _figures(figure, past, present, k), confidence) for title, past in earlier]
+        found = [
+            _compare(figure, name, sign, title, _figures(figure, past, present, k), confidence)
+            for title, past in earlier
+        ]
         found = [watched for watched in found if watched is not None]
         if found:
             worst.append(max(found, key=lambda watched: (watched.raised, sign * (watched.after - watched.before))))
@@ -72,14 +75,18 @@ def watch(earlier: Sequence[tuple[str, Pass]], present: Pass, k: int) -> list[Wa
 
 
 def alarm_metrics(watched: Sequence[Watched]) -> dict[str, object]:
-    """"alarm": every figure that was watched, with its interval; "alarms": a sentence for each that is raised."""
+    """ "alarm": every figure that was watched, with its interval; "alarms": a sentence for each that is raised."""
     return {
-        "alarm": {each.figure: {key: value for key, value in asdict(each).items() if key != "figure"} for each in watched},
+        "alarm": {
+            each.figure: {key: value for key, value in asdict(each).items() if key != "figure"} for each in watched
+        },
         "alarms": [f"{each}" for each in watched if each.raised],
     }
 
 
-def _compare(figure: str, name: str, sign: int, against: str, values: tuple[Floats, Floats], confidence: float) -> Watched | None:
+def _compare(
+    figure: str, name: str, sign: int, against: str, values: tuple[Floats, Floats], confidence: float
+) -> Watched | None:
     before, after = values
     defined = ~(np.isnan(before) | np.isnan(after))
     before, after = before[defined], after[defined]
@@ -130,7 +137,9 @@ def repeated(samples: Pass, task_ids: Sequence[str]) -> Floats:
     """Of the pairs of decided samples of each task, the share that is the same wrong text; nan below two samples."""
     wrong = _text_counts(samples, task_ids, samples.decided & ~samples.correct)
     all_decided = [int(counts.sum()) for counts in _text_counts(samples, task_ids, samples.decided)]
-    pairs = ((int((counts * (counts - 1)).sum()), num * (num - 1)) for counts, num in zip(wrong, all_decided, strict=True))
+    pairs = (
+        (int((counts * (counts - 1)).sum()), num * (num - 1)) for counts, num in zip(wrong, all_decided, strict=True)
+    )
     return _array(same / total if total else float("nan") for same, total in pairs)
 
 

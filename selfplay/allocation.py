@@ -59,7 +59,9 @@ class TaskState:
 class Allocator(ABC):
     """The part that every rule shares: who is owed a sample, in the order in which tasks were added."""
 
-    resumes_whole = False  # whether all tasks of the journal must be added, with their verdicts, before the first `next`
+    resumes_whole = (
+        False  # whether all tasks of the journal must be added, with their verdicts, before the first `next`
+    )
 
     def __init__(self, rule: AllocationRule):
         self.settings = rule

@@ -36,7 +36,9 @@ class Budget(Allocator):
         self._gains = rule.gains or (1.0,) * rule.accepted_per_task
         if rule.token_budget < 1:
             raise ValueError(f"token_budget is {rule.token_budget}; the budget rule needs at least 1")
-        if min(self._gains) <= 0 or any(later > earlier for earlier, later in zip(self._gains, self._gains[1:])):
+        if min(self._gains) <= 0 or any(
+            later > earlier for earlier, later in zip(self._gains, self._gains[1:], strict=False)
+        ):
             raise ValueError(f"gains {self._gains} must be above 0 and never rise, so that more of one task pays less")
         self._rates = SolveRates.expected()
         self._worth = worth_of_next(self._rates, self._gains, rule.cap)
@@ -157,4 +159,3 @@ class Budget(Allocator):
         self._worth = worth_of_next(self._rates, self._gains, self.settings.cap)
         self._next_fit = 4 * self._num_verdicts
         self._rebuild()
-

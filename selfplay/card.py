@@ -10,7 +10,13 @@ if TYPE_CHECKING:
     from selfplay.export import Summary
 
 _HUB_LICENSES = {"MIT": "mit", "Apache-2.0": "apache-2.0", "CC-BY-4.0": "cc-by-4.0", "CC0-1.0": "cc0-1.0"}
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
 _ROWS = {
     "sft": "`prompt` and `completion`, as text: accepted traces.",
     "chat": "`messages`, with `task_id` and `source`: accepted traces.",

@@ -18,7 +18,9 @@ def check_shards(run: Place | Path | str) -> list[str]:
         return [f"{run} has no finished round: no round_*/{MANIFEST}"]
     whole = {folder.path for folder in folders}
     started = [path.parent for path in run.glob("**/round_*/shards") if path.parent.path not in whole]
-    unfinished = [f"{folder}: has shards and no {MANIFEST}; run its recipe again to finish the round" for folder in started]
+    unfinished = [
+        f"{folder}: has shards and no {MANIFEST}; run its recipe again to finish the round" for folder in started
+    ]
     return [problem for folder in folders for problem in check_round(folder)] + unfinished
 
 
@@ -31,7 +33,9 @@ def check_round(folder: Place | Path | str) -> list[str]:
     except (ValueError, KeyError, TypeError, OSError) as error:
         return [f"{folder / MANIFEST}: not readable as a manifest ({error!r})"]
     names = {shard["name"] for shard in listed}
-    return problems + [f"{path}: not in the manifest" for path in (folder / "shards").glob("*") if path.name not in names]
+    return problems + [
+        f"{path}: not in the manifest" for path in (folder / "shards").glob("*") if path.name not in names
+    ]
 
 
 def other_schema(folder: Place | Path | str) -> str:

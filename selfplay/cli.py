@@ -34,9 +34,26 @@ def _commands() -> None:
 @app.command()
 def run(
     recipe: Annotated[Path, typer.Argument(help="a recipe, such as runs/quickstart.toml")],
-    set: Annotated[list[str], typer.Option(help="section.key=value, over what the recipe says (section= leaves that section out); can be repeated")] = [],
-    check: Annotated[bool, typer.Option("--check", help="check the recipe and all that it needs here, print what it resolves to, and play nothing")] = False,
-    preview: Annotated[int | None, typer.Option(min=1, metavar="N", help="play N tasks without training or keeping anything; show them, and estimate the whole run")] = None,
+    set: Annotated[
+        list[str],
+        typer.Option(
+            help="section.key=value, over what the recipe says (section= leaves that section out); can be repeated"
+        ),
+    ] = [],
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="check the recipe and all that it needs here, print what it resolves to, and play nothing"
+        ),
+    ] = False,
+    preview: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="play N tasks without training or keeping anything; show them, and estimate the whole run",
+        ),
+    ] = None,
 ) -> None:
     """Play a recipe: sample, verify, select, train, evaluate. The same command again resumes what was interrupted."""
     from selfplay.readiness import obstacles
@@ -70,7 +87,9 @@ def run(
 
 @app.command()
 def verify(
-    source: Annotated[Path, typer.Argument(metavar="IN.jsonl", help="rows with id, reference, and completion or answer")],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN.jsonl", help="rows with id, reference, and completion or answer")
+    ],
     out: Annotated[Path, typer.Option(help="where the verdicts go, one line a row, in the same order")],
     workers: Annotated[int, typer.Option(min=1, help="processes that grade")] = os.cpu_count() or 1,
 ) -> None:
@@ -83,19 +102,31 @@ def verify(
             source,
             out,
             workers,
-            lambda rows, counts: show(", ".join([f"{quantity(rows)} rows", *(f"{n} {name}" for name, n in counts.most_common())])),
+            lambda rows, counts: show(
+                ", ".join([f"{quantity(rows)} rows", *(f"{n} {name}" for name, n in counts.most_common())])
+            ),
         )
     print(json.dumps({"rows": outcomes.total(), **outcomes}))
 
 
-@app.command(epilog="Options of --set: " + "; ".join(f"{name} takes {', '.join(options_of(name))}" for name in SOURCES) + ".")
+@app.command(
+    epilog="Options of --set: " + "; ".join(f"{name} takes {', '.join(options_of(name))}" for name in SOURCES) + "."
+)
 def tasks(
     source: Annotated[str, typer.Argument(help=f"one of {', '.join(SOURCES)}")],
-    set: Annotated[list[str], typer.Option(help="option=value of the source, such as path=FILE, from those below; can be repeated")] = [],
+    set: Annotated[
+        list[str], typer.Option(help="option=value of the source, such as path=FILE, from those below; can be repeated")
+    ] = [],
     show: Annotated[int, typer.Option(min=0, help="how many tasks to print")] = 3,
-    validate: Annotated[bool, typer.Option("--validate", help="prove that every reference passes its own verifier")] = False,
-    strengthen: Annotated[int, typer.Option(min=0, help="add so many test cases, where there is a reference program")] = 0,
-    out: Annotated[Path | None, typer.Option(help="write the tasks to a JSONL file that the source `files` reads")] = None,
+    validate: Annotated[
+        bool, typer.Option("--validate", help="prove that every reference passes its own verifier")
+    ] = False,
+    strengthen: Annotated[
+        int, typer.Option(min=0, help="add so many test cases, where there is a reference program")
+    ] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="write the tasks to a JSONL file that the source `files` reads")
+    ] = None,
 ) -> None:
     """Show the tasks of a source. Status 1 where --validate finds a reference that its own verifier does not accept."""
     from selfplay.task_listing import list_tasks
@@ -110,13 +141,28 @@ def tasks(
 
 @app.command()
 def passk(
-    source: Annotated[Path, typer.Argument(metavar="RUN|FILE", help="a run's folder, or graded rows (JSONL) with a task_id")],
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN|FILE", help="a run's folder, or graded rows (JSONL) with a task_id")
+    ],
     k: Annotated[list[int], typer.Option(min=1, help="can be repeated")] = [1, 4, 16],
-    majority: Annotated[bool, typer.Option("--majority", help="chance that the most frequent final answer of k is correct")] = False,
-    best_of: Annotated[bool, typer.Option("--best-of", help="chance that the likeliest of k, by log-probability, is correct")] = False,
-    false_accept: Annotated[float | None, typer.Option(help="share of wrong samples that the verifier accepts: chance that the first accepted of k is truly right")] = None,
-    false_reject: Annotated[float, typer.Option(help="share of right samples that it refuses; with --false-accept")] = 0.0,
-    forecast: Annotated[bool, typer.Option("--forecast", help="forecast pass@k where k is more than the samples")] = False,
+    majority: Annotated[
+        bool, typer.Option("--majority", help="chance that the most frequent final answer of k is correct")
+    ] = False,
+    best_of: Annotated[
+        bool, typer.Option("--best-of", help="chance that the likeliest of k, by log-probability, is correct")
+    ] = False,
+    false_accept: Annotated[
+        float | None,
+        typer.Option(
+            help="share of wrong samples that the verifier accepts: chance that the first accepted of k is truly right"
+        ),
+    ] = None,
+    false_reject: Annotated[
+        float, typer.Option(help="share of right samples that it refuses; with --false-accept")
+    ] = 0.0,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="forecast pass@k where k is more than the samples")
+    ] = False,
 ) -> None:
     """pass@k of a run's rounds, or of a file of verdicts, with 95% intervals. A dash stands where no task has k samples."""
     from selfplay.pass_table import Wanted, in_table, pass_table
@@ -127,7 +173,9 @@ def passk(
 
 @app.command()
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="folders of runs; several are laid over each other")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="folders of runs; several are laid over each other")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="default: report.html in the first run")] = None,
     plot: Annotated[Path | None, typer.Option(help="also write the main figure by itself, as SVG")] = None,
 ) -> None:

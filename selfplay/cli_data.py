@@ -15,9 +15,17 @@ def _existing(run: str) -> str:
     return run
 
 
-shards = typer.Typer(no_args_is_help=True, help="Check the shards of a run against its manifests, copy them, or make them again from its journal.")
+shards = typer.Typer(
+    no_args_is_help=True,
+    help="Check the shards of a run against its manifests, copy them, or make them again from its journal.",
+)
 Run = Annotated[Path, typer.Argument(help="the folder of a run, such as runs/quickstart", exists=True, file_okay=False)]
-RunOrCopy = Annotated[str, typer.Argument(metavar="RUN", help="the folder of a run, or an fsspec URL where a copy of it lies", callback=_existing)]
+RunOrCopy = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="the folder of a run, or an fsspec URL where a copy of it lies", callback=_existing
+    ),
+]
 
 
 @shards.command()
@@ -34,7 +42,9 @@ def check(run: RunOrCopy) -> None:
 
 
 @shards.command()
-def copy(run: Run, to: Annotated[str, typer.Argument(help="a folder, or an fsspec URL such as s3://bucket/run")]) -> None:
+def copy(
+    run: Run, to: Annotated[str, typer.Argument(help="a folder, or an fsspec URL such as s3://bucket/run")]
+) -> None:
     """Copy the finished rounds of a run, those that are not there yet: shards, figures and manifests."""
     from selfplay.copying import copy_run
 
@@ -44,7 +54,10 @@ def copy(run: Run, to: Annotated[str, typer.Argument(help="a folder, or an fsspe
 
 @shards.command()
 def rebuild(
-    run: Run, out: Annotated[str, typer.Option(help="mend, or make, the copy of the run in this folder or behind this fsspec URL")] = ""
+    run: Run,
+    out: Annotated[
+        str, typer.Option(help="mend, or make, the copy of the run in this folder or behind this fsspec URL")
+    ] = "",
 ) -> None:
     """Make the shards of every finished round again from its journal; status 1 where they differ from the manifest."""
     from selfplay.rebuilding import rebuild_shards
@@ -61,7 +74,9 @@ def export(
     run: RunOrCopy,
     format: Annotated[str, typer.Option(help="sft, chat, dpo, kto, prm, verl or openai")],
     out: Annotated[str, typer.Option(help="folder or fsspec URL (s3://...) for the rows and a README.md")],
-    plain: Annotated[bool, typer.Option("--plain", help="dpo, kto: prompts as text, for a model without a chat template")] = False,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="dpo, kto: prompts as text, for a model without a chat template")
+    ] = False,
     reverified: Annotated[bool, typer.Option("--reverified", help="take the verdicts of `selfplay reverify`")] = False,
 ) -> None:
     """Write a run's traces in the form that a trainer reads, with a dataset card."""
@@ -83,7 +98,9 @@ def reverify(
         reports = grade(run, workers, show)
     for index, report in enumerate(reports):
         shared = f"{report.num_shared} verdicts taken from an equal answer to the same reference"
-        print(f"round {index}: {report.num_traces} traces, {report.num_changed} outcomes changed in {report.num_tasks_changed} tasks, {shared}")
+        print(
+            f"round {index}: {report.num_traces} traces, {report.num_changed} outcomes changed in {report.num_tasks_changed} tasks, {shared}"
+        )
         for change, count in report.changes.most_common():
             print(f"  {count:>8}  {change}")
         for task in report.tasks[:10]:

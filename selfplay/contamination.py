@@ -30,8 +30,44 @@ MAX_FAMILY = 2  # evaluation tasks that may share a masked short text, before it
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[+*/^=<>!|]|-(?=\s*\d)|[.?!:;](?=\s|$)|\n")
 _BREAKS = frozenset(".?!:;\n")
 _NUMBER_WORDS = frozenset(
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-    " twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million once twice thrice half third quarter".split()
+    [
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+        "twenty",
+        "thirty",
+        "forty",
+        "fifty",
+        "sixty",
+        "seventy",
+        "eighty",
+        "ninety",
+        "hundred",
+        "thousand",
+        "million",
+        "once",
+        "twice",
+        "thrice",
+        "half",
+        "third",
+        "quarter",
+    ]
 )
 _MASK = "0"
 
@@ -105,7 +141,7 @@ class _LongTasks:
         bag: Counter[str] = Counter()
         for overlap in self._passages.shared(ngrams, NEAR_SHARED):
             whole = overlap.weight >= MIN_SHARED and overlap.of_text >= MIN_COVERAGE
-            if whole or overlap.weight >= PART_SHARED and overlap.of_words >= PART_COVERAGE:
+            if whole or (overlap.weight >= PART_SHARED and overlap.of_words >= PART_COVERAGE):
                 return self._names[overlap.number]
             bag = bag or Counter(words)
             other = self._bags[overlap.number]

@@ -1,9 +1,9 @@
 """Copies of finished rounds behind a URL: their shards, and what is needed to check and to export them there.
 
-    s3://bucket/run/recipe.toml
-    s3://bucket/run/round_000/shards/accepted-00000.parquet   ...
-    s3://bucket/run/round_000/metrics.json, provenance.json
-    s3://bucket/run/round_000/manifest.json                   written last: its presence means that the copy is whole
+s3://bucket/run/recipe.toml
+s3://bucket/run/round_000/shards/accepted-00000.parquet   ...
+s3://bucket/run/round_000/metrics.json, provenance.json
+s3://bucket/run/round_000/manifest.json                   written last: its presence means that the copy is whole
 """
 
 import hashlib
@@ -43,10 +43,14 @@ def copy_round(folder: Path, to: Place) -> bool:
         for shard in read_json(folder / MANIFEST)["shards"]:
             source = folder / "shards" / shard["name"]
             if copy_file(source, to / "shards" / shard["name"]) != shard["sha256"]:
-                raise UserError(f"{source} is not what its manifest says; `selfplay shards rebuild RUN` makes it again, then copy it")
+                raise UserError(
+                    f"{source} is not what its manifest says; `selfplay shards rebuild RUN` makes it again, then copy it"
+                )
         copy_papers(folder, to)
     except OSError as error:
-        raise UserError(f"cannot copy {folder} to {to}: {error}; the round itself is whole, run again to copy it") from error
+        raise UserError(
+            f"cannot copy {folder} to {to}: {error}; the round itself is whole, run again to copy it"
+        ) from error
     return True
 
 

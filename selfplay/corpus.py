@@ -21,7 +21,9 @@ def pretraining_corpus(recipe: Recipe) -> Iterator[Row]:
     """All rows that pretraining was given."""
     settings = recipe.pretraining
     number = number_of(recipe.seed, "corpus")
-    for prompt, text in organic_corpus(settings.steps * settings.batch_size, number, settings.corruption, settings.redundancy):
+    for prompt, text in organic_corpus(
+        settings.steps * settings.batch_size, number, settings.corruption, settings.redundancy
+    ):
         yield _messages(prompt), text
 
 

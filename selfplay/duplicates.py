@@ -11,7 +11,10 @@ from rensa import RMinHash
 NUM_HASHES = 128  # the estimate of a similarity of 0.8 errs by 0.035 (one standard deviation)
 SHINGLE = 5  # words
 MIN_WORDS = 20  # a shorter text is near to no other: it is equal or different
-BANDS, BAND = 8, 6  # of hashes: prompts of a similarity of 0.8 share a whole band with a chance of 0.91, those of 0.15 of 0.0001
+BANDS, BAND = (
+    8,
+    6,
+)  # of hashes: prompts of a similarity of 0.8 share a whole band with a chance of 0.91, those of 0.15 of 0.0001
 
 
 def normalised(text: str) -> str:

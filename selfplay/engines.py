@@ -72,7 +72,15 @@ class Engines:
                 meter = Meter(num_resumed=len(journaled), num_damaged=len(journaled.damaged))
                 allocator = make_allocator(rule)
                 pipeline = Pipeline(
-                    tasks, allocator, self._samplers, self._verifiers, journal, journaled, seed_of, meter, ensemble.model_of
+                    tasks,
+                    allocator,
+                    self._samplers,
+                    self._verifiers,
+                    journal,
+                    journaled,
+                    seed_of,
+                    meter,
+                    ensemble.model_of,
                 )
                 self._runner.run(self._play(ensemble, pipeline, meter, lambda: show(describe(meter, rule, num_tasks))))
                 meter.rule = allocator.rule
@@ -116,7 +124,9 @@ class Engines:
         from selfplay import actors
 
         actors.connect(self._recipe.ray)
-        await self._one_of_each["verifier"].wait()  # else engines may take all the CPUs of a cluster, and no check is made
+        await self._one_of_each[
+            "verifier"
+        ].wait()  # else engines may take all the CPUs of a cluster, and no check is made
         with self._saying("engine", number) as say:
             return await actors.hire_sampler(self._recipe.ray, self._recipe.sampling, model, say)
 

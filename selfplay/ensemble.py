@@ -14,7 +14,9 @@ class Ensemble:
 
     models: tuple[str, ...]  # paths or hub names
     weights: tuple[float, ...] = (1.0,)  # shares of the samples, in any unit
-    hash_of: Callable[[str, int], int] = lambda task_id, index: 0  # 63 bits of a task's sample; not needed for one model
+    hash_of: Callable[[str, int], int] = lambda task_id, index: (
+        0
+    )  # 63 bits of a task's sample; not needed for one model
     num_engines: tuple[int, ...] = ()  # of each model; empty: shared out by weight
 
     def model_of(self, task_id: str, index: int) -> str:

@@ -65,7 +65,9 @@ class Summary:
         task = group[0][0].task
         if decided:
             self.source_tasks[task.source] += 1
-            self.source_rates[task.source] += sum(trace.verdict.outcome is Outcome.CORRECT for trace in decided) / len(decided)
+            self.source_rates[task.source] += sum(trace.verdict.outcome is Outcome.CORRECT for trace in decided) / len(
+                decided
+            )
         self.deciders.update(trace.verdict.verifier for trace in decided)
         self.sources[task.source] += len(group)
         self.licenses[str(task.metadata.get("license") or "unknown")] += len(group)
@@ -87,23 +89,34 @@ def export(run: Path | str, format: str, out: Path | str, plain: bool = False, r
     if format not in FORMATS:
         raise UserError(f'unknown format "{format}"; one of {", ".join(FORMATS)}')
     if plain and format not in PLAIN:
-        raise UserError(f"--plain is a choice of {' and '.join(PLAIN)}; the rows of {format} have one form, so leave it out")
+        raise UserError(
+            f"--plain is a choice of {' and '.join(PLAIN)}; the rows of {format} have one form, so leave it out"
+        )
     run = Place.of(run)
     folders = [folder / "reverified" if reverified else folder for folder in finished_rounds_at(run)]
     if missing := [folder.parent.name for folder in folders if reverified and not (folder / MANIFEST).exists()]:
-        raise UserError(f"nothing exported: {', '.join(missing)} of {run} not verified again; run `selfplay reverify {run}` first")
+        raise UserError(
+            f"nothing exported: {', '.join(missing)} of {run} not verified again; run `selfplay reverify {run}` first"
+        )
     problems = [problem for folder in folders for problem in check_round(folder)]
     if problems or not folders:
         what = "\n".join(problems) or f"{run} has no finished round"
-        raise UserError(f"nothing exported: {what}" + ("\nMake damaged shards again with `selfplay shards rebuild`" if problems else ""))
+        raise UserError(
+            f"nothing exported: {what}"
+            + ("\nMake damaged shards again with `selfplay shards rebuild`" if problems else "")
+        )
     if older := [problem for folder in folders if (problem := other_schema(folder))]:
         raise UserError("nothing exported: " + "\n".join(older))
     target = Place.of(out)
     if target.is_file() or (target / RECIPE).exists():
         what = "is a file" if target.is_file() else "holds a run"
         raise UserError(f"{out} {what}; name a folder of the export's own with --out")
-    if (card_there := target / "README.md").exists() and f", as {format}\n".encode() not in card_there.files.cat_file(card_there.path):
-        raise UserError(f"{out} holds something else than an export as {format}: its README.md says so; name another folder with --out")
+    if (card_there := target / "README.md").exists() and f", as {format}\n".encode() not in card_there.files.cat_file(
+        card_there.path
+    ):
+        raise UserError(
+            f"{out} holds something else than an export as {format}: its README.md says so; name another folder with --out"
+        )
     summary = Summary(format)
     rows = FORMATS[format](_groups(folders, summary), plain)
     is_new = not target.exists()
@@ -135,7 +148,7 @@ def _groups(folders: Iterable[Place], summary: Summary) -> Iterator[list[Selecte
 
 def _write_lines(file: Any, rows: Iterable[Row]) -> int:
     number = 0
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows, 1):  # noqa: B007
         file.write((json.dumps(row) + "\n").encode())
     return number
 
@@ -145,12 +158,24 @@ def _write_parquet(file: Any, rows: Iterator[Row]) -> int:
     writer = None
     message = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     reward = pa.struct([("style", pa.string()), ("ground_truth", pa.string())])
-    extra = [("index", pa.int64()), ("split", pa.string()), ("task_id", pa.string()), ("pass_rate", pa.float64()), ("num_samples", pa.int64())]
+    extra = [
+        ("index", pa.int64()),
+        ("split", pa.string()),
+        ("task_id", pa.string()),
+        ("pass_rate", pa.float64()),
+        ("num_samples", pa.int64()),
+    ]
     schema = pa.schema(
-        [("data_source", pa.string()), ("prompt", message), ("ability", pa.string()), ("reward_model", reward), ("extra_info", pa.struct(extra))]
+        [
+            ("data_source", pa.string()),
+            ("prompt", message),
+            ("ability", pa.string()),
+            ("reward_model", reward),
+            ("extra_info", pa.struct(extra)),
+        ]
     )
     writer = pq.ParquetWriter(file, schema, compression="zstd")
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(rows, 1):  # noqa: B007
         held.append(row)
         if len(held) == ROWS_AT_ONCE:
             writer.write_table(pa.Table.from_pylist(held, schema))

@@ -38,7 +38,9 @@ class Decoder:
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "Decoder":
         """Of what asdict gave, read from JSON."""
-        return cls(row["body"], row["head"], tuple((width, window) for width, window in row["attention"]), row["source"])
+        return cls(
+            row["body"], row["head"], tuple((width, window) for width, window in row["attention"]), row["source"]
+        )
 
     def sampling(self, prompt: ArrayLike, cached: ArrayLike, completion: ArrayLike) -> Floats:
         """Operations of each sample, from its tokens; entry i of each array is one sample.
@@ -50,7 +52,9 @@ class Decoder:
         computed, decoded = prompt - cached, np.maximum(completion - 1, 0)
         total = 2 * self.body * (computed + decoded) + 2 * self.head * completion
         for width, window in self.attention:
-            total = total + 4 * width * (computed * _within(prompt, window) + _keys_of_decoding(prompt, decoded, window))
+            total = total + 4 * width * (
+                computed * _within(prompt, window) + _keys_of_decoding(prompt, decoded, window)
+            )
         return total
 
     def training(self, num_tokens: float, context: float, adapter: int = 0) -> float:
@@ -106,7 +110,9 @@ def _network(config: Any, layer: int) -> int:
     """Weights of a layer's gated network that one token passes through: three matrices, of each expert it is sent to."""
     hidden = config.hidden_size
     num_experts = getattr(config, "num_experts", None) or getattr(config, "num_local_experts", None)
-    dense = layer in (getattr(config, "mlp_only_layers", None) or ()) or (layer + 1) % (getattr(config, "decoder_sparse_step", None) or 1)
+    dense = layer in (getattr(config, "mlp_only_layers", None) or ()) or (layer + 1) % (
+        getattr(config, "decoder_sparse_step", None) or 1
+    )
     if not num_experts or dense:
         return 3 * hidden * config.intermediate_size
     expert = 3 * hidden * (getattr(config, "moe_intermediate_size", None) or config.intermediate_size)

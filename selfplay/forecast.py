@@ -49,7 +49,9 @@ class Forecast:
 class Forecasts:
     points: tuple[Forecast, ...]  # by rising k
     exponent: tuple[float, float, float]  # b of the power law over the measured range: low, value, high; nan if unfit
-    tail: tuple[float, float, float]  # exponent of the unsolved share as k grows without end, over the families with one
+    tail: tuple[
+        float, float, float
+    ]  # exponent of the unsolved share as k grows without end, over the families with one
     impossible: float  # probability that some tasks cannot be solved, from even odds
     families: dict[str, float]  # name -> probability after the counts
     notes: tuple[str, ...]  # what the data cannot support
@@ -85,7 +87,9 @@ def forecast(
         value = max(point.value, before.value, measured if k >= ks_measured[-1] else 0.0)
         low, high = max(point.low, before.low), max(point.high, before.high, value)
         points.append(Forecast(k, value, low, high, point.supported))
-    power_laws = [(member, member.tails) for member in members if member.family.components is not LOGIT_NORMAL.components]
+    power_laws = [
+        (member, member.tails) for member in members if member.family.components is not LOGIT_NORMAL.components
+    ]
     tail = _quantiles(power_laws, [margin, 0.5, 1.0 - margin])
     return Forecasts(
         tuple(points),
@@ -133,7 +137,9 @@ def _posterior(counts: Counts) -> list[_Member]:
     odds = np.exp(log_odds - log_odds.max())
     return [
         _Member(family, float(probability), shares, weights, np.exp(parameters[:, 0]), counts)
-        for family, probability, (_, shares, weights, parameters) in zip(families, odds / odds.sum(), drawn)
+        for family, probability, (_, shares, weights, parameters) in zip(
+            families, odds / odds.sum(), drawn, strict=False
+        )
     ]
 
 
@@ -220,7 +226,9 @@ def _share(members: list[_Member], which: Callable[[Family], bool]) -> float:
 def _quantiles(values: list[tuple[_Member, Floats]], levels: list[float], sharpness: int = 1) -> Floats:
     """Quantiles of one value a draw, families weighed by this power of their probability."""
     joined = np.concatenate([drawn for _, drawn in values])
-    most = max(member.probability for member, _ in values) or 1.0  # of these families; a power of it may vanish by itself
+    most = (
+        max(member.probability for member, _ in values) or 1.0
+    )  # of these families; a power of it may vanish by itself
     shares = np.concatenate([(member.probability / most) ** sharpness * member.shares for member, _ in values])
     order = np.argsort(joined)
     cumulative = np.cumsum(shares[order])

@@ -32,7 +32,11 @@ def sft(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
 
 def chat(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
     for trace in _accepted(groups):
-        yield {"messages": [*_messages(trace.task), _answer(trace)], "task_id": trace.task.id, "source": trace.task.source}
+        yield {
+            "messages": [*_messages(trace.task), _answer(trace)],
+            "task_id": trace.task.id,
+            "source": trace.task.source,
+        }
 
 
 def openai(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
@@ -42,7 +46,9 @@ def openai(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
 
 def dpo(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
     for group in groups:
-        right = [trace for trace, selection in group if selection == ACCEPTED and trace.verdict.outcome is Outcome.CORRECT]
+        right = [
+            trace for trace, selection in group if selection == ACCEPTED and trace.verdict.outcome is Outcome.CORRECT
+        ]
         for chosen, rejected in pairs(right, _wrong(group)):
             prompt = {"prompt": prompt_text(chosen.task) if plain else _messages(chosen.task)}
             yield prompt | {"chosen": _completion(chosen, plain), "rejected": _completion(rejected, plain)}
@@ -50,10 +56,16 @@ def dpo(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
 
 def kto(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
     for group in groups:
-        right = [trace for trace, selection in group if selection == ACCEPTED and trace.verdict.outcome is Outcome.CORRECT]
+        right = [
+            trace for trace, selection in group if selection == ACCEPTED and trace.verdict.outcome is Outcome.CORRECT
+        ]
         for trace in [*right, *_wrong(group)]:
             prompt = prompt_text(trace.task) if plain else _messages(trace.task)
-            yield {"prompt": prompt, "completion": _completion(trace, plain), "label": trace.verdict.outcome is Outcome.CORRECT}
+            yield {
+                "prompt": prompt,
+                "completion": _completion(trace, plain),
+                "label": trace.verdict.outcome is Outcome.CORRECT,
+            }
 
 
 def prm(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
@@ -136,7 +148,11 @@ def _accepted(groups: Iterable[list[Selected]]) -> Iterator[Trace]:
 
 def _wrong(group: list[Selected]) -> list[Trace]:
     """Wrong traces with a text, each text once; undecided ones are neither right nor wrong."""
-    texts = {trace.sample.text: trace for trace, _ in group if trace.verdict.outcome is Outcome.WRONG and trace.sample.text.strip()}
+    texts = {
+        trace.sample.text: trace
+        for trace, _ in group
+        if trace.verdict.outcome is Outcome.WRONG and trace.sample.text.strip()
+    }
     return list(texts.values())
 
 

@@ -39,7 +39,9 @@ def grade_file(source: Path, out: Path, num_workers: int, show: Callable[[int, C
                         results.write(json.dumps(row, ensure_ascii=False) + "\n")
                         outcomes[row["outcome"]] += 1
                     if error:
-                        raise UserError(f"{source}, {error}. The verdicts of the {outcomes.total()} before it are in {out}")
+                        raise UserError(
+                            f"{source}, {error}. The verdicts of the {outcomes.total()} before it are in {out}"
+                        )
                     show(outcomes.total(), outcomes)
     except OSError as error:
         raise UserError(f"cannot open {error.filename}: {error.strerror}") from None
@@ -76,7 +78,9 @@ def _parse(line: str) -> tuple[dict[str, Any], Callable[[], Verdict]]:
         raise UserError(f"a JSON object is needed, not {line.strip():.60}")
     unknown = set(row) - {"id", "reference", "completion", "answer", "task_id"}
     if unknown:
-        raise UserError(f'unknown key "{min(unknown)}"; allowed: id, task_id, reference, and one of completion and answer')
+        raise UserError(
+            f'unknown key "{min(unknown)}"; allowed: id, task_id, reference, and one of completion and answer'
+        )
     missing = [f'"{key}"' for key in ("id", "reference") if key not in row]
     if "completion" not in row and "answer" not in row:
         missing.append('"completion" (or "answer", already extracted)')

@@ -42,7 +42,9 @@ def over_tasks(per_task: ArrayLike, confidence: float = 0.95, seed: int = 0) -> 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Mean of second minus first over tasks that both define; entry i of both is the same task."""
-    return _mean_interval(_defined(np.asarray(second, dtype=float) - np.asarray(first, dtype=float)), (-1.0, 1.0), confidence, seed)
+    return _mean_interval(
+        _defined(np.asarray(second, dtype=float) - np.asarray(first, dtype=float)), (-1.0, 1.0), confidence, seed
+    )
 
 
 def within_tasks(

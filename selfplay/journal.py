@@ -44,7 +44,9 @@ class Journal:
             self._file = self.path.open("ab")
             _sync_folder(folder)  # so that a file that is new survives the machine, too
         except OSError as error:
-            raise UserError(f"cannot write the journal {self.path}: {error.strerror}; free or mend the disk and run again") from error
+            raise UserError(
+                f"cannot write the journal {self.path}: {error.strerror}; free or mend the disk and run again"
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -55,7 +57,9 @@ class Journal:
         self._num_written = 0
         self.num_committed = 0  # rows of this writer that are acknowledged
         self._committing = threading.Lock()
-        self._failure: UserError | None = None  # of the first write that failed: what the file holds behind the last commit is not known
+        self._failure: UserError | None = (
+            None  # of the first write that failed: what the file holds behind the last commit is not known
+        )
 
     def append(self, sample: Sample, verdict: Verdict) -> None:
         """Take one row; the next `commit` writes and acknowledges it. Does no input or output: the driver never waits here."""

@@ -23,7 +23,9 @@ _LEARNT = ["prompt", "completion", "token_ids", "finish_reason"]  # columns of a
 def train(recipe: Recipe, title: str, folder: Path, start: str, progress: Progress) -> dict[str, Any]:
     """Train the model `start` on the shards of a round's folder; it is `folder`/model then. Gives what training did."""
     checkpoint = folder / "checkpoint"
-    fitted = once(folder, lambda out: {"start": start} | _train(recipe, title, folder, start, out, checkpoint, progress))
+    fitted = once(
+        folder, lambda out: {"start": start} | _train(recipe, title, folder, start, out, checkpoint, progress)
+    )
     shutil.rmtree(checkpoint, ignore_errors=True)
     return fitted
 
@@ -54,7 +56,12 @@ def fit(
         show("starting")
         return asdict(
             training.fit(
-                model, lessons, settings, out, seed, lambda step, steps, loss: show(f"step {step} of {steps}, loss {loss:.3f}")
+                model,
+                lessons,
+                settings,
+                out,
+                seed,
+                lambda step, steps, loss: show(f"step {step} of {steps}, loss {loss:.3f}"),
             )
         )
 
@@ -79,4 +86,6 @@ def _lessons(recipe: Recipe, shards: Path) -> Iterator[Lesson]:
     by_text = bool(recipe.sampling.stop) or recipe.model.student is not None
     own = islice(read_rows(shards, ACCEPTED, _LEARNT), recipe.training.num_rows or None)
     for row in chain(own, read_rows(shards, MIXED, _LEARNT)):
-        yield Lesson(row["prompt"], row["completion"], () if by_text else row["token_ids"], row["finish_reason"] == "stop")
+        yield Lesson(
+            row["prompt"], row["completion"], () if by_text else row["token_ids"], row["finish_reason"] == "stop"
+        )

@@ -63,7 +63,9 @@ def round_ledger(
             "verifier": metrics["sampling"]["verifier_seconds"],
             "training": metrics["training"].get("seconds"),
         },
-        "accepted": _cost(len(accepted), int(fresh.sum()), int(sampled.completion_tokens.sum()), _total(flops), bits, fresh),
+        "accepted": _cost(
+            len(accepted), int(fresh.sum()), int(sampled.completion_tokens.sum()), _total(flops), bits, fresh
+        ),
         "information": {
             "surprisal_bits_per_token": surprisal(accepted.logprob, accepted.completion_tokens),
             "compressed_bytes_per_character": compressed_size(accepted_texts(folder / "shards")),
@@ -98,7 +100,9 @@ def tokens_of(samples: Pass) -> dict[str, int]:
 
 def sample_flops(decoder: Decoder | None, samples: Pass) -> Floats | None:
     """Operations of each sample of a journal, shape [samples]."""
-    return decoder.sampling(samples.prompt_tokens, samples.cached_tokens, samples.completion_tokens) if decoder else None
+    return (
+        decoder.sampling(samples.prompt_tokens, samples.cached_tokens, samples.completion_tokens) if decoder else None
+    )
 
 
 def record_engine_time(folder: Path, meter: Meter, num_engines: int) -> None:
@@ -133,10 +137,14 @@ def in_words(ledger: dict[str, Any]) -> str:
 def _bits(sampled: Pass, accepted: Accepted) -> Floats:
     """Bits that the check added to each accepted trace."""
     of_task = dict(zip(sampled.task_ids, check_bits(*sampled.counts).tolist(), strict=True))
-    return np.array([of_task[task_id] if right else 0.0 for task_id, right in zip(accepted.task_ids, accepted.correct, strict=True)])
+    return np.array(
+        [of_task[task_id] if right else 0.0 for task_id, right in zip(accepted.task_ids, accepted.correct, strict=True)]
+    )
 
 
-def _cost(num: int, num_new: int, tokens: int, flops: float | None, bits: Floats, fresh: NDArray[np.bool_]) -> dict[str, Any]:
+def _cost(
+    num: int, num_new: int, tokens: int, flops: float | None, bits: Floats, fresh: NDArray[np.bool_]
+) -> dict[str, Any]:
     """What accepted traces cost, failures included, and the bits that they brought; `fresh`: not had before in this run."""
     new_bits = float(bits[fresh].sum())
     return {
@@ -152,11 +160,20 @@ def _cost(num: int, num_new: int, tokens: int, flops: float | None, bits: Floats
 
 
 def _by_difficulty(
-    tasks: Iterable[Task], sampled: Pass, accepted: Accepted, flops: Floats | None, bits: Floats, fresh: NDArray[np.bool_]
+    tasks: Iterable[Task],
+    sampled: Pass,
+    accepted: Accepted,
+    flops: Floats | None,
+    bits: Floats,
+    fresh: NDArray[np.bool_],
 ) -> dict[str, Any]:
     """What was spent, and the costs of the accepted traces, by the tasks' difficulty, easiest first; empty where there is none."""
     present = set(sampled.task_ids)
-    level = {task.id: task.metadata["difficulty"] for task in tasks if task.id in present and task.metadata.get("difficulty") is not None}
+    level = {
+        task.id: task.metadata["difficulty"]
+        for task in tasks
+        if task.id in present and task.metadata.get("difficulty") is not None
+    }
     of_sample = np.array([str(level.get(task_id, "")) for task_id in sampled.task_ids], dtype=object)[sampled.task]
     of_trace = np.array([str(level.get(task_id, "")) for task_id in accepted.task_ids], dtype=object)
     ordered = sorted(set(level.values()), key=lambda value: (isinstance(value, str), value))
@@ -221,7 +238,12 @@ def _lengths(evaluations: Sequence[Pass]) -> dict[str, Any]:
     shared = sorted(set.intersection(*map(set, lengths))) if len(lengths) > 1 else []
     if shared:
         change = paired_difference(*(np.log([each[task_id] for task_id in shared]) for each in lengths))
-        figures |= {"change": expm1(change.value), "low": expm1(change.low), "high": expm1(change.high), "num_tasks_solved_by_both": len(shared)}
+        figures |= {
+            "change": expm1(change.value),
+            "low": expm1(change.low),
+            "high": expm1(change.high),
+            "num_tasks_solved_by_both": len(shared),
+        }
     return figures
 
 

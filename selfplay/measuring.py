@@ -113,5 +113,7 @@ def evaluation_metrics(journal: Path, tasks: Iterable[Task], ks: Iterable[int]) 
         "tokens_per_sample": tokens / num_samples if num_samples else 0.0,
         "pass_at_k": pass_curve(tallies.values(), ks),
         "curve": pass_curve(tallies.values(), range(1, most + 1)),
-        "by_difficulty": {name: {"num_tasks": len(group), "pass_at_k": pass_curve(group, ks)} for name, group in groups.items()},
+        "by_difficulty": {
+            name: {"num_tasks": len(group), "pass_at_k": pass_curve(group, ks)} for name, group in groups.items()
+        },
     }

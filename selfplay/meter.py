@@ -9,7 +9,6 @@ from selfplay.allocation import AllocationRule
 from selfplay.progress import duration, quantity
 from verifiers import Outcome, Verdict
 
-
 SILENT_SECONDS = 30.0  # without anything from any engine, before the line says so
 
 
@@ -94,7 +93,9 @@ def describe(meter: Meter, rule: AllocationRule, num_tasks: int = 0) -> str:
         parts.append(f"{meter.num_damaged} damaged rows drawn again")
     if meter.started:  # until then no task of the journal is read
         parts.append(f"{quantity(meter.num_resumed_correct + meter.outcomes[Outcome.CORRECT])} correct")
-        parts.append(f"{quantity(meter.num_solved_tasks)}{f' of {quantity(num_tasks)}' if num_tasks else ''} tasks solved")
+        parts.append(
+            f"{quantity(meter.num_solved_tasks)}{f' of {quantity(num_tasks)}' if num_tasks else ''} tasks solved"
+        )
     if meter.outcomes[Outcome.UNDECIDED]:
         parts.append(f"{quantity(meter.outcomes[Outcome.UNDECIDED])} undecided")
     if meter.num_sandbox_failures:

@@ -13,7 +13,10 @@ Result = TypeVar("Result")
 
 
 def in_order(
-    work: Callable[[list[Item]], list[Result]], chunks: Iterable[list[Item]], num_workers: int, died: Callable[[Item], Result]
+    work: Callable[[list[Item]], list[Result]],
+    chunks: Iterable[list[Item]],
+    num_workers: int,
+    died: Callable[[Item], Result],
 ) -> Iterator[tuple[Item, Result]]:
     """Each item with its result, in order. `work` gives one result an item; where an item kills its process, `died` does.
 
@@ -45,7 +48,9 @@ def in_order(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _submit(pool: ProcessPoolExecutor, work: Callable[[list[Item]], list[Result]], chunk: list[Item]) -> Future[list[Result]]:
+def _submit(
+    pool: ProcessPoolExecutor, work: Callable[[list[Item]], list[Result]], chunk: list[Item]
+) -> Future[list[Result]]:
     """The future of a chunk; one that has failed where an earlier chunk has killed the pool meanwhile."""
     try:
         return pool.submit(work, chunk)
@@ -55,7 +60,9 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[[list[Item]], list[Result]
         return future
 
 
-def _apart(work: Callable[[list[Item]], list[Result]], chunk: list[Item], died: Callable[[Item], Result]) -> list[Result]:
+def _apart(
+    work: Callable[[list[Item]], list[Result]], chunk: list[Item], died: Callable[[Item], Result]
+) -> list[Result]:
     """The results of a chunk in a process that nothing else depends on; of its halves, where it kills that one too."""
     with _pool(1) as pool:
         try:

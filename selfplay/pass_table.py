@@ -164,13 +164,32 @@ def in_table(passes: Iterable[PassFigures], wanted: Wanted) -> Table:
     """One line for each pass and k."""
     passes = list(passes)
     names = {"pass": "pass@k", "majority": "majority@k", "best-of": "best of k", "right": "right@k"}
-    asked = [name for name, is_wanted in zip(names, (True, wanted.majority, wanted.best_of, wanted.false_accept is not None)) if is_wanted]
+    asked = [
+        name
+        for name, is_wanted in zip(
+            names, (True, wanted.majority, wanted.best_of, wanted.false_accept is not None), strict=False
+        )
+        if is_wanted
+    ]
     bounded = any(each.num_undecided for each in passes)
     notes = ["in brackets: 95% intervals over tasks" + ("; *: a forecast" if wanted.forecast else "")]
-    notes += [f"{each.name}: right@k cannot pass {each.cap:.4f}, however large k is" for each in passes if each.cap is not None]
+    notes += [
+        f"{each.name}: right@k cannot pass {each.cap:.4f}, however large k is"
+        for each in passes
+        if each.cap is not None
+    ]
     notes += [f"{each.name}: {NO_ESTIMATE[each.rule]}" for each in passes if each.rule in NO_ESTIMATE]
     table = Table(caption=Text("\n".join(notes)), caption_justify="left")
-    for name in ["samples of", "rule", "tasks", "samples", "undecided", "k", *(names[name] for name in asked), *(["undecided wrong, correct"] * bounded)]:
+    for name in [
+        "samples of",
+        "rule",
+        "tasks",
+        "samples",
+        "undecided",
+        "k",
+        *(names[name] for name in asked),
+        *(["undecided wrong, correct"] * bounded),
+    ]:
         table.add_column(name, no_wrap=name in ("samples of", "k"))
     for each in passes:
         about = [each.name, each.rule, str(each.num_tasks), str(each.num_samples), str(each.num_undecided)]
@@ -178,7 +197,9 @@ def in_table(passes: Iterable[PassFigures], wanted: Wanted) -> Table:
             cells = [str(figures.get(name, "-")) for name in asked]
             if bounded:
                 figure = figures.get("pass")
-                cells.append(f"{figure.least:.4f}, {figure.most:.4f}" if figure and figure.least == figure.least else "")
+                cells.append(
+                    f"{figure.least:.4f}, {figure.most:.4f}" if figure and figure.least == figure.least else ""
+                )
             table.add_row(*about, str(k), *map(Text, cells))
             about = [""] * len(about)
         table.add_section()

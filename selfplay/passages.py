@@ -32,7 +32,9 @@ class Passages:
         spread = Counter(ngram for words in texts for ngram in ngrams_of(words))
         common = max(3, COMMON_SHARE * len(texts))
         scale = math.log(max(2, len(texts)))
-        self._weights = {ngram: 1 - math.log(count) / scale if count <= common else 0.0 for ngram, count in spread.items()}
+        self._weights = {
+            ngram: 1 - math.log(count) / scale if count <= common else 0.0 for ngram, count in spread.items()
+        }
         self._texts: dict[int, list[int]] = {}  # telling n-gram -> numbers of the texts that have it
         self._totals: list[float] = []  # weight of each text
         for number, words in enumerate(texts):
@@ -50,7 +52,9 @@ class Passages:
             weight = self._weights[ngram]
             for number in self._texts[ngram]:
                 weights[number] = weights.get(number, 0.0) + weight
-        found = sorted(((weight, -number) for number, weight in weights.items() if weight >= least), reverse=True)[:MOST]
+        found = sorted(((weight, -number) for number, weight in weights.items() if weight >= least), reverse=True)[
+            :MOST
+        ]
         if not found:
             return []
         total = len(ngrams) - sum(1 - self._weights[ngram] for ngram in ngrams & self._weights.keys())

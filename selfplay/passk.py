@@ -63,7 +63,9 @@ def macro_average(per_task: ArrayLike) -> Mean:
     return Mean(float(defined.mean()) if defined.size else float("nan"), int(defined.size))
 
 
-def pass_at_k_bounds(num_samples: ArrayLike, num_correct: ArrayLike, num_undecided: ArrayLike, k: int) -> tuple[Floats, Floats]:
+def pass_at_k_bounds(
+    num_samples: ArrayLike, num_correct: ArrayLike, num_undecided: ArrayLike, k: int
+) -> tuple[Floats, Floats]:
     """pass@k of each task if every undecided sample were wrong, and if every one were correct."""
     undecided = np.atleast_1d(np.asarray(num_undecided, dtype=np.int64))
     n, c = checked_counts(np.add(num_samples, undecided), num_correct)
@@ -87,7 +89,9 @@ def best_of_k(correct: ArrayLike, logprobs: ArrayLike, k: int) -> float:
     return float(np.bincount(np.sort(ties), _chance_of_ranks(n, k)) @ share)
 
 
-def majority_at_k(answers: Sequence[str] | NDArray[Any], correct: ArrayLike, k: int, num_choices: int = 2000, no_vote: Any = "") -> float:
+def majority_at_k(
+    answers: Sequence[str] | NDArray[Any], correct: ArrayLike, k: int, num_choices: int = 2000, no_vote: Any = ""
+) -> float:
     """Chance that the most frequent answer among k samples of one task is correct; nan where there are fewer than k.
 
     Over `num_choices` random choices of k samples (standard error at most 0.5 / sqrt(num_choices)), always the same
@@ -96,7 +100,9 @@ def majority_at_k(answers: Sequence[str] | NDArray[Any], correct: ArrayLike, k: 
     right = np.asarray(correct, dtype=float)
     n = len(right)
     if k < 1 or len(answers) != n:
-        raise ValueError(f"majority@{k} needs k of at least 1 and an answer for each of the {n} samples, not {len(answers)}")
+        raise ValueError(
+            f"majority@{k} needs k of at least 1 and an answer for each of the {n} samples, not {len(answers)}"
+        )
     if n < k:
         return float("nan")
     if k == 1:
@@ -123,7 +129,9 @@ def _choices(n: int, k: int, num_choices: int) -> NDArray[np.int64]:
     return np.argsort(np.random.default_rng(0).random((num_choices, n)), axis=1)[:, :k]
 
 
-def right_at_k(num_samples: ArrayLike, num_accepted: ArrayLike, k: int, false_accept: float, false_reject: float = 0.0) -> Floats:
+def right_at_k(
+    num_samples: ArrayLike, num_accepted: ArrayLike, k: int, false_accept: float, false_reject: float = 0.0
+) -> Floats:
     """Chance that the first accepted of k samples is truly right, by task, when the verifier errs; nan where n < k.
 
     A wrong sample is accepted with probability `false_accept` (f), a right one refused with `false_reject` (1 - t). A
@@ -139,7 +147,9 @@ def right_at_k(num_samples: ArrayLike, num_accepted: ArrayLike, k: int, false_ac
     return t / (t - f) * (pass_at_k(n, c, k) - f * none.sum(axis=1))
 
 
-def resampling_cap(solve_rates: ArrayLike, false_accept: float, false_reject: float = 0.0, weights: ArrayLike | None = None) -> float:
+def resampling_cap(
+    solve_rates: ArrayLike, false_accept: float, false_reject: float = 0.0, weights: ArrayLike | None = None
+) -> float:
     """What `right_at_k` cannot pass however large k is, over tasks of these true solve rates (Stroebl et al. 2024).
 
     Resampling stops at the first accepted sample, and of a hard task's accepted samples most are false.
@@ -162,7 +172,10 @@ def _verifier_rates(false_accept: float, false_reject: float) -> tuple[float, fl
 
 def checked_counts(num_samples: ArrayLike, num_correct: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The counts as arrays; ValueError names the first task whose counts cannot be."""
-    n, c = np.atleast_1d(np.asarray(num_samples, dtype=np.int64)), np.atleast_1d(np.asarray(num_correct, dtype=np.int64))
+    n, c = (
+        np.atleast_1d(np.asarray(num_samples, dtype=np.int64)),
+        np.atleast_1d(np.asarray(num_correct, dtype=np.int64)),
+    )
     if n.shape != c.shape or n.ndim != 1:
         raise ValueError(f"num_samples and num_correct need one entry a task each, not shapes {n.shape} and {c.shape}")
     wrong = np.flatnonzero((c < 0) | (c > n))

@@ -107,7 +107,7 @@ class Pipeline:
         room = min(self._samplers.room, MAX_UNCHECKED - len(self._unchecked) - self._journal.num_uncommitted)
         granted: dict[str, tuple[int, ...]] = {}
         for task_id, index in self._next_survivors():
-            granted[task_id] = granted.get(task_id, ()) + (index,)
+            granted[task_id] = (*granted.get(task_id, ()), index)
             room -= 1
         while room > 0:
             grants = self._allocator.next(room)
@@ -135,7 +135,9 @@ class Pipeline:
                 self._num_resumed += 1
                 self._meter.num_resumed_correct += outcome is Outcome.CORRECT
                 self._meter.num_resumed_tokens += tokens
-                if task.id in self._open:  # else it stops earlier now: another stream has drawn another boundary of give_up_cost
+                if (
+                    task.id in self._open
+                ):  # else it stops earlier now: another stream has drawn another boundary of give_up_cost
                     self._observe(task.id, index, outcome, tokens)
             return True
         self._close(self._allocator.end())
@@ -239,7 +241,9 @@ class Pipeline:
         self._survivors.came(key)
         model = self._model_of(*key)
         empty = Sample(*key, "", "failed", 0, 0, 0, (), None, self._seed_of(*key), model)
-        self._give_up(empty, Verdict.of(Reason.SAMPLE_FAILURE, f"{model}{': ' if model else ''}{error}"[:500], 0.0, "none@0"))
+        self._give_up(
+            empty, Verdict.of(Reason.SAMPLE_FAILURE, f"{model}{': ' if model else ''}{error}"[:500], 0.0, "none@0")
+        )
 
     def _give_up(self, sample: Sample, verdict: Verdict) -> None:
         """Leave a sample undecided once something else succeeds: until then the failure may not be the sample's own."""

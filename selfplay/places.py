@@ -27,7 +27,9 @@ class Place:
         try:
             files, path = fsspec.core.url_to_fs(str(name))
         except (ValueError, ImportError) as error:
-            raise UserError(f"cannot use {name}: {error}; give a path, or a URL whose fsspec package is installed") from None
+            raise UserError(
+                f"cannot use {name}: {error}; give a path, or a URL whose fsspec package is installed"
+            ) from None
         return cls(files, path.rstrip("/"))
 
     def __truediv__(self, name: str) -> "Place":

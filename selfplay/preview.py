@@ -49,7 +49,9 @@ class Preview:
             f"sampling takes {duration(self.seconds)}, and less where batches are full. Training is not counted"
         )
         if self.is_untrained:
-            parts.append("the recipe's model is not made yet: these are samples of its random weights, which say nothing of right or long")
+            parts.append(
+                "the recipe's model is not made yet: these are samples of its random weights, which say nothing of right or long"
+            )
         return "\n".join(parts)
 
 
@@ -69,7 +71,9 @@ def preview(recipe: Recipe, num_tasks: int, progress: Progress) -> Preview:
             firsts.setdefault(trace.task.id, (trace, selection))
     num_samples, num_tokens = _whole_run(recipe, meter, whole or MAX_COUNTED)
     seconds = num_samples * meter.elapsed_seconds / max(meter.num_samples, 1)
-    return Preview(list(firsts.values()), meter.outcomes, account.counts, whole, num_samples, num_tokens, seconds, is_untrained)
+    return Preview(
+        list(firsts.values()), meter.outcomes, account.counts, whole, num_samples, num_tokens, seconds, is_untrained
+    )
 
 
 def _of_few_tasks(recipe: Recipe, num_tasks: int, whole: int) -> Recipe:
@@ -92,7 +96,9 @@ def _model(recipe: Recipe, scratch: Path, progress: Progress) -> tuple[str, bool
             made = scratch / "model"
         if made.exists():
             return str(made), False
-    return first_models(recipe.model_copy(update={"pretraining": None}), scratch, progress).sampled, recipe.pretraining is not None
+    return first_models(
+        recipe.model_copy(update={"pretraining": None}), scratch, progress
+    ).sampled, recipe.pretraining is not None
 
 
 def _whole_run(recipe: Recipe, meter: Meter, num_tasks: int) -> tuple[int, int]:
@@ -124,5 +130,7 @@ def _trace_in_words(number: int, num_traces: int, trace: Trace, selection: str) 
 
 def _shown(text: str) -> str:
     """A text for a terminal: not too long, and without codes that a terminal would obey."""
-    plain = "".join(letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text[:MAX_CHARACTERS])
+    plain = "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text[:MAX_CHARACTERS]
+    )
     return plain + (f" ... {len(text) - MAX_CHARACTERS:,} more characters" if len(text) > MAX_CHARACTERS else "")

@@ -73,7 +73,9 @@ class Counts:
         scale = log_likelihood.max(axis=1, initial=-np.inf)
         at_zero, at_one = (np.exp(np.where(against == 0, -scale, -np.inf)) for against in (correct, wrong))
         inner = np.exp(log_likelihood - scale[:, None])
-        self.likelihood = np.concatenate([inner, at_zero[:, None], at_one[:, None]], axis=1)  # [pairs, grid + 2], scaled
+        self.likelihood = np.concatenate(
+            [inner, at_zero[:, None], at_one[:, None]], axis=1
+        )  # [pairs, grid + 2], scaled
         self._log_scale = float(scale @ self.num_tasks)
 
     def log_likelihood(self, weights: Floats) -> Floats:
@@ -188,7 +190,7 @@ def _derivatives(
     middle, plus, minus = values[0], values[1 : d + 1], values[d + 1 : 2 * d + 1]
     both_plus, both_minus = np.split(values[2 * d + 1 :], 2)
     second = np.diag((plus - 2 * middle + minus) / width**2)
-    for (i, j), mixed in zip(pairs, (both_plus - 2 * middle + both_minus) / width**2):
+    for (i, j), mixed in zip(pairs, (both_plus - 2 * middle + both_minus) / width**2, strict=False):
         second[i, j] = second[j, i] = (mixed - second[i, i] - second[j, j]) / 2
     return float(middle), (plus - minus) / (2 * width), second
 

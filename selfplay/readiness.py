@@ -27,7 +27,14 @@ def obstacles(recipe: Recipe, writes: bool = True, imports: bool = False) -> lis
     if writes and _is_finished(recipe):
         return list(_folder(recipe))
     tasks: list[Task] = []
-    checks = (_folder(recipe) if writes else (), _engine(recipe, imports), _models(recipe), _ray(recipe), _tasks(recipe, tasks), _sandbox(recipe, tasks))
+    checks = (
+        _folder(recipe) if writes else (),
+        _engine(recipe, imports),
+        _models(recipe),
+        _ray(recipe),
+        _tasks(recipe, tasks),
+        _sandbox(recipe, tasks),
+    )
     return [text for check in checks for text in check]
 
 
@@ -56,7 +63,9 @@ def _engine(recipe: Recipe, imports: bool) -> Iterator[str]:
         if find_spec("vllm") is None:
             yield 'engine = "vllm" needs vLLM, which is not installed: .venv/bin/pip install -e ".[vllm]"'
         elif imports:
-            done = subprocess.run([sys.executable, "-c", "import selfplay.samplers.vllm"], capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, "-c", "import selfplay.samplers.vllm"], capture_output=True, text=True
+            )
             if done.returncode:
                 yield f'engine = "vllm" cannot be imported: {(done.stderr.splitlines() or [""])[-1]}'
     if recipe.ray.sampler_gpus and is_here:
@@ -88,7 +97,11 @@ def _engine(recipe: Recipe, imports: bool) -> Iterator[str]:
 def _models(recipe: Recipe) -> Iterator[str]:
     if recipe.sampling.engine in ("transformers", "vllm"):
         student = recipe.model.student
-        for path in (recipe.model.path, *(teacher.path for teacher in recipe.model.teachers), student.path if student else ""):
+        for path in (
+            recipe.model.path,
+            *(teacher.path for teacher in recipe.model.teachers),
+            student.path if student else "",
+        ):
             if path and Path(path).is_dir() and not (Path(path) / "config.json").exists():
                 yield f"{path} holds no model: it has no config.json, as a model saved by transformers has"
 
@@ -102,7 +115,10 @@ def _ray(recipe: Recipe) -> Iterator[str]:
 
 def _tasks(recipe: Recipe, found: list[Task]) -> Iterator[str]:
     """Reads the first tasks of each source; those that are sampled go to `found`."""
-    sections = {"tasks": recipe.tasks, **{f"selection.against.{name}": tasks for name, tasks in recipe.selection.against.items()}}
+    sections = {
+        "tasks": recipe.tasks,
+        **{f"selection.against.{name}": tasks for name, tasks in recipe.selection.against.items()},
+    }
     if recipe.evaluation:
         sections["evaluation.tasks"] = recipe.evaluation.tasks
     for name, section in sections.items():

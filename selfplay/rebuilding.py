@@ -27,7 +27,11 @@ def rebuild_shards(run: Path, out: str = "") -> list[str]:
     if older := [problem for folder in folders if (problem := other_schema(folder))]:
         raise UserError("\n".join(older))
     recipe = stored_recipe(run)
-    return [problem for folder in folders for problem in _rebuild(recipe, folder, Place.of(out) / folder.name if out else None)]
+    return [
+        problem
+        for folder in folders
+        for problem in _rebuild(recipe, folder, Place.of(out) / folder.name if out else None)
+    ]
 
 
 def _rebuild(recipe: Recipe, folder: Path, out: Place | None) -> list[str]:
@@ -39,7 +43,9 @@ def _rebuild(recipe: Recipe, folder: Path, out: Place | None) -> list[str]:
         for listed in manifest["shards"]:
             name = listed["name"]
             if made.get(name) != listed:
-                problems.append(f"{folder / 'shards' / name}: what the journal gives now differs from the manifest; it is left as it was")
+                problems.append(
+                    f"{folder / 'shards' / name}: what the journal gives now differs from the manifest; it is left as it was"
+                )
             elif out:
                 copy_file(again / name, out / "shards" / name)
             else:

@@ -15,7 +15,10 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 _SERVER = {"base_url", "api_key_env", "max_retries", "max_concurrency", "timeout_seconds"}
 # what may change when a run is resumed: it decides no row
-FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {"sampling": _SERVER, "verification": {"threads"}}
+FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
+    "sampling": _SERVER,
+    "verification": {"threads"},
+}
 
 
 class Section(BaseModel):
@@ -111,7 +114,9 @@ class Training(Fitting):
 class Replay(Section):
     """[sampling.replay]: where the replay engine finds completions."""
 
-    path: str  # as every path of a recipe: relative to the recipe's file, or else to the folder that the command runs in
+    path: (
+        str  # as every path of a recipe: relative to the recipe's file, or else to the folder that the command runs in
+    )
     prompt: str = "prompt"  # column that holds the task's prompt; not needed where there is a column task_id
     completions: list[str] = ["completion"]  # columns that hold completions; a.b is b within a
 
@@ -122,7 +127,9 @@ class Sampling(Section):
     engine: Literal["transformers", "vllm", "openai", "replay"] = "transformers"
     temperature: Annotated[float, Field(ge=0)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    top_k: Natural = 0  # 0: all tokens; openai: a server that has another default of its own (vllm serve: its checkpoint's) keeps it
+    top_k: Natural = (
+        0  # 0: all tokens; openai: a server that has another default of its own (vllm serve: its checkpoint's) keeps it
+    )
     max_tokens: Count = 1024
     stop: list[str] = []
     max_in_flight: Natural = 0  # samples asked of one engine at a time; 0: as suits the engine
@@ -153,7 +160,9 @@ class Allocation(Section):
     accepted_per_task: Count = 4  # until, budget: correct traces wanted of each task; selection may still drop some
     cap: Count = 32  # until, budget: most samples of a task
     give_up_failures: Natural = 0  # until: stop after so many failures without a success; 0: never
-    give_up_cost: Annotated[float, Field(ge=0)] = 0.0  # until: most samples an accepted trace may be expected to cost; 0: any
+    give_up_cost: Annotated[float, Field(ge=0)] = (
+        0.0  # until: most samples an accepted trace may be expected to cost; 0: any
+    )
     token_budget: Natural = 0  # budget: completion tokens of the round; what is in flight at the end comes on top
     gains: list[float] = []  # budget: worth of a task's first, second, ... trace; empty: 1 each
 
@@ -192,11 +201,15 @@ class Selection(Section):
     max_traces_per_task: Natural = 4  # 0: all
     drop_duplicates: bool = True  # of the same task and text
     near_duplicates: Share = 0.8  # similarity from which on texts of one task are the same; 0: only equal ones
-    across_tasks: bool = False  # also drop what nearly repeats a kept trace of a task that asks nearly the same; 0.6 kB a kept trace
+    across_tasks: bool = (
+        False  # also drop what nearly repeats a kept trace of a task that asks nearly the same; 0.6 kB a kept trace
+    )
     reject: list[RejectRule] = list(get_args(RejectRule))  # rules about a trace's text
     decontaminate: bool = True  # leave out tasks that copy one of [evaluation] or of [selection.against.NAME]
     against: dict[str, Tasks] = {}  # more evaluation sets, each with a source and its options
-    choose: Literal["first", "random", "shortest", "diverse"] = "first"  # which traces of a task, where not all are kept
+    choose: Literal["first", "random", "shortest", "diverse"] = (
+        "first"  # which traces of a task, where not all are kept
+    )
     max_traces: Natural = 0  # of the round; 0: all
     max_tokens: Natural = 0  # completion tokens of the round's traces, of a control's too; 0: any
     prefer: Literal["random", "hard", "easy", "difficulty", "information", "short"] = "random"  # where these bound it
@@ -229,7 +242,9 @@ class Ray(Section):
     num_samplers: Count = 1
     samplers_of_teachers: list[Count] = []  # engines of each teacher, num_samplers in all; empty: shared out by weight
     sampler_cpus: Positive = 1.0
-    sampler_gpus: Annotated[float, Field(ge=0)] = 0.0  # of one engine; how many a tensor-parallel one has follows from its engine_options
+    sampler_gpus: Annotated[float, Field(ge=0)] = (
+        0.0  # of one engine; how many a tensor-parallel one has follows from its engine_options
+    )
     num_verifiers: Count = 1
     verifier_cpus: Positive = 1.0
 
@@ -237,7 +252,9 @@ class Ray(Section):
 class Recipe(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     output: str = ""  # folder of the run; empty: a folder of the run's name beside the recipe
-    copy_to: str = ""  # a folder or an fsspec URL (s3://bucket/run) that each finished round is copied to; empty: nowhere
+    copy_to: str = (
+        ""  # a folder or an fsspec URL (s3://bucket/run) that each finished round is copied to; empty: nowhere
+    )
     seed: Natural = 0
     rounds: Count = 1
     control: bool = False  # play all rounds a second time, from the same start, with selection.verified = false

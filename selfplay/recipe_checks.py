@@ -19,7 +19,11 @@ def impossible(recipe: Recipe) -> list[tuple[str, str]]:
     engine = recipe.sampling.engine
     if recipe.evaluation:
         least = recipe.evaluation.samples_per_task
-        mistakes += [("evaluation", f"k = {k} needs at least {k} samples_per_task, not {least}") for k in recipe.evaluation.k if k > least]
+        mistakes += [
+            ("evaluation", f"k = {k} needs at least {k} samples_per_task, not {least}")
+            for k in recipe.evaluation.k
+            if k > least
+        ]
     if bool(recipe.model.path) + bool(recipe.model.create) + bool(recipe.model.teachers) != 1 and engine != "replay":
         mistakes.append(("model", "exactly one of path and create is needed, or [[model.teachers]]"))
     if recipe.model.teachers:
@@ -42,23 +46,39 @@ def impossible(recipe: Recipe) -> list[tuple[str, str]]:
             mistakes.append(("evaluation", "a server cannot sample the student; evaluate it in a recipe of its own"))
     mistakes += _impossible_learning(recipe)
     if recipe.rounds > 1 and not recipe.training:
-        mistakes.append(("training", f"rounds = {recipe.rounds} needs [training], or each round would sample the same model"))
+        mistakes.append(
+            ("training", f"rounds = {recipe.rounds} needs [training], or each round would sample the same model")
+        )
     mistakes += _unread(recipe.allocation)
     if recipe.allocation.rule == "budget" and not recipe.allocation.token_budget:
         mistakes.append(("allocation", 'rule = "budget" needs token_budget'))
     if recipe.allocation.rule == "until" and recipe.allocation.cap < recipe.allocation.accepted_per_task:
-        mistakes.append(("allocation", f"cap = {recipe.allocation.cap} is below accepted_per_task = {recipe.allocation.accepted_per_task}"))
+        mistakes.append(
+            (
+                "allocation",
+                f"cap = {recipe.allocation.cap} is below accepted_per_task = {recipe.allocation.accepted_per_task}",
+            )
+        )
     return mistakes + _missing_files(recipe)
 
 
 def _unread(allocation: Allocation) -> list[tuple[str, str]]:
     """Keys that would spend nothing and save nothing under the recipe's rule."""
-    given = {key for key, field in Allocation.model_fields.items() if key != "rule" and getattr(allocation, key) != field.default}
+    given = {
+        key
+        for key, field in Allocation.model_fields.items()
+        if key != "rule" and getattr(allocation, key) != field.default
+    }
     unread = sorted(given - _READ[allocation.rule])
     if not unread:
         return []
     better = " or ".join(f'rule = "{rule}"' for rule, read in _READ.items() if given <= read)
-    return [("allocation", f'rule = "{allocation.rule}" does not read {", ".join(unread)}; {f"set {better}, or " if better else ""}leave out what is not meant')]
+    return [
+        (
+            "allocation",
+            f'rule = "{allocation.rule}" does not read {", ".join(unread)}; {f"set {better}, or " if better else ""}leave out what is not meant',
+        )
+    ]
 
 
 def _impossible_teachers(recipe: Recipe) -> list[tuple[str, str]]:
@@ -68,9 +88,19 @@ def _impossible_teachers(recipe: Recipe) -> list[tuple[str, str]]:
     if len(set(paths)) < len(paths):
         mistakes.append(("model", "a teacher is there twice; give it more weight instead"))
     if num < len(paths):
-        mistakes.append(("ray", f"num_samplers = {num} is below the number of teachers, {len(paths)}; each needs an engine of its own"))
+        mistakes.append(
+            (
+                "ray",
+                f"num_samplers = {num} is below the number of teachers, {len(paths)}; each needs an engine of its own",
+            )
+        )
     if by_teacher and (len(by_teacher) != len(paths) or sum(by_teacher) != num):
-        mistakes.append(("ray", f"samplers_of_teachers = {by_teacher} needs {len(paths)} numbers with the sum of num_samplers, {num}"))
+        mistakes.append(
+            (
+                "ray",
+                f"samplers_of_teachers = {by_teacher} needs {len(paths)} numbers with the sum of num_samplers, {num}",
+            )
+        )
     if (recipe.training or recipe.evaluation) and not recipe.model.student:
         mistakes.append(("model", "teachers stay as they are: name what is trained and evaluated in [model.student]"))
     if recipe.sampling.engine == "replay":
@@ -90,9 +120,13 @@ def _impossible_learning(recipe: Recipe) -> list[tuple[str, str]]:
         mistakes.append(("selection.mix", "it needs [training], which is what it adds rows to"))
     if mix and mix.earlier_rounds + mix.corpus >= 1:
         shares = f"earlier_rounds = {mix.earlier_rounds} and corpus = {mix.corpus}"
-        mistakes.append(("selection.mix", f"{shares} leave nothing for the round's own traces; together they must be below 1"))
+        mistakes.append(
+            ("selection.mix", f"{shares} leave nothing for the round's own traces; together they must be below 1")
+        )
     if mix and mix.corpus and not mix.path and not recipe.pretraining:
-        mistakes.append(("selection.mix", f"corpus = {mix.corpus} needs the path of a corpus where there is no [pretraining]"))
+        mistakes.append(
+            ("selection.mix", f"corpus = {mix.corpus} needs the path of a corpus where there is no [pretraining]")
+        )
     if recipe.training and recipe.training.lora:
         if recipe.training.command:
             mistakes.append(("training.lora", "a command trains as it likes; leave one of them out"))
@@ -112,7 +146,9 @@ def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
     paths += [("model.teachers", teacher.path) for teacher in recipe.model.teachers]
     if recipe.evaluation:
         paths.append(("evaluation.tasks", recipe.evaluation.tasks.options.get("path")))
-    paths += [(f"selection.against.{name}", against.options.get("path")) for name, against in recipe.selection.against.items()]
+    paths += [
+        (f"selection.against.{name}", against.options.get("path")) for name, against in recipe.selection.against.items()
+    ]
     if recipe.model.student:
         paths.append(("model.student", recipe.model.student.path))
     if recipe.selection.mix:

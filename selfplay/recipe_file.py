@@ -19,7 +19,9 @@ def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"cannot read the recipe {path}: {error.strerror}; the recipes that come along are in runs/") from None
+        raise UserError(
+            f"cannot read the recipe {path}: {error.strerror}; the recipes that come along are in runs/"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}") from None
     find_beside(settings, path.parent)
@@ -43,14 +45,20 @@ def to_toml(table: dict[str, Any], name: str = "") -> str:
     lines = [f"[{name}]"] if name else []
     lines += [f"{_key(key)} = {_inline(value)}" for key, value in plain.items()]
     parts = ["\n".join(lines)] if lines else []
-    parts += [to_toml(value, f"{name}.{_key(key)}" if name else _key(key)) for key, value in table.items() if isinstance(value, dict)]
+    parts += [
+        to_toml(value, f"{name}.{_key(key)}" if name else _key(key))
+        for key, value in table.items()
+        if isinstance(value, dict)
+    ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
 def _inline(value: Any) -> str:
     """A value on one line: a table within a list has braces."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key(key)} = {_inline(part)}" for key, part in value.items() if part is not None) + "}"
+        return (
+            "{" + ", ".join(f"{_key(key)} = {_inline(part)}" for key, part in value.items() if part is not None) + "}"
+        )
     return f"[{', '.join(map(_inline, value))}]" if isinstance(value, list) else _plain(value)
 
 

@@ -33,7 +33,9 @@ def _mistakes_of_sources(settings: dict[str, Any]) -> Iterator[tuple[str, Mistak
     """Section and mistake of each set of tasks; what is no source with options at all is another check's."""
     sections = {"tasks": settings.get("tasks"), "evaluation.tasks": _within(settings, "evaluation", "tasks")}
     against = _within(settings, "selection", "against")
-    sections |= {f"selection.against.{name}": section for name, section in against.items()} if isinstance(against, dict) else {}
+    sections |= (
+        {f"selection.against.{name}": section for name, section in against.items()} if isinstance(against, dict) else {}
+    )
     for name, section in sections.items():
         if isinstance(section, dict) and isinstance(section.get("source"), str):
             options = {key: value for key, value in section.items() if key != "source"}
@@ -96,7 +98,7 @@ def _in_words(mistake: Any, file: str, given: dict[str, str]) -> str:
         return f"{key} = {mistake['input']!r}{place}: it is a section, and takes no value of its own"
     if key.isdigit() and sections:
         key = f"{sections[-1]}[{key}]"
-    return f'{key} = {mistake["input"]!r}{place}: {mistake["msg"][0].lower()}{mistake["msg"][1:]}'
+    return f"{key} = {mistake['input']!r}{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}"
 
 
 def _keys_of(sections: list[str]) -> list[str]:
@@ -105,7 +107,14 @@ def _keys_of(sections: list[str]) -> list[str]:
         if section.isdigit():  # a place in a list of tables
             continue
         field = model.model_fields[section].annotation
-        model = next((part for part in (field, *getattr(field, "__args__", ())) if isinstance(part, type) and issubclass(part, Section)), None)
+        model = next(
+            (
+                part
+                for part in (field, *getattr(field, "__args__", ()))
+                if isinstance(part, type) and issubclass(part, Section)
+            ),
+            None,
+        )
         if model is None:
             return []
     return list(model.model_fields)

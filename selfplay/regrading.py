@@ -9,10 +9,23 @@ from verifiers import Reason, Verdict, verify, verify_answer
 from verifiers.extract import extract
 
 Row = dict[str, Any]  # of a shard
-COLUMNS = ["task_id", "reference", "sample_index", "completion", "finish_reason", "outcome", "reason", "answer", "verify_seconds", "verifier"]
+COLUMNS = [
+    "task_id",
+    "reference",
+    "sample_index",
+    "completion",
+    "finish_reason",
+    "outcome",
+    "reason",
+    "answer",
+    "verify_seconds",
+    "verifier",
+]
 CACHE_PAIRS = 100_000  # of reference and answer, that one process remembers
 
-_known: OrderedDict[tuple[MathReference, str], Verdict] = OrderedDict()  # of this process: (reference, answer) -> verdict
+_known: OrderedDict[tuple[MathReference, str], Verdict] = (
+    OrderedDict()
+)  # of this process: (reference, answer) -> verdict
 
 
 def grade_groups(groups: list[list[Row]]) -> list[tuple[list[Verdict], int]]:
@@ -42,7 +55,9 @@ def _grade_task(rows: list[Row]) -> tuple[list[Verdict], int]:
 
 
 def _old_verdict(row: Row) -> Verdict:
-    return Verdict.from_dict({name: row[name] for name in ("outcome", "reason", "answer", "verifier")} | {"seconds": row["verify_seconds"]})
+    return Verdict.from_dict(
+        {name: row[name] for name in ("outcome", "reason", "answer", "verifier")} | {"seconds": row["verify_seconds"]}
+    )
 
 
 def _math_verdict(reference: MathReference, text: str) -> tuple[Verdict, bool]:

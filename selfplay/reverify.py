@@ -42,7 +42,11 @@ ROWS_AT_ONCE = 20_000
 
 _SCHEMA = pa.schema(
     [("task_id", pa.string()), ("sample_index", pa.int32())]
-    + [(f"{when}_{name}", pa.string()) for when in ("old", "new") for name in ("outcome", "reason", "answer", "verifier")]
+    + [
+        (f"{when}_{name}", pa.string())
+        for when in ("old", "new")
+        for name in ("outcome", "reason", "answer", "verifier")
+    ]
     + [("new_seconds", pa.float64())]
 )
 
@@ -77,7 +81,14 @@ class Report:
         self.num_changed += changed
         self.num_tasks_changed += bool(changed)
         if changed:
-            self.tasks.append({"task_id": group[0]["task_id"], "source": group[0]["source"], "num_changed": changed, "num_traces": len(group)})
+            self.tasks.append(
+                {
+                    "task_id": group[0]["task_id"],
+                    "source": group[0]["source"],
+                    "num_changed": changed,
+                    "num_traces": len(group),
+                }
+            )
             if len(self.tasks) > 10 * MOST_CHANGED:
                 self.cut()
 
@@ -100,7 +111,10 @@ def reverify(run: Path, num_workers: int = 1, show: Callable[[str], None] = lamb
     if older := [problem for folder in folders if (problem := other_schema(folder))]:
         raise UserError("nothing verified: " + "\n".join(older))
     recipe = stored_recipe(run)
-    return [_round(recipe, folder, num_workers, lambda text, name=folder.name: show(f"{name}: {text}")) for folder in folders]
+    return [
+        _round(recipe, folder, num_workers, lambda text, name=folder.name: show(f"{name}: {text}"))
+        for folder in folders
+    ]
 
 
 def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str], None]) -> Report:
@@ -114,13 +128,18 @@ def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str],
     show("writing shards")
     account = Account()
     traces = _Regraded(folder / "shards", out / "verdicts.parquet")
-    selected = select(traces, recipe.selection, contamination(recipe), account, min(num_workers, processes_for(report.num_traces)))
+    selected = select(
+        traces, recipe.selection, contamination(recipe), account, min(num_workers, processes_for(report.num_traces))
+    )
     shards = write_shards(account.record(selected), out / "shards", provenance)
     report.cut()
     report.selection = account.counts
     report.seconds = time.monotonic() - started
     write_json(out / "report.json", report.to_dict())
-    write_json(out / MANIFEST, read_json(folder / MANIFEST) | {"shards": [asdict(shard) for shard in shards], "metrics": "report.json"})
+    write_json(
+        out / MANIFEST,
+        read_json(folder / MANIFEST) | {"shards": [asdict(shard) for shard in shards], "metrics": "report.json"},
+    )
     return report
 
 
@@ -130,7 +149,7 @@ def _grade(shards: Path, verdicts: Path, num_workers: int, report: Report, show:
     with pq.ParquetWriter(verdicts, _SCHEMA, compression="zstd") as writer:
         for group, (graded, num_shared) in in_order(grade_groups, _chunks(shards), num_workers, undecided):
             report.count(group, graded, num_shared)
-            held += [_row(row, verdict) for row, verdict in zip(group, graded)]
+            held += [_row(row, verdict) for row, verdict in zip(group, graded, strict=False)]
             if len(held) >= ROWS_AT_ONCE:
                 writer.write_table(_table(held))
                 held = []
@@ -155,7 +174,9 @@ class _Regraded:
 def _chunks(shards: Path) -> Iterator[list[list[Row]]]:
     """The rows of CHUNK_TASKS tasks at a time."""
     chunk: list[list[Row]] = []
-    for _, rows in groupby(rows_in_order(shards, [*COLUMNS, "task_number", "source"]), key=lambda row: row["task_number"]):
+    for _, rows in groupby(
+        rows_in_order(shards, [*COLUMNS, "task_number", "source"]), key=lambda row: row["task_number"]
+    ):
         chunk.append(list(rows))
         if len(chunk) == CHUNK_TASKS:
             yield chunk
@@ -171,4 +192,6 @@ def _row(old: Row, new: Verdict) -> tuple:
 
 def _table(rows: list[tuple]) -> pa.Table:
     columns = zip(*rows, strict=True) if rows else [() for _ in _SCHEMA]
-    return pa.Table.from_arrays([pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
+    return pa.Table.from_arrays(
+        [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA
+    )

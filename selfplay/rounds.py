@@ -1,6 +1,6 @@
 """A run: rounds of sampling, checking, selecting, training and evaluating, each resumable at any point."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,15 @@ from selfplay.copying import copy_run
 from selfplay.early_stop import payment, stops_before
 from selfplay.engines import Engines
 from selfplay.ensemble import Ensemble
-from selfplay.files_on_disk import CONTROL, MANIFEST, METRICS, finished_rounds, model_digest, read_json, round_folder, write_json
+from selfplay.files_on_disk import (
+    CONTROL,
+    MANIFEST,
+    METRICS,
+    model_digest,
+    read_json,
+    round_folder,
+    write_json,
+)
 from selfplay.first_models import Models, first_models
 from selfplay.learning import train
 from selfplay.ledger import record_engine_time
@@ -59,7 +67,13 @@ def run(recipe: Recipe, progress: Progress) -> list[Path]:
     folder = open_run(Path(recipe.output), recipe)
     arms = [(recipe, folder)]
     if recipe.control:
-        control = recipe.model_copy(update={"selection": recipe.selection.model_copy(update={"verified": False}), "control": False, "stop": None})
+        control = recipe.model_copy(
+            update={
+                "selection": recipe.selection.model_copy(update={"verified": False}),
+                "control": False,
+                "stop": None,
+            }
+        )
         arms.append((control, open_run(folder / CONTROL, control)))
     with Engines(recipe, progress) as engines:
         base = make_base(recipe, folder / "base", engines, progress)
@@ -88,7 +102,9 @@ def play_rounds(recipe: Recipe, folder: Path, base: Models, engines: Engines, pr
         manifest = round_folder(folder, index) / MANIFEST
         if not manifest.exists():
             if paid := stops_before(recipe, folder, index):
-                progress.say(f"stopped after {index} of {recipe.rounds} rounds: {paid}. To go on, change [stop] or leave it out")
+                progress.say(
+                    f"stopped after {index} of {recipe.rounds} rounds: {paid}. To go on, change [stop] or leave it out"
+                )
                 return index
             play_round(recipe, round_folder(folder, index), index, models, base, engines, progress)
         if recipe.copy_to:
@@ -132,20 +148,33 @@ def play_round(
     }
     if recipe.selection.mix:
         metrics["mix"] = mix_metrics(recipe, index, account.counts[ACCEPTED], folder / "shards")
-    metrics |= round_accounts(recipe, folder, index, models.sampled, following.trained, metrics, round_tasks(recipe, index))
+    metrics |= round_accounts(
+        recipe, folder, index, models.sampled, following.trained, metrics, round_tasks(recipe, index)
+    )
     if paid := payment(recipe, folder.parent, index, metrics["ledger"]):
         metrics["stop"] = paid.to_dict()
     write_json(folder / METRICS, metrics)
     parents = _parents(folder.parent, index)
     student = following.trained if following.trained != following.sampled else ""
     manifest = Round(
-        index, models.sampled, provenance.model_digest, following.sampled, recipe.digest, shards, METRICS, SCHEMA_VERSION, parents, student
+        index,
+        models.sampled,
+        provenance.model_digest,
+        following.sampled,
+        recipe.digest,
+        shards,
+        METRICS,
+        SCHEMA_VERSION,
+        parents,
+        student,
     )
     write_json(folder / MANIFEST, asdict(manifest))
     mixed = [mix_in_words(metrics["mix"])] if recipe.selection.mix else []
     for line in (_summary(metrics), *mixed, *lines_of(metrics)):
         progress.say(f"{name}: {line}")
-    trackers.publish(folder.parent, f"{recipe.name}{'' if recipe.selection.verified else '-' + CONTROL}", index, metrics)
+    trackers.publish(
+        folder.parent, f"{recipe.name}{'' if recipe.selection.verified else '-' + CONTROL}", index, metrics
+    )
 
 
 def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engines: Engines) -> Meter:
@@ -200,7 +229,9 @@ def contamination(recipe: Recipe) -> Contamination | None:
         sections["evaluation"] = recipe.evaluation.tasks
     if not recipe.selection.decontaminate or not recipe.selection.verified or not sections:
         return None
-    return Contamination({name: _load(section, number_of(recipe.seed, "evaluation tasks")) for name, section in sections.items()})
+    return Contamination(
+        {name: _load(section, number_of(recipe.seed, "evaluation tasks")) for name, section in sections.items()}
+    )
 
 
 def evaluate(recipe: Recipe, name: str, model: str, folder: Path, engines: Engines) -> dict[str, Any]:

@@ -26,10 +26,29 @@ _LINE_MARKER = re.compile(r"####[^\n]*|^[ \t]*(?:A|Answer)[ \t]*:[ \t]*\S[^\n]*|
 _NUMBER = re.compile(r"(?<![\d.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|(?<!\d)\.\d+")
 _PLAIN_ANSWER = re.compile(r"[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\$?\.\d+")
 _FRACTION = re.compile(r"(\d+)\s*/\s*(\d+)|\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
-_NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-    " twenty"
-).split()
+_NUMBER_WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
 _SCRIPTS = {
     "han": re.compile(r"[\u3400-\u9fff]"),
     "kana": re.compile(r"[\u3040-\u30ff]"),
@@ -42,12 +61,92 @@ _SCRIPTS = {
     "latin": re.compile(r"[A-Za-z\u00c0-\u024f]"),
 }
 _FREQUENT = {  # words that no text of the language does without, and that the others do not have
-    "english": frozenset("the and of is are that with this from have has she they was then which there".split()),
-    "french": frozenset("les des une est dans pour que qui sur avec elle donc nous sont chaque cette".split()),
-    "german": frozenset("der das und ist ein eine nicht mit von sie wir auf dann also jeder wie".split()),
-    "spanish": frozenset("los las una por para con del como cada entonces tiene pero son más cuántos".split()),
-    "italian": frozenset("gli della che sono una nel più con quindi ogni dei alla questo ha".split()),
-    "portuguese": frozenset("uma não para com dos das são cada então mais tem por ele ela isso".split()),
+    "english": frozenset(
+        [
+            "the",
+            "and",
+            "of",
+            "is",
+            "are",
+            "that",
+            "with",
+            "this",
+            "from",
+            "have",
+            "has",
+            "she",
+            "they",
+            "was",
+            "then",
+            "which",
+            "there",
+        ]
+    ),
+    "french": frozenset(
+        [
+            "les",
+            "des",
+            "une",
+            "est",
+            "dans",
+            "pour",
+            "que",
+            "qui",
+            "sur",
+            "avec",
+            "elle",
+            "donc",
+            "nous",
+            "sont",
+            "chaque",
+            "cette",
+        ]
+    ),
+    "german": frozenset(
+        [
+            "der",
+            "das",
+            "und",
+            "ist",
+            "ein",
+            "eine",
+            "nicht",
+            "mit",
+            "von",
+            "sie",
+            "wir",
+            "auf",
+            "dann",
+            "also",
+            "jeder",
+            "wie",
+        ]
+    ),
+    "spanish": frozenset(
+        [
+            "los",
+            "las",
+            "una",
+            "por",
+            "para",
+            "con",
+            "del",
+            "como",
+            "cada",
+            "entonces",
+            "tiene",
+            "pero",
+            "son",
+            "más",
+            "cuántos",
+        ]
+    ),
+    "italian": frozenset(
+        ["gli", "della", "che", "sono", "una", "nel", "più", "con", "quindi", "ogni", "dei", "alla", "questo", "ha"]
+    ),
+    "portuguese": frozenset(
+        ["uma", "não", "para", "com", "dos", "das", "são", "cada", "então", "mais", "tem", "por", "ele", "ela", "isso"]
+    ),
 }
 
 
@@ -72,7 +171,9 @@ def repetition(trace: Trace) -> bool:
         return False
     if len(words) - len(set(words)) < MAX_REPEATED * num_ngrams:
         return False  # each repeated n-gram begins with a repeated word
-    return num_ngrams - len(set(zip(*(words[start:] for start in range(NGRAM))))) > MAX_REPEATED * num_ngrams
+    return (
+        num_ngrams - len(set(zip(*(words[start:] for start in range(NGRAM)), strict=False))) > MAX_REPEATED * num_ngrams
+    )
 
 
 def text_after_answer(trace: Trace) -> bool:
@@ -104,7 +205,9 @@ def answer_from_nowhere(trace: Trace) -> bool:
         return False
     answer = _value(digits)
     numbers = [_value(number) for number in _NUMBER.findall(known)]
-    if any(_near(answer, number * scale) for number in numbers for scale in (1, 100, 0.01)):  # dollars and cents, percent
+    if any(
+        _near(answer, number * scale) for number in numbers for scale in (1, 100, 0.01)
+    ):  # dollars and cents, percent
         return False
     if any(_near(answer, int(a or c) / int(b or d)) for a, b, c, d in _FRACTION.findall(known) if int(b or d)):
         return False
@@ -121,7 +224,9 @@ def language(trace: Trace) -> bool:
         if present and (other := _script(text)) and other != present:
             return True
         if present == "latin" and any(
-            len(letters) >= MIN_LETTERS for name, script in _SCRIPTS.items() if name != "latin" and (letters := script.findall(text))
+            len(letters) >= MIN_LETTERS
+            for name, script in _SCRIPTS.items()
+            if name != "latin" and (letters := script.findall(text))
         ):
             return True
     if len(text) < 100:
@@ -134,7 +239,8 @@ def language(trace: Trace) -> bool:
 
 
 RULES: dict[str, Callable[[Trace], bool]] = {
-    rule.__name__: rule for rule in (unfinished, language, text_after_answer, answer_from_nowhere, repetition, wrong_step)
+    rule.__name__: rule
+    for rule in (unfinished, language, text_after_answer, answer_from_nowhere, repetition, wrong_step)
 }
 
 
@@ -191,7 +297,12 @@ def _one_step(answer: float, numbers: list[float]) -> bool:
     """Whether one operation on two of the numbers, or on one of them and 1, 2 or 100, gives the answer."""
     for a in numbers:
         for b in (*numbers, 1.0, 2.0, 100.0):
-            if _near(answer, a + b) or _near(answer, a * b) or _near(answer, abs(a - b)) or b and _near(answer, a / b):
+            if (
+                _near(answer, a + b)
+                or _near(answer, a * b)
+                or _near(answer, abs(a - b))
+                or (b and _near(answer, a / b))
+            ):
                 return True
     return False
 

@@ -23,7 +23,9 @@ def open_run(folder: Path, recipe: Recipe) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         _lock(folder)
     except OSError as error:
-        raise UserError(f"cannot make the run's folder {folder}: {error.strerror}; choose another with `output`") from None
+        raise UserError(
+            f"cannot make the run's folder {folder}: {error.strerror}; choose another with `output`"
+        ) from None
     path = folder / RECIPE
     if another := _difference(folder, recipe):  # by which nothing was made or sampled
         for leftover in (folder / "base", *folder.glob("round_*")):
@@ -67,14 +69,20 @@ def _table(content: dict[str, Any]) -> dict[str, Any]:
     try:
         content = Recipe.model_validate(content).model_dump(exclude=FREE)
     except ValidationError:
-        content = {key: value for key, value in content.items() if FREE.get(key) is not True}  # some are no more: the comparison names one
+        content = {
+            key: value for key, value in content.items() if FREE.get(key) is not True
+        }  # some are no more: the comparison names one
     find_beside(content, Path())
     return tomllib.loads(to_toml(content))
 
 
 def _holds_work(folder: Path) -> bool:
     base = folder / "base"
-    return (base / "model").exists() or (base / METRICS).exists() or any(path.stat().st_size for path in folder.rglob("samples.jsonl"))
+    return (
+        (base / "model").exists()
+        or (base / METRICS).exists()
+        or any(path.stat().st_size for path in folder.rglob("samples.jsonl"))
+    )
 
 
 def _lock(folder: Path) -> None:

@@ -42,7 +42,9 @@ class Account:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()  # traces by reason
         self.tokens: Counter[str] = Counter()  # completion tokens by reason
-        self.lost_tasks: Counter[str] = Counter()  # tasks with a correct trace and none accepted, by their first rejection
+        self.lost_tasks: Counter[str] = (
+            Counter()
+        )  # tasks with a correct trace and none accepted, by their first rejection
         self.seconds: Counter[str] = Counter()  # of each rule's work
         self.contaminated: dict[str, str] = {}  # task id -> evaluation task
 
@@ -96,11 +98,15 @@ def select(
         judged = (([trace], [_sample_reason(trace) or ACCEPTED]) for trace in traces)
     if settings.max_traces or settings.max_tokens:
         return _within_budget(traces, judged, settings)
-    return ((trace, reason) for group, reasons in judged for trace, reason in zip(group, reasons))
+    return ((trace, reason) for group, reasons in judged for trace, reason in zip(group, reasons, strict=False))
 
 
 def _by_task(
-    traces: Iterable[Trace], settings: Selection, contamination: Contamination | None, account: Account, num_processes: int
+    traces: Iterable[Trace],
+    settings: Selection,
+    contamination: Contamination | None,
+    account: Account,
+    num_processes: int,
 ) -> Iterator[tuple[list[Trace], list[str]]]:
     before = KeptTraces(settings.near_duplicates or 1.0) if settings.across_tasks and settings.drop_duplicates else None
     groups = (list(group) for _, group in groupby(traces, key=lambda trace: trace.task.id))
@@ -118,10 +124,12 @@ def _by_task(
             if not reasons[number]:
                 reasons[number] = _text_reason(trace, faults[number], said, settings, contamination, account)
         if before is not None:
-            _timed(account, "duplicate_across_tasks", lambda kept: _across(task_traces, reasons, settings, kept), before)
+            _timed(account, "duplicate_across_tasks", partial(_across, task_traces, reasons, settings), before)
         _among(task_traces, reasons, settings, account)
         if before is not None and not all(reasons):
-            kept = [sketch_of(trace.sample.text) for trace, reason in zip(task_traces, reasons) if not reason]
+            kept = [
+                sketch_of(trace.sample.text) for trace, reason in zip(task_traces, reasons, strict=False) if not reason
+            ]
             before.add(text_of(task_traces[0].task), kept)
         yield task_traces, [reason or ACCEPTED for reason in reasons]
 
@@ -135,7 +143,12 @@ def _verdict_reason(trace: Trace) -> str:
 
 
 def _text_reason(
-    trace: Trace, fault: str, said: dict[str, str], settings: Selection, contamination: Contamination | None, account: Account
+    trace: Trace,
+    fault: str,
+    said: dict[str, str],
+    settings: Selection,
+    contamination: Contamination | None,
+    account: Account,
 ) -> str:
     """Why a trace is rejected for its own text, or as a duplicate of one of its task before it."""
     text = normalised(trace.sample.text)
@@ -151,7 +164,9 @@ def _across(traces: list[Trace], reasons: list[str], settings: Selection, before
     """Reject what nearly repeats a trace that was kept of a task that asks nearly the same."""
     others = before.of_like_tasks(text_of(traces[0].task)) if not all(reasons) else ()
     for number, trace in enumerate(traces if len(others) else ()):
-        if not reasons[number] and (others == sketch_of(trace.sample.text)).mean(axis=1).max() >= (settings.near_duplicates or 1.0):
+        if not reasons[number] and (others == sketch_of(trace.sample.text)).mean(axis=1).max() >= (
+            settings.near_duplicates or 1.0
+        ):
             reasons[number] = "duplicate_across_tasks"
 
 
@@ -165,7 +180,9 @@ def _among(traces: list[Trace], reasons: list[str], settings: Selection, account
     started = time.perf_counter()
     signatures = {}
     if len(order) > 1 and (near or settings.choose == "diverse"):
-        signatures = {number: sketch for number in order if (sketch := signature(traces[number].sample.text)) is not None}
+        signatures = {
+            number: sketch for number in order if (sketch := signature(traces[number].sample.text)) is not None
+        }
     if settings.choose == "diverse":
         order = _most_different(order, signatures)
     kept: list[Any] = []
@@ -218,13 +235,15 @@ def _within_budget(
     for group, reasons in judged:
         decided = [trace.verdict.outcome for trace in group if trace.verdict.outcome is not Outcome.UNDECIDED]
         rate = sum(outcome is Outcome.CORRECT for outcome in decided) / len(decided) if decided else 0.0
-        for trace, reason in zip(group, reasons):
+        for trace, reason in zip(group, reasons, strict=False):
             codes.append(names[reason])
             scores.append(_score(trace, rate, settings.prefer) if reason == ACCEPTED else -math.inf)
             ties.append(_chance(trace))
             lengths.append(_length(trace))
     if scores:
-        for number, reason in _beyond_budget(np.frombuffer(scores), np.frombuffer(ties), np.frombuffer(lengths, np.uint32), settings):
+        for number, reason in _beyond_budget(
+            np.frombuffer(scores), np.frombuffer(ties), np.frombuffer(lengths, np.uint32), settings
+        ):
             codes[number] = names[reason]
     reason_of = list(names)
     for code, trace in zip(codes, traces, strict=True):

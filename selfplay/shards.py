@@ -24,7 +24,17 @@ import pyarrow.parquet as pq
 from selfplay.provenance import Provenance
 from selfplay.records import Trace
 from selfplay.selection import ACCEPTED
-from selfplay.shard_schema import DICTIONARY_COLUMNS, SCHEMA, SCHEMA_VERSION, VERSION_KEY, row_of, table_of, task_columns, task_of, trace_of
+from selfplay.shard_schema import (
+    DICTIONARY_COLUMNS,
+    SCHEMA,
+    SCHEMA_VERSION,
+    VERSION_KEY,
+    row_of,
+    table_of,
+    task_columns,
+    task_of,
+    trace_of,
+)
 from tasks import Task, UserError
 
 SHARD_BYTES = 256 << 20  # of a file; the last row group may pass it
@@ -64,7 +74,9 @@ def write_shards(
             present, number = trace.task.id, number + 1
             described = task_columns(trace.task, number)
         size = len(trace.sample.text) + 4 * len(trace.sample.token_ids) + 300
-        writers["accepted" if selection == ACCEPTED else "rejected"].add(row_of(trace, selection, described, provenance), size)
+        writers["accepted" if selection == ACCEPTED else "rejected"].add(
+            row_of(trace, selection, described, provenance), size
+        )
     return [shard for writer in writers.values() for shard in writer.close()]
 
 
@@ -105,7 +117,11 @@ def _traces(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[Trace, str]]:
 def read_rows(folder: Path | str, kind: str = "", columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a folder's shards, of all columns or of those named; UserError where the schema is another."""
     files, root = fsspec.core.url_to_fs(str(folder))
-    names = [name for name in sorted(files.ls(root, detail=False)) if name.endswith(".parquet")] if files.isdir(root) else []
+    names = (
+        [name for name in sorted(files.ls(root, detail=False)) if name.endswith(".parquet")]
+        if files.isdir(root)
+        else []
+    )
     for name in names:
         if not os.path.basename(name).startswith(f"{kind}-" if kind else ("accepted-", "rejected-")):
             continue
@@ -131,7 +147,12 @@ class _Writer:
     """The files of one kind, one after the other; holds one row group in memory."""
 
     def __init__(
-        self, files: fsspec.AbstractFileSystem, root: str, kind: str, table: Callable[[list[Any]], pa.Table], shard_bytes: int
+        self,
+        files: fsspec.AbstractFileSystem,
+        root: str,
+        kind: str,
+        table: Callable[[list[Any]], pa.Table],
+        shard_bytes: int,
     ):
         self._files, self._root, self._kind, self._table, self._shard_bytes = files, root, kind, table, shard_bytes
         self._shards: list[Shard] = []
@@ -173,7 +194,9 @@ class _Writer:
         self._parquet = None
         self._out.finish()
         self._files.mv(self._temporary, f"{self._root}/{self._name}")
-        self._shards.append(Shard(self._name, self._kind, self._num_rows, self._out.num_bytes, self._out.sha256.hexdigest()))
+        self._shards.append(
+            Shard(self._name, self._kind, self._num_rows, self._out.num_bytes, self._out.sha256.hexdigest())
+        )
 
 
 class _Hashed:
@@ -203,6 +226,8 @@ class _Hashed:
 
     def finish(self) -> None:
         self._file.flush()
-        with contextlib.suppress(io.UnsupportedOperation, AttributeError):  # what is no file of this machine has no fileno
+        with contextlib.suppress(
+            io.UnsupportedOperation, AttributeError
+        ):  # what is no file of this machine has no fileno
             os.fsync(self._file.fileno())
         self._file.close()

@@ -20,7 +20,6 @@ from tasks import Reference, UserError
 from verifiers import Verdict, guard, verify
 from verifiers.sandbox.pool import take_failures
 
-
 SWITCH_SECONDS = 0.0005  # for which a checking thread may keep the interpreter from the event loop beside it; Python's own 0.005 stalls requests
 AT_ONCE_SECONDS = 1.0  # for an engine to end where nobody will wait for it
 
@@ -94,7 +93,9 @@ class SamplerStation:
             raise
         else:
             for index in sorted(missing):
-                self._results.put(SampleFailure(request.task_id, index, "the engine ended the request without this sample"))
+                self._results.put(
+                    SampleFailure(request.task_id, index, "the engine ended the request without this sample")
+                )
 
 
 @dataclass(frozen=True, slots=True)

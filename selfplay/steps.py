@@ -8,6 +8,7 @@ Only what can be decided is decided: an equation with a variable, a unit that ch
 cut off is none of ours. A decimal result may be rounded or cut at its last digit; an integer may not.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,10 +47,74 @@ _OPEN_SUM = re.compile(r"\s*[\d ()+*/.-]+=\s*").fullmatch
 _LEFT, _RIGHT = 48, 32  # characters on each side of "=" that are read first
 # Words that change what the number next to them means.
 _SCALES = frozenset(
-    "dozen hundred thousand million billion trillion percent cent cents hour hours minute minutes second seconds day days week weeks month"
-    " months year years inch inches foot feet yard yards mod modulo base degrees remainder r squared cubed times plus minus divided over".split()
+    [
+        "dozen",
+        "hundred",
+        "thousand",
+        "million",
+        "billion",
+        "trillion",
+        "percent",
+        "cent",
+        "cents",
+        "hour",
+        "hours",
+        "minute",
+        "minutes",
+        "second",
+        "seconds",
+        "day",
+        "days",
+        "week",
+        "weeks",
+        "month",
+        "months",
+        "year",
+        "years",
+        "inch",
+        "inches",
+        "foot",
+        "feet",
+        "yard",
+        "yards",
+        "mod",
+        "modulo",
+        "base",
+        "degrees",
+        "remainder",
+        "r",
+        "squared",
+        "cubed",
+        "times",
+        "plus",
+        "minus",
+        "divided",
+        "over",
+    ]
 )
-_BEFORE = _SCALES | frozenset("of by per multiplied half twice double triple root sqrt log sin cos tan approximately about around roughly almost".split())
+_BEFORE = _SCALES | frozenset(
+    [
+        "of",
+        "by",
+        "per",
+        "multiplied",
+        "half",
+        "twice",
+        "double",
+        "triple",
+        "root",
+        "sqrt",
+        "log",
+        "sin",
+        "cos",
+        "tan",
+        "approximately",
+        "about",
+        "around",
+        "roughly",
+        "almost",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +180,7 @@ def _annotation_right(expression: str, result: str) -> bool | None:
         sides.append(readings([token for token in tokens if token[0] not in ("dollar", "space", "stop")]))
     if not all(sides):
         return None
-    return all(_equal(left, right) for left, right in zip(sides, sides[1:]))
+    return all(_equal(left, right) for left, right in itertools.pairwise(sides))
 
 
 def _tokens(text: str) -> list[Token]:
@@ -127,7 +192,7 @@ def _equations_of_line(line: str) -> tuple[Equation, ...]:
     """The decidable equations of a line; samples of one task share many of their lines."""
     found = []
     sides = line.split("=")
-    for before, after in zip(sides, sides[1:]):
+    for before, after in itertools.pairwise(sides):
         if not _MAY_END(before[-40:]) or not _MAY_START(after):
             continue
         right = _start_of(after)
@@ -185,7 +250,7 @@ def _start_of(side: str) -> list[Token]:
     if rest and rest[0][0] == "other" and rest[0][1] not in "]}>,;|":
         return []
     words = [value.lower() for kind, value in rest[:6] if kind == "word"]
-    if words and (words[0] in _SCALES or len(words[0]) == 1 and words[0] not in "aiAI"):
+    if words and (words[0] in _SCALES or (len(words[0]) == 1 and words[0] not in "aiAI")):
         return []
     return _arithmetic(found, opened=False)
 
@@ -193,7 +258,13 @@ def _start_of(side: str) -> list[Token]:
 def _is_dash(tokens: list[Token], at: int) -> bool:
     """Whether a minus sign joins sentences: "= 13 - so she has"."""
     after = tokens[at + 1 : at + 3]
-    return tokens[at] == ("operator", "-") and len(after) == 2 and after[0][0] == "space" and after[1][0] == "word" and len(after[1][1]) > 1
+    return (
+        tokens[at] == ("operator", "-")
+        and len(after) == 2
+        and after[0][0] == "space"
+        and after[1][0] == "word"
+        and len(after[1][1]) > 1
+    )
 
 
 def _without_dollars(side: list[Token]) -> list[Token]:

@@ -125,7 +125,11 @@ def pass_at_k_of_runs(rule: StoppingRule, runs: Sequence[Sequence[Outcome]], k: 
         undecided = sum(outcome is Outcome.UNDECIDED for outcome in outcomes)
         cap = rule.cap - undecided
         if cap > 0:
-            left = StoppingRule(rule.accepted, cap, tuple(min(limit, cap) for limit in rule.give_up)) if undecided else rule
+            left = (
+                StoppingRule(rule.accepted, cap, tuple(min(limit, cap) for limit in rule.give_up))
+                if undecided
+                else rule
+            )
             estimates[place] = pass_at_k_stopped(left, successes, failures, k)[0]
         worst = stopping_point(rule, outcomes, Outcome.WRONG)
         best = stopping_point(rule, outcomes, Outcome.CORRECT)

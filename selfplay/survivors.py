@@ -38,7 +38,9 @@ class Survivors:
         """The next group to draw, empty where one is out."""
         if self._out:
             return []
-        group = [self._waiting.popleft() for _ in range(min(self._size, self._divided or self._size, len(self._waiting)))]
+        group = [
+            self._waiting.popleft() for _ in range(min(self._size, self._divided or self._size, len(self._waiting)))
+        ]
         self._out.update(group)
         return group
 

@@ -42,7 +42,9 @@ class Counts:
             if untried := self.num_tasks - self.num_tried:
                 parts.append(f"{untried} without a reference solution to try")
         if self.num_strengthened:
-            parts.append(f"{self.num_cases} cases added to {self.num_strengthened} of them, {self.num_held_back} held back from prompts")
+            parts.append(
+                f"{self.num_cases} cases added to {self.num_strengthened} of them, {self.num_held_back} held back from prompts"
+            )
             parts.append(
                 f"of {self.num_wrong} wrong programs the given tests let {self.num_past_given} pass, "
                 f"the strengthened ones {self.num_past_grown} ({self.num_past_grown / max(self.num_wrong, 1):.1%})"

@@ -27,7 +27,9 @@ def text_faults(
     ones but the first, are not read."""
     names = tuple(name for name in RULES if name in reject)
     work = functools.partial(_read, names=names, each_text_once=each_text_once)
-    return in_order(work, _chunks(groups), num_processes if names else 1, lambda group: ([DIED] * len(group), Counter()))
+    return in_order(
+        work, _chunks(groups), num_processes if names else 1, lambda group: ([DIED] * len(group), Counter())
+    )
 
 
 def processes_for(num_traces: int) -> int:

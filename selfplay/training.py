@@ -84,9 +84,13 @@ def fit(
     trainer.pop_callback(_printer())
     with fitting_threads(trainer.model):
         result = trainer.train(resume_from_checkpoint=checkpoints.last or None)
-    num_adapter_weights = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad) if lora else 0
+    num_adapter_weights = (
+        sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad) if lora else 0
+    )
     trained = trainer.model.merge_and_unload() if lora else trainer.model
-    trained.config.use_cache = uses_cache  # which the trainer changed: an engine takes the model for another one by that
+    trained.config.use_cache = (
+        uses_cache  # which the trainer changed: an engine takes the model for another one by that
+    )
     trained.to(stored_dtype).save_pretrained(out)
     tokenizer.save_pretrained(out)
     checkpoints.remove()
@@ -109,7 +113,9 @@ def _encoded(tokenizer, lessons: Iterable[Lesson], max_length: int) -> tuple[lis
     """The lessons as token ids, and how many were too long; UserError where none is left."""
     rows = [_row(tokenizer, lesson) for lesson in lessons]
     if not rows:
-        raise UserError("nothing to train on: no trace was accepted. Sample more or easier tasks, or start from a better model")
+        raise UserError(
+            "nothing to train on: no trace was accepted. Sample more or easier tasks, or start from a better model"
+        )
     kept = [row for row in rows if len(row["input_ids"]) <= max_length]
     if not kept:
         raise UserError(

@@ -15,11 +15,11 @@ from tasks.task import (
 )
 
 __all__ = [
+    "SOURCES",
     "AssertTests",
     "FunctionTests",
     "Limits",
     "MathReference",
-    "SOURCES",
     "Reference",
     "StdioTests",
     "Task",

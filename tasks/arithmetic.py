@@ -47,7 +47,11 @@ def arithmetic(
 
 
 def organic_corpus(
-    num_rows: int, seed: int = 0, corruption: float = 0.2, redundancy: float = 0.0, operands: tuple[int, ...] = DIFFICULTIES
+    num_rows: int,
+    seed: int = 0,
+    corruption: float = 0.2,
+    redundancy: float = 0.0,
+    operands: tuple[int, ...] = DIFFICULTIES,
 ) -> Iterator[tuple[str, str]]:
     """Pairs of prompt and chain of thought of the train split, as `chain_of_thought` writes them."""
     rng = _rng(f"organic/{seed}")
@@ -56,7 +60,9 @@ def organic_corpus(
         yield "+".join(map(str, digits)) + "=", chain_of_thought(digits, rng, corruption, redundancy)
 
 
-def chain_of_thought(digits: tuple[int, ...], rng: random.Random, corruption: float = 0.0, redundancy: float = 0.0) -> str:
+def chain_of_thought(
+    digits: tuple[int, ...], rng: random.Random, corruption: float = 0.0, redundancy: float = 0.0
+) -> str:
     """`7+5=####12` for 3, 4, 5: each step adds the first two terms; the last result stands after the marker.
 
     Each result is wrong with probability `corruption`. Before each step the terms are written down once more with

@@ -19,7 +19,9 @@ def competition_math(
         if num_tasks and number >= num_tasks:
             return
         if "problem" not in row or not row.get("answer"):
-            raise UserError(f"{path}, row {number + 1}: the columns problem and answer are needed; it has {', '.join(row)}")
+            raise UserError(
+                f"{path}, row {number + 1}: the columns problem and answer are needed; it has {', '.join(row)}"
+            )
         level = row.get("level")
         yield Task.make(
             "math500",

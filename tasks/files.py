@@ -24,7 +24,9 @@ def _holds_problem(template: str) -> str:
     except (KeyError, IndexError, ValueError):
         filled = ""
     if "\0" not in filled:
-        raise ValueError("a template holds {problem}, where the problem goes, and other braces doubled, as in \\boxed{{}}")
+        raise ValueError(
+            "a template holds {problem}, where the problem goes, and other braces doubled, as in \\boxed{{}}"
+        )
     return template
 
 
@@ -80,11 +82,13 @@ def files(
         else:
             value = _column(row, answer, where)
             if isinstance(value, (dict, list)):
-                raise UserError(f'{where}: column "{answer}" holds no final answer but {json.dumps(value):.60}; is it a `reference`?')
+                raise UserError(
+                    f'{where}: column "{answer}" holds no final answer but {json.dumps(value):.60}; is it a `reference`?'
+                )
             checked = MathReference(str(value), literal)
         metadata = {"number": number, "license": license}
         source = "files"
-        if _WRITTEN <= set(row):
+        if set(row) >= _WRITTEN:
             source, metadata = row["source"], metadata | row["metadata"]
         if difficulty:
             metadata["difficulty"] = row.get(difficulty)
@@ -102,7 +106,9 @@ def _jsonl(path: Path) -> Iterator[dict[str, Any]]:
             try:
                 row = json.loads(line)
             except json.JSONDecodeError as error:
-                raise UserError(f"{path}, line {number}: not JSON ({error}); each line must be one JSON object") from None
+                raise UserError(
+                    f"{path}, line {number}: not JSON ({error}); each line must be one JSON object"
+                ) from None
             if not isinstance(row, dict):
                 raise UserError(f"{path}, line {number}: a JSON object is needed, not {line.strip():.60}")
             yield row

@@ -12,7 +12,11 @@ from tasks.task import MathReference, Task
 
 
 def gsm8k(
-    path: str = "openai/gsm8k", split: str = "test", num_tasks: NumTasks = 0, template: Template = BOXED, literal: bool = False
+    path: str = "openai/gsm8k",
+    split: str = "test",
+    num_tasks: NumTasks = 0,
+    template: Template = BOXED,
+    literal: bool = False,
 ) -> Iterator[Task]:
     """GSM8K from the hub, or from a local JSONL or Parquet file with columns question and answer. 0 tasks means all.
 

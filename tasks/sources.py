@@ -49,7 +49,11 @@ def mistakes_of(source: str, options: dict[str, Any]) -> list[Mistake]:
         return [Mistake("source", f'unknown source "{source}"', hint)]
     parameters = inspect.signature(SOURCES[source]).parameters
     mistakes = [
-        Mistake(key, f'unknown key "{key}" for source {source}', did_you_mean(key, parameters) or f"; it takes {', '.join(parameters)}")
+        Mistake(
+            key,
+            f'unknown key "{key}" for source {source}',
+            did_you_mean(key, parameters) or f"; it takes {', '.join(parameters)}",
+        )
         for key in options
         if key not in parameters
     ]

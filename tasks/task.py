@@ -58,7 +58,12 @@ class AssertTests:
 
 Reference = MathReference | FunctionTests | StdioTests | AssertTests
 
-_KINDS = {"math": MathReference, "function_tests": FunctionTests, "stdio_tests": StdioTests, "assert_tests": AssertTests}
+_KINDS = {
+    "math": MathReference,
+    "function_tests": FunctionTests,
+    "stdio_tests": StdioTests,
+    "assert_tests": AssertTests,
+}
 _FIELDS = {
     "math": ({"answer": str}, {"literal": bool}),
     "function_tests": ({"entry_point": str, "cases": list}, {"tolerance": (int, float), "limits": dict}),
@@ -103,7 +108,9 @@ def reference_to_dict(reference: Reference) -> dict[str, Any]:
     row: dict[str, Any] = {"kind": reference.kind}
     for name in type(reference).__dataclass_fields__:
         value = getattr(reference, name)
-        if name == "kind" or (name in ("literal", "tolerance", "entry_point") and not value and reference.kind != "function_tests"):
+        if name == "kind" or (
+            name in ("literal", "tolerance", "entry_point") and not value and reference.kind != "function_tests"
+        ):
             continue
         if name == "limits":
             limits = {key: getattr(value, key) for key in Limits.__dataclass_fields__ if getattr(value, key)}

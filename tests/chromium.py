@@ -57,7 +57,9 @@ class Page:
     def resize(self, width: int, height: int, scheme: str) -> None:
         """The size of the window, and whether the reader prefers light or dark."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """The result of a DevTools method."""
@@ -108,18 +110,25 @@ class Page:
         for event in self.events:
             content = event.get("params", {})
             if event["method"] == "Runtime.exceptionThrown":
-                found.append(content["exceptionDetails"].get("exception", {}).get("description") or content["exceptionDetails"]["text"])
+                found.append(
+                    content["exceptionDetails"].get("exception", {}).get("description")
+                    or content["exceptionDetails"]["text"]
+                )
             if event["method"] == "Log.entryAdded" and content["entry"]["level"] == "error":
                 found.append(content["entry"]["text"])
         return found
 
     def requests(self) -> list[str]:
         """Addresses that pages asked for, the files that were opened left out."""
-        asked = [event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        asked = [
+            event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
+        ]
         return [address for address in asked if address not in self._opened]
 
     def screenshot(self, out: Path, whole: bool = False) -> None:
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **self._clip(whole))["data"]
+        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **self._clip(whole))[
+            "data"
+        ]
         out.write_bytes(base64.b64decode(data))
 
     def _clip(self, whole: bool) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from selfplay.records import Request, Sample, SampleFailure
 class QueueSampler:
     """Answers tasks of the arithmetic source. Right with probability `skill`; the seed alone decides."""
 
-    def __init__(self, skill: float = 0.5, seconds: float = 0.0, slots: int = 64, fails: set[tuple[str, int]] = frozenset()):
+    def __init__(
+        self, skill: float = 0.5, seconds: float = 0.0, slots: int = 64, fails: set[tuple[str, int]] = frozenset()
+    ):
         self.num_requests = 0
         self.num_samples = 0
         self.dies_after = 10**9  # samples, then the engine is lost

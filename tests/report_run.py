@@ -46,7 +46,11 @@ def write_run(
             "model": {"path": "a-model"},
             "training": {"steps": 1},
             "selection": {"verified": verified},
-            "evaluation": {"tasks": {"source": "files", "path": str(folder / "held_out.jsonl")}, "samples_per_task": 16, "k": [1, 4]},
+            "evaluation": {
+                "tasks": {"source": "files", "path": str(folder / "held_out.jsonl")},
+                "samples_per_task": 16,
+                "k": [1, 4],
+            },
         }
     )
     (folder / RECIPE).write_text(to_toml(recipe.model_dump()), encoding="utf-8")
@@ -73,7 +77,9 @@ def _write_round(folder: Path, index: int, rows: Sequence[Row], held_out: Sequen
         "evaluation": _evaluate(folder, held_out),
     }
     write_json(folder / METRICS, metrics)
-    write_json(folder / MANIFEST, asdict(Round(index, "a-model", "sha256:0", "a-model", recipe.digest, shards, METRICS, 2, [])))
+    write_json(
+        folder / MANIFEST, asdict(Round(index, "a-model", "sha256:0", "a-model", recipe.digest, shards, METRICS, 2, []))
+    )
 
 
 def _evaluate(folder: Path, rows: Sequence[Row]) -> dict:

@@ -83,7 +83,7 @@ def test_killed_actors_are_replaced_and_lose_no_sample(model, tmp_path):
             os.kill(await crew.stations[0].actor.process_id.remote(), signal.SIGKILL)
         await asyncio.sleep(1000)
 
-    (samplers, verifiers), rows = play(tmp_path, model, kill_one_of_each, num_tasks=400)
+    (samplers, _verifiers), rows = play(tmp_path, model, kill_one_of_each, num_tasks=400)
     assert samplers.num_losses >= 1
     assert len(keys(rows)) == len(set(keys(rows))) == 1600
 

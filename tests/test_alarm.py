@@ -115,7 +115,16 @@ def samples(texts, correct):
     num_tasks, num = texts.shape
     tokens = np.ones(texts.size, dtype=np.int64)
     task = np.repeat(np.arange(num_tasks), num)
-    return Pass([str(n) for n in range(num_tasks)], task, tokens, tokens, tokens, correct.ravel(), tokens > 0, texts.ravel().astype(np.uint64))
+    return Pass(
+        [str(n) for n in range(num_tasks)],
+        task,
+        tokens,
+        tokens,
+        tokens,
+        correct.ravel(),
+        tokens > 0,
+        texts.ravel().astype(np.uint64),
+    )
 
 
 def raised(before, after, k=16):

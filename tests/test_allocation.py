@@ -80,7 +80,7 @@ class Round:
                 self.observe(task, index)
                 most_verdicts -= 1
             self.fill()
-        assert not self.flying == self.allocator.done or most_verdicts == 0
+        assert self.flying != self.allocator.done or most_verdicts == 0
         return self.rows
 
 
@@ -188,7 +188,7 @@ def _all_counts(rows):
         verdict = outcome(task, index)
         if verdict is not Outcome.UNDECIDED:
             counts[task] = n + 1, c + (verdict is Outcome.CORRECT)
-    return zip(*counts.values())
+    return zip(*counts.values(), strict=False)
 
 
 def test_fewer_tasks_than_a_pilot_still_come_to_an_end():
@@ -255,7 +255,7 @@ def test_budget_beats_a_cap_at_equal_tokens():
     cap = Round(AllocationRule("until", accepted_per_task=4, cap=32), num_tasks=tasks).play()
     rule = AllocationRule("budget", accepted_per_task=4, cap=256, token_budget=100 * len(cap))
     linear = Round(rule, num_tasks=tasks, in_flight=256).play()
-    complete, accepted = zip(*(_harvest(rows) for rows in (cap, linear)))
+    complete, accepted = zip(*(_harvest(rows) for rows in (cap, linear)), strict=False)
     assert complete[1] > 1.12 * complete[0] and accepted[1] > 1.02 * accepted[0]
 
 

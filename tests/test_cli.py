@@ -16,12 +16,20 @@ ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = ("run", "verify", "tasks", "passk", "report", "shards", "export", "reverify", "doctor")
 
 CONTRACT = [
-    ({"id": "a", "reference": {"kind": "math", "answer": "\\frac{1}{2}"}, "completion": "... so \\boxed{0.5}"}, "correct"),
+    (
+        {"id": "a", "reference": {"kind": "math", "answer": "\\frac{1}{2}"}, "completion": "... so \\boxed{0.5}"},
+        "correct",
+    ),
     ({"id": "b", "reference": {"kind": "math", "answer": "7425000"}, "answer": "7,425,000"}, "correct"),
     (
         {
             "id": "c",
-            "reference": {"kind": "function_tests", "entry_point": "add", "cases": [{"args": [1, 2], "expected": 3}], "tolerance": 0},
+            "reference": {
+                "kind": "function_tests",
+                "entry_point": "add",
+                "cases": [{"args": [1, 2], "expected": 3}],
+                "tolerance": 0,
+            },
             "completion": "```python\ndef add(a, b):\n    return a + b\n```",
         },
         "correct",
@@ -29,7 +37,11 @@ CONTRACT = [
     (
         {
             "id": "d",
-            "reference": {"kind": "stdio_tests", "cases": [{"stdin": "1 2\n", "stdout": "3\n"}], "limits": {"cpu_seconds": 2.0, "memory_mb": 512}},
+            "reference": {
+                "kind": "stdio_tests",
+                "cases": [{"stdin": "1 2\n", "stdout": "3\n"}],
+                "limits": {"cpu_seconds": 2.0, "memory_mb": 512},
+            },
             "completion": "```python\nprint(sum(map(int, input().split())))\n```",
         },
         "correct",
@@ -74,7 +86,11 @@ def test_every_file_of_the_project_has_a_line_in_the_readme():
     if tracked.returncode:
         pytest.skip("this is not a git checkout, so there is no list of files")
     readme = (ROOT / "README.md").read_text()
-    sources = [name for name in tracked.stdout.split() if name.endswith((".py", ".toml", ".sh")) and not name.endswith("__init__.py")]
+    sources = [
+        name
+        for name in tracked.stdout.split()
+        if name.endswith((".py", ".toml", ".sh")) and not name.endswith("__init__.py")
+    ]
     assert [name for name in sources if Path(name).name not in readme] == []
 
 
@@ -97,7 +113,10 @@ def test_verify_keeps_its_contract(tmp_path):
     [
         ("{", "not JSON"),
         ('{"id": "x"}', '"reference" and "completion" (or "answer", already extracted) missing; the row has id'),
-        ('{"id": "x", "reference": {"kind": "math", "answer": "1"}, "answer": "1", "completion": "1"}', "leave one of them out"),
+        (
+            '{"id": "x", "reference": {"kind": "math", "answer": "1"}, "answer": "1", "completion": "1"}',
+            "leave one of them out",
+        ),
         ('{"id": "x", "reference": {"kind": "sums"}, "answer": "1"}', "sums"),
         ('{"id": "x", "reference": {"kind": "math", "answer": "1"}, "anser": "1"}', "anser"),
         ('{"id": "x", "reference": {"kind": "math", "answer": "1"}, "answer": 1}', "must be text"),
@@ -124,7 +143,10 @@ def test_a_worker_that_is_killed_costs_no_verdict(tmp_path, monkeypatch):
 
     from selfplay import grading
 
-    rows = [json.dumps({"id": n, "reference": {"kind": "math", "answer": "5"}, "answer": "5" if n != 150 else "DIE"}) for n in range(300)]
+    rows = [
+        json.dumps({"id": n, "reference": {"kind": "math", "answer": "5"}, "answer": "5" if n != 150 else "DIE"})
+        for n in range(300)
+    ]
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("\n".join(rows))
     deadly = tmp_path / "deadly.py"
@@ -154,7 +176,11 @@ def test_tasks_shows_validates_and_writes_tasks_that_files_reads(tmp_path):
     assert list(load("files", path=str(out))) == list(load("arithmetic", num_tasks=20))
 
 
-@pytest.mark.parametrize("arguments", [("verify", "{}", "--out", "{}"), ("tasks", "files", "--set", "path={}", "--out", "{}")], ids=["verify", "tasks"])
+@pytest.mark.parametrize(
+    "arguments",
+    [("verify", "{}", "--out", "{}"), ("tasks", "files", "--set", "path={}", "--out", "{}")],
+    ids=["verify", "tasks"],
+)
 def test_a_file_is_never_written_over_itself(tmp_path, arguments):
     source, link = tmp_path / "rows.jsonl", tmp_path / "link.jsonl"
     source.write_text(json.dumps({"prompt": "2+2=", "answer": "4"}) + "\n")
@@ -171,12 +197,26 @@ def test_tasks_ends_with_status_1_where_a_reference_fails_its_own_verifier(tmp_p
     (tmp_path / "bad.jsonl").write_text(json.dumps(bad | {"answer": "#### 4"}) + "\n" + json.dumps(bad))
     rows = [{"prompt": "f", "reference": {"kind": "math", "answer": ""}}]
     (tmp_path / "empty.jsonl").write_text(json.dumps(rows[0]))
-    done = selfplay("tasks", "files", "--set", f"path={tmp_path}/empty.jsonl", "--set", "reference=reference", "--validate", "--show", 0)
+    done = selfplay(
+        "tasks",
+        "files",
+        "--set",
+        f"path={tmp_path}/empty.jsonl",
+        "--set",
+        "reference=reference",
+        "--validate",
+        "--show",
+        0,
+    )
     assert done.returncode == 1 and "1 not" in done.stdout
 
 
 def test_passk_of_a_file_is_the_unbiased_estimate_and_a_dash_where_it_is_undefined(tmp_path):
-    rows = [{"id": f"{task}/{n}", "task_id": task, "outcome": "correct" if n < task else "wrong"} for task in (0, 1, 2) for n in range(4)]
+    rows = [
+        {"id": f"{task}/{n}", "task_id": task, "outcome": "correct" if n < task else "wrong"}
+        for task in (0, 1, 2)
+        for n in range(4)
+    ]
     path = tmp_path / "graded.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
     done = selfplay("passk", path, "--k", 1, "--k", 2, "--k", 8)
@@ -185,7 +225,10 @@ def test_passk_of_a_file_is_the_unbiased_estimate_and_a_dash_where_it_is_undefin
     assert [line[-1].split()[0] for line in lines] == ["0.2500", "0.4444", "-"]
 
 
-@pytest.mark.parametrize(("text", "named"), [("\n\n", "holds no row"), ('\n{"outcome": "correct"}\n', "line 2"), ('{"id": 1, "outcome": "right"}', "line 1")])
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("\n\n", "holds no row"), ('\n{"outcome": "correct"}\n', "line 2"), ('{"id": 1, "outcome": "right"}', "line 1")],
+)
 def test_passk_of_a_file_without_graded_rows_says_so(tmp_path, text, named):
     (tmp_path / "graded.jsonl").write_text(text)
     with pytest.raises(UserError, match=named):

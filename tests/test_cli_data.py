@@ -60,7 +60,9 @@ def test_a_folder_that_is_not_there_is_a_mistake(tmp_path):
     assert call("export", "memory://none", "--format", "sft", "--out", tmp_path / "out").exit_code == 2
 
 
-@pytest.mark.parametrize("command", [("shards", "check"), ("shards", "copy"), ("shards", "rebuild"), ("export",), ("reverify",)])
+@pytest.mark.parametrize(
+    "command", [("shards", "check"), ("shards", "copy"), ("shards", "rebuild"), ("export",), ("reverify",)]
+)
 def test_every_command_has_help(command):
     result = call(*command, "--help")
     assert result.exit_code == 0 and "Usage" in result.output

@@ -107,11 +107,15 @@ def test_a_node_that_leaves_costs_no_sample_and_one_that_joins_is_used(cluster, 
     assert {(s.task_id, s.index): s.text for s, _ in rows} == {(s.task_id, s.index): s.text for s, _ in alone}
 
 
-def test_a_cluster_without_room_for_all_gets_one_engine_and_one_verifier_first_and_says_what_the_others_lack(cluster, tmp_path, monkeypatch):
+def test_a_cluster_without_room_for_all_gets_one_engine_and_one_verifier_first_and_says_what_the_others_lack(
+    cluster, tmp_path, monkeypatch
+):
     monkeypatch.setattr(actors, "LOOK_SECONDS", 0.2)
     model = create_model(tmp_path / "model", hidden_size=16, num_layers=1, max_length=32)
     wanted = Ray(address=cluster.address, num_samplers=3, sampler_cpus=0.5, num_verifiers=3, verifier_cpus=0.5)
-    recipe = Recipe(name="small", tasks=Tasks(source="arithmetic"), sampling=Sampling(max_tokens=4, batch_size=16), ray=wanted)
+    recipe = Recipe(
+        name="small", tasks=Tasks(source="arithmetic"), sampling=Sampling(max_tokens=4, batch_size=16), ray=wanted
+    )
     told, tasks = set(), []
     with Engines(recipe, Progress(Console(file=(tmp_path / "said").open("w")))) as engines:
 

@@ -31,7 +31,10 @@ def index():
 
 
 @pytest.mark.parametrize("number", range(len(EVALUATION)))
-@pytest.mark.parametrize("template", ["{}", BOXED.replace("{{}}", "{{}}"), "Question: {}\nAnswer:", "Solve this.\n\n{}", "{} Think step by step."])
+@pytest.mark.parametrize(
+    "template",
+    ["{}", BOXED.replace("{{}}", "{{}}"), "Question: {}\nAnswer:", "Solve this.\n\n{}", "{} Think step by step."],
+)
 def test_a_verbatim_copy_is_found_in_any_template(index, number, template):
     text = template.format(EVALUATION[number])
     assert index.match(text) == f"held-out {tasks_of(EVALUATION, BOXED)[number].id}"
@@ -40,13 +43,19 @@ def test_a_verbatim_copy_is_found_in_any_template(index, number, template):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (EVALUATION[0].replace("16", "20").replace("three", "five").replace("$2", "$7"), "other numbers, in digits and in words"),
+        (
+            EVALUATION[0].replace("16", "20").replace("three", "five").replace("$2", "$7"),
+            "other numbers, in digits and in words",
+        ),
         (EVALUATION[1].replace("2", "11"), "other numbers"),
         ("Compute $\\sin 45^\\circ$.", "other numbers in a short one"),
         (EVALUATION[0][:180], "its beginning"),
         (EVALUATION[0][90:], "its end"),
         (EVALUATION[0].upper().replace(" ", "  "), "another case and spacing"),
-        (EVALUATION[0].replace("ducks", "hens").replace("friends", "neighbours").replace("fresh ", ""), "a few words changed"),
+        (
+            EVALUATION[0].replace("ducks", "hens").replace("friends", "neighbours").replace("fresh ", ""),
+            "a few words changed",
+        ),
         ("Here is something to think about at length. " + EVALUATION[1] + " Give reasons.", "inside of another text"),
     ],
 )
@@ -60,7 +69,10 @@ def test_a_changed_copy_is_found(index, text, why):
         ("What is 6+7?", "a family of tasks that differ in their numbers alone: this one is not among them"),
         ("What is 3+4*5?", "another sum that begins alike"),
         ("Compute $\\cos 45^\\circ$.", "another function"),
-        ("Tom's hens lay 12 eggs a week. He gives two to each of his neighbours. How many are left for him?", "a similar story"),
+        (
+            "Tom's hens lay 12 eggs a week. He gives two to each of his neighbours. How many are left for him?",
+            "a similar story",
+        ),
         ("How much does she make?", "the sentence that it ends with"),
         ("Reason step by step, and put the final answer within \\boxed{}.", "the template alone"),
         ("", "nothing"),
@@ -74,7 +86,10 @@ def test_a_task_of_its_own_is_not_taken_for_a_copy(index, text, why):
     ("text", "why"),
     [
         (f"This is a known one: {EVALUATION[0]} So 16 - 3 - 4 = 9, and 9 * 2 = 18.\n#### 18", "word for word"),
-        (f"It reads like this. {EVALUATION[0].replace('16', '20').replace('$2', '$7')} And so on.", "with other numbers"),
+        (
+            f"It reads like this. {EVALUATION[0].replace('16', '20').replace('$2', '$7')} And so on.",
+            "with other numbers",
+        ),
         (f"The first part of it was {EVALUATION[0][:200]}", "the most part of it"),
     ],
 )
@@ -85,7 +100,10 @@ def test_a_completion_that_quotes_an_evaluation_task_is_found(index, text, why):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("Janet's ducks lay 16 eggs per day. She eats 3 and bakes with 4, so 16 - 3 - 4 = 9 are left.\n#### 9", "a solution that begins alike"),
+        (
+            "Janet's ducks lay 16 eggs per day. She eats 3 and bakes with 4, so 16 - 3 - 4 = 9 are left.\n#### 9",
+            "a solution that begins alike",
+        ),
         ("3+4=7\nSo what is 3+4? It is 7.", "a short sum, which any reasoning may hold"),
         ("", "nothing"),
     ],
@@ -95,7 +113,14 @@ def test_a_completion_that_quotes_none_is_left_alone(index, text, why):
 
 
 def test_a_part_of_an_evaluation_task_is_found_and_a_phrase_that_many_have_is_none():
-    stories = [f"{name} has some {thing} in the shed behind the house. How many are left in the end?" for name, thing in zip("Ann Bo Cleo Dan Eve".split(), "red apples;old bricks;tin boxes;wet stones;oak boards".split(";"))]
+    stories = [
+        f"{name} has some {thing} in the shed behind the house. How many are left in the end?"
+        for name, thing in zip(
+            ["Ann", "Bo", "Cleo", "Dan", "Eve"],
+            ["red apples", "old bricks", "tin boxes", "wet stones", "oak boards"],
+            strict=False,
+        )
+    ]
     own = "The ferry from Aberdeen carries forty lorries across the cold northern sea at dawn, and comes back with twelve of them at dusk."
     index = Contamination({"set": tasks_of([*stories, f"{own} {stories[0]}"])})
     assert index.match(own[:60]) and index.match(own[50:])

@@ -47,7 +47,9 @@ def test_a_run_copies_each_round_that_is_finished_where_its_recipe_says(played):
     """Also rounds that were finished before the recipe named a place, or before a copy was cut short."""
     recipe = recipe_of(rounds=2, copy_to="memory://bucket/played")
     models = Models("a-model", "a-model")
-    assert play_rounds(recipe, played, models, None, Progress()) == 2  # nothing is left to be played, so no engine is asked
+    assert (
+        play_rounds(recipe, played, models, None, Progress()) == 2
+    )  # nothing is left to be played, so no engine is asked
     assert check_shards("memory://bucket/played") == []
     assert recipe.digest == recipe_of(rounds=2).digest, "where copies go says nothing about the rows"
 
@@ -80,7 +82,9 @@ def test_a_place_for_copies_that_cannot_be_written_is_told_before_a_run_begins(t
     (tmp_path / "file").write_text("")
     recipe = recipe_of(output=str(tmp_path / "run"), copy_to=str(tmp_path / "file" / "copies"))
     assert any("copies" in text and "copy_to" in text for text in obstacles(recipe))
-    assert any("cannot use gopher://x" in text for text in obstacles(recipe.model_copy(update={"copy_to": "gopher://x"})))
+    assert any(
+        "cannot use gopher://x" in text for text in obstacles(recipe.model_copy(update={"copy_to": "gopher://x"}))
+    )
     assert not any("cop" in text for text in obstacles(recipe.model_copy(update={"copy_to": str(tmp_path / "copies")})))
 
 

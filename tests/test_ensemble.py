@@ -48,7 +48,10 @@ def teachers(tmp_path_factory):
     """Two models of different size."""
     folder = tmp_path_factory.mktemp("teachers")
     sizes = {"wide": (32, 1), "deep": (16, 3)}
-    return [str(create_model(folder / name, hidden_size=width, num_layers=layers, max_length=64)) for name, (width, layers) in sizes.items()]
+    return [
+        str(create_model(folder / name, hidden_size=width, num_layers=layers, max_length=64))
+        for name, (width, layers) in sizes.items()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +62,10 @@ def recipe(teachers, tmp_path_factory):
 
 
 def drawn(folder):
-    return {(sample.task_id, sample.index): (sample.model, sample.text) for sample, _ in read_journal(folder / "round_000" / "journal")}
+    return {
+        (sample.task_id, sample.index): (sample.model, sample.text)
+        for sample, _ in read_journal(folder / "round_000" / "journal")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +90,9 @@ def test_each_row_names_the_teacher_that_drew_it_its_digest_and_its_operations(f
     rows, total = list(read_rows(finished / "round_000" / "shards")), 0.0
     for row in rows:
         assert row["model_digest"] == digests[row["model"]]
-        expected = decoders[row["model"]].sampling([row["prompt_tokens"]], [row["cached_tokens"]], [row["completion_tokens"]])[0]
+        expected = decoders[row["model"]].sampling(
+            [row["prompt_tokens"]], [row["cached_tokens"]], [row["completion_tokens"]]
+        )[0]
         assert row["flops"] == expected
         total += expected
     assert len(rows) == 240

@@ -43,7 +43,11 @@ def loaded(folder):
         ("dpo", {"prompt", "chosen", "rejected"}, 60),
         ("kto", {"prompt", "completion", "label"}, 180),
         ("prm", {"prompt", "completions", "labels"}, 240),  # three right, and the wrong one whose step is wrong
-        ("verl", {"data_source", "prompt", "ability", "reward_model", "extra_info"}, 57),  # three tasks stand in both rounds
+        (
+            "verl",
+            {"data_source", "prompt", "ability", "reward_model", "extra_info"},
+            57,
+        ),  # three tasks stand in both rounds
         ("openai", {"messages"}, 60),
     ],
 )
@@ -97,7 +101,10 @@ def test_the_card_tells_how_often_the_verifier_that_graded_errs(exported):
 
     card = (exported / "sft" / "README.md").read_text()
     rates = rates_of("math@1")
-    assert f"`math@1` accepted {rates.accepted} of {rates.wrong} wrong cases (95% interval" in card and rates.command in card
+    assert (
+        f"`math@1` accepted {rates.accepted} of {rates.wrong} wrong cases (95% interval" in card
+        and rates.command in card
+    )
     assert "0 of 60 (0.00%) of the accepted traces hold such an equation" in card
     assert "| arithmetic | 60 | 300 | 0.600 |" in card, "tasks, traces and pass rate by source"
 
@@ -106,13 +113,17 @@ def test_a_verifier_that_was_never_measured_is_told_as_such():
     from selfplay.card import _errors
 
     assert "`math@0` errs was not measured" in _errors("math@0")
-    assert _errors("programs@1+landlock").startswith("- `programs@1+landlock` accepted 0 of 107 wrong cases (95% interval 0.00% to 3.47%)")
+    assert _errors("programs@1+landlock").startswith(
+        "- `programs@1+landlock` accepted 0 of 107 wrong cases (95% interval 0.00% to 3.47%)"
+    )
 
 
 def test_wrong_steps_among_the_accepted_are_counted_where_the_recipe_lets_them_pass(tmp_path):
     lenient = made_run(tmp_path / "lenient", recipe_of(selection={"reject": [], "max_traces_per_task": 0}))
     export(lenient, "sft", tmp_path / "out")
-    assert "30 of 60 (50.00%) of the accepted traces hold such an equation" in (tmp_path / "out" / "README.md").read_text()
+    assert (
+        "30 of 60 (50.00%) of the accepted traces hold such an equation" in (tmp_path / "out" / "README.md").read_text()
+    )
 
 
 def test_a_choice_that_a_format_does_not_have_is_refused(played, tmp_path):
@@ -125,7 +136,9 @@ def test_an_export_to_a_url_is_the_same_as_to_a_folder(played, exported):
     import fsspec
 
     export(played, "sft", "memory://exported/sft")
-    assert fsspec.filesystem("memory").cat("/exported/sft/train.jsonl") == (exported / "sft" / "train.jsonl").read_bytes()
+    assert (
+        fsspec.filesystem("memory").cat("/exported/sft/train.jsonl") == (exported / "sft" / "train.jsonl").read_bytes()
+    )
 
 
 def test_a_run_behind_a_url_is_exported_from_there(played, exported):
@@ -135,7 +148,9 @@ def test_a_run_behind_a_url_is_exported_from_there(played, exported):
 
     copy_run(played, "memory://copies/run")
     export("memory://copies/run", "dpo", "memory://exported/dpo", plain=True)
-    assert fsspec.filesystem("memory").cat("/exported/dpo/train.jsonl") == (exported / "dpo" / "train.jsonl").read_bytes()
+    assert (
+        fsspec.filesystem("memory").cat("/exported/dpo/train.jsonl") == (exported / "dpo" / "train.jsonl").read_bytes()
+    )
 
 
 def test_a_damaged_shard_is_not_exported(played, tmp_path):
@@ -174,12 +189,28 @@ def test_an_unknown_format_names_those_there_are(played, tmp_path):
 def model(tmp_path_factory):
     from selfplay.models import create_model
 
-    return str(create_model(tmp_path_factory.mktemp("model") / "tiny", characters="0123456789+=<>", hidden_size=16, num_layers=1, num_heads=2))
+    return str(
+        create_model(
+            tmp_path_factory.mktemp("model") / "tiny",
+            characters="0123456789+=<>",
+            hidden_size=16,
+            num_layers=1,
+            num_heads=2,
+        )
+    )
 
 
 @pytest.mark.parametrize(
     ("trainer", "name"),
-    [("SFT", "sft"), ("SFT", "chat"), ("SFT", "openai"), ("DPO", "dpo"), ("DPO", "dpo_messages"), ("KTO", "kto"), ("KTO", "kto_messages")],
+    [
+        ("SFT", "sft"),
+        ("SFT", "chat"),
+        ("SFT", "openai"),
+        ("DPO", "dpo"),
+        ("DPO", "dpo_messages"),
+        ("KTO", "kto"),
+        ("KTO", "kto_messages"),
+    ],
 )
 def test_trl_takes_a_step_on_the_export(exported, model, trainer, name, tmp_path):
     import trl

@@ -108,7 +108,10 @@ def test_samples_are_counted_one_by_one():
 
 def test_a_window_bounds_the_keys():
     config = CONFIG_MAPPING["mistral"](**SMALL, sliding_window=16)
-    windowed, whole = decoder_of_config(config), decoder_of_config(CONFIG_MAPPING["mistral"](**SMALL, sliding_window=None))
+    windowed, whole = (
+        decoder_of_config(config),
+        decoder_of_config(CONFIG_MAPPING["mistral"](**SMALL, sliding_window=None)),
+    )
     assert windowed.sampling([8], [0], [8]) == whole.sampling([8], [0], [8])
     layer = 4 * SMALL["hidden_size"]  # operations of one token and key
     keys = 10 * 10 + sum(min(10 + i, 16) for i in range(1, 20))
@@ -141,4 +144,8 @@ def test_another_architecture_counts_by_its_parameters():
 
 def test_a_saved_model_is_read_and_a_servers_name_is_not(small_models):
     assert decoder_of(small_models[0]).source == "config"
-    assert decoder_of("http://localhost/a model") is None and decoder_of("") is None and decoder_of("nobody/has-this") is None
+    assert (
+        decoder_of("http://localhost/a model") is None
+        and decoder_of("") is None
+        and decoder_of("nobody/has-this") is None
+    )

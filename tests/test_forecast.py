@@ -1,5 +1,6 @@
 """The spread of solve rates and the forecast of pass@k, against closed forms and data whose truth is known."""
 
+import itertools
 from math import lgamma
 
 import numpy as np
@@ -8,11 +9,11 @@ import pytest
 from selfplay.allocation import AllocationRule
 from selfplay.forecast import forecast
 from selfplay.passk import mean_pass_at_k, pass_at_every_k
-from selfplay.priors import BETA, GENERAL, KUMARASWAMY, TWO_BETAS, Counts, Grid, likeliest_mixture, log_beta, log_gamma
 from selfplay.powerlaw import fit_power_law, measure
+from selfplay.priors import BETA, GENERAL, KUMARASWAMY, TWO_BETAS, Counts, Grid, likeliest_mixture, log_beta, log_gamma
 from selfplay.stopping import StoppingRule
 from tests.benchmarks.allocation import play
-from tests.benchmarks.forecast import FAMILIES, K, SAMPLES, TRUTH, beta_pass, kumaraswamy_pass
+from tests.benchmarks.forecast import FAMILIES, SAMPLES, TRUTH, K, beta_pass, kumaraswamy_pass
 
 
 def counts(family: str, num_tasks: int, seed: int = 0):
@@ -99,7 +100,7 @@ def test_many_tasks_tell_that_some_are_impossible():
 def test_pass_at_k_never_falls_and_lies_in_its_interval():
     points = forecast(*counts("Kumaraswamy(0.35, 3)", 128), [10_000, 100, 1_000_000, 300, 1000]).points
     assert [point.k for point in points] == [100, 300, 1000, 10_000, 1_000_000]
-    for before, after in zip(points, points[1:]):
+    for before, after in itertools.pairwise(points):
         assert before.value <= after.value and before.low <= after.low and before.high <= after.high
     assert all(0 <= point.low <= point.value <= point.high <= 1 for point in points)
 
@@ -149,7 +150,7 @@ def test_a_stopping_rule_does_not_mislead_the_forecast():
     draws = rng.random((2000, 64)) < rng.beta(0.40, 1.34, 2000)[:, None]
     enough = np.cumsum(draws, axis=1) >= 4
     n = np.where(enough.any(axis=1), enough.argmax(axis=1) + 1, 64)
-    c = np.array([row[:stop].sum() for row, stop in zip(draws, n)])
+    c = np.array([row[:stop].sum() for row, stop in zip(draws, n, strict=False)])
     for how in ({"rule": StoppingRule.until(4, 64)}, {"plain_curve": False}):
         point = forecast(n, c, [1000], **how).points[0]
         assert point.low <= beta_pass(0.40, 1.34, 1000) <= point.high

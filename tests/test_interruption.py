@@ -93,7 +93,9 @@ def written(folder, model, num_tasks, num_held_out):
 
 def assert_stopped(status, seconds, text):
     assert status == 130, text[-2000:]
-    assert seconds < 5.0 * max(1.0, os.getloadavg()[0] / os.cpu_count())  # on a machine that others keep busy, a share of it
+    assert seconds < 5.0 * max(
+        1.0, os.getloadavg()[0] / os.cpu_count()
+    )  # on a machine that others keep busy, a share of it
     assert "the same command goes on from there" in text
     assert "Traceback" not in text
 
@@ -127,7 +129,9 @@ def test_a_run_stopped_while_sampling_goes_on_with_what_it_had(tmp_path, model):
 
 def test_sigterm_stops_a_run_on_ray_in_time_and_leaves_no_process(tmp_path, model):
     path = written(tmp_path, model, 40_000, 2)
-    assert_stopped(*stop_when(path, rf"sampling: {SOME}", signal.SIGTERM, ["--set=ray.address=local", "--set=name=told"]))
+    assert_stopped(
+        *stop_when(path, rf"sampling: {SOME}", signal.SIGTERM, ["--set=ray.address=local", "--set=name=told"])
+    )
     assert rows(tmp_path / "told" / "round_000" / "journal")
     deadline = time.monotonic() + 20
     while (left := descendants(path)) and time.monotonic() < deadline:

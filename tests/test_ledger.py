@@ -120,7 +120,16 @@ def test_tokens_are_the_engines_also_over_a_resumed_pass(counters, small_models,
         with Engines(recipe, Progress(Console(quiet=True))) as engines:
             tasks = load("arithmetic", num_tasks=num_tasks)
             rule = AllocationRule(rule="fixed", samples_per_task=4)
-            meters.append(engines.play("pass", small_models[0], tasks, rule, tmp_path / "journal", lambda task_id, number: hash_of(task_id) % 2**62 + number))
+            meters.append(
+                engines.play(
+                    "pass",
+                    small_models[0],
+                    tasks,
+                    rule,
+                    tmp_path / "journal",
+                    lambda task_id, number: hash_of(task_id) % 2**62 + number,
+                )
+            )
             record_engine_time(tmp_path, meters[-1], 1)
     assert meters[1].num_resumed == 28
     ledger = tokens_of(read_pass(tmp_path / "journal"))
@@ -163,7 +172,9 @@ def test_operations_are_summed_over_samples_and_rounds(finished):
     spent = sum(each["flops"][kind] for each in (first, second) for kind in ("sampling", "training"))
     assert second["so_far"]["flops"] == pytest.approx(spent)
     evaluated = [sample for sample, _ in read_journal(finished / "round_000" / "evaluation")]
-    assert first["pass_at_k"]["4"]["flops_of_k_samples"] == pytest.approx(4 * first["flops"]["evaluation"] / len(evaluated))
+    assert first["pass_at_k"]["4"]["flops_of_k_samples"] == pytest.approx(
+        4 * first["flops"]["evaluation"] / len(evaluated)
+    )
 
 
 # -- information
@@ -203,7 +214,14 @@ def test_bits_of_a_round_are_those_of_its_traces(finished):
             of_task[0] += verdict.outcome != "undecided"
             of_task[1] += verdict.outcome == "correct"
         accepted = [trace for trace, _ in read_shards(folder / "shards", "accepted")]
-        seen = {(trace.task.id, trace.sample.text) for trace, _ in read_shards(finished / "round_000" / "shards", "accepted")} if index else set()
+        seen = (
+            {
+                (trace.task.id, trace.sample.text)
+                for trace, _ in read_shards(finished / "round_000" / "shards", "accepted")
+            }
+            if index
+            else set()
+        )
         total = fresh = 0.0
         for trace in accepted:
             num, right = counts[trace.task.id]
@@ -220,7 +238,9 @@ def test_bits_of_a_round_are_those_of_its_traces(finished):
         tokens = sum(trace.sample.completion_tokens for trace in accepted)
         assert ledger["information"]["surprisal_bits_per_token"] == pytest.approx(bits / tokens)
         whole = "".join(f"{trace.sample.text}\n" for trace in accepted)
-        assert ledger["information"]["compressed_bytes_per_character"] == pytest.approx(len(zlib.compress(whole.encode())) / len(whole))
+        assert ledger["information"]["compressed_bytes_per_character"] == pytest.approx(
+            len(zlib.compress(whole.encode())) / len(whole)
+        )
 
 
 def test_difficulties_add_up_to_the_round(finished):
@@ -249,7 +269,9 @@ def test_what_repeats_within_and_against_earlier_rounds():
 
 
 def test_repeats_of_a_run_are_those_of_its_shards(finished):
-    traces = [(trace.task.id, trace.sample.text) for trace, _ in read_shards(finished / "round_000" / "shards", "accepted")]
+    traces = [
+        (trace.task.id, trace.sample.text) for trace, _ in read_shards(finished / "round_000" / "shards", "accepted")
+    ]
     assert ledger_of(finished)["repeats"]["trace_in_this_round"] == pytest.approx(1 - len(set(traces)) / len(traces))
     assert ledger_of(finished)["repeats"]["trace_of_earlier_rounds"] == 0.0
     assert len(read_accepted(finished / "round_000" / "shards")) == len(traces)
@@ -261,7 +283,8 @@ def test_repeats_of_a_run_are_those_of_its_shards(finished):
 def test_a_round_says_whether_it_paid_and_a_line_says_it(finished):
     paying = ledger_of(finished)["paying"]
     before, after = (
-        read_json(folder / "metrics.json")["evaluation"]["pass_at_k"]["1"] for folder in (finished / "base", finished / "round_000")
+        read_json(folder / "metrics.json")["evaluation"]["pass_at_k"]["1"]
+        for folder in (finished / "base", finished / "round_000")
     )
     assert paying["pass_at_1_gain"] == pytest.approx(after - before)
     assert paying["pays"] == (paying["low"] > 0)

@@ -77,8 +77,12 @@ def test_votes_and_scores_and_an_erring_verifier_have_their_figures(tmp_path):
     other, correct = ["7", "7", "0", "0"], [1, 1, 0, 0]  # without the undecided one
     for k in (1, 3):
         figures = {name: figure.value for name, figure in row.by_k[k].items()}
-        assert figures["majority"] == pytest.approx((majority_at_k(answers, right, k) + majority_at_k(other, correct, k)) / 2)
-        assert figures["best-of"] == pytest.approx((best_of_k(right, [0, -1, -2, -3, -4], k) + best_of_k(correct, [0, -1, -2, -4], k)) / 2)
+        assert figures["majority"] == pytest.approx(
+            (majority_at_k(answers, right, k) + majority_at_k(other, correct, k)) / 2
+        )
+        assert figures["best-of"] == pytest.approx(
+            (best_of_k(right, [0, -1, -2, -3, -4], k) + best_of_k(correct, [0, -1, -2, -4], k)) / 2
+        )
         assert figures["right"] == pytest.approx(right_at_k([5, 4], [2, 2], k, 0.1, 0.05).mean())
     assert 0 < row.cap < 1
     assert all(figure.value <= row.cap + 0.02 for figure in (row.by_k[k]["right"] for k in (1, 3)))
@@ -102,7 +106,13 @@ def test_a_table_shows_every_figure_that_was_asked_for(tmp_path):
     console = Console(width=200, record=True, file=StringIO())
     console.print(in_table([row], wanted))
     text = console.export_text()
-    for shown in ("majority@k", "right@k", f"{row.by_k[1]['pass'].value:.4f} [", "undecided wrong, correct", f"cannot pass {row.cap:.4f}"):
+    for shown in (
+        "majority@k",
+        "right@k",
+        f"{row.by_k[1]['pass'].value:.4f} [",
+        "undecided wrong, correct",
+        f"cannot pass {row.cap:.4f}",
+    ):
         assert shown in text
     assert "│ 9 │ - " in text
 
@@ -122,5 +132,13 @@ def test_counts_by_the_fast_reader_are_those_of_the_whole_rows(tmp_path):
     round_of(tmp_path, ["cuw", "ccc"], {"rule": "fixed"})
     journal = tmp_path / "round_000" / "journal"
     tallies, metrics = tally(journal), sampling_metrics(journal, [])
-    assert [(t.num_decided, t.num_correct, t.num_undecided, t.tokens) for t in tallies.values()] == [(2, 1, 1, 3), (3, 3, 0, 3)]
-    assert (metrics["num_correct"], metrics["num_undecided"], metrics["completion_tokens"], metrics["verifier_seconds"]) == (4, 1, 6, 3.0)
+    assert [(t.num_decided, t.num_correct, t.num_undecided, t.tokens) for t in tallies.values()] == [
+        (2, 1, 1, 3),
+        (3, 3, 0, 3),
+    ]
+    assert (
+        metrics["num_correct"],
+        metrics["num_undecided"],
+        metrics["completion_tokens"],
+        metrics["verifier_seconds"],
+    ) == (4, 1, 6, 3.0)

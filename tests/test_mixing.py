@@ -47,7 +47,10 @@ def run(recipe, tmp_path_factory):
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_the_shares_are_of_all_rows_trained_on(recipe, run, index):
-    own, counts = len(rows_of(run, index, "accepted")), Counter(row["selection"] for row in rows_of(run, index, "mixed"))
+    own, counts = (
+        len(rows_of(run, index, "accepted")),
+        Counter(row["selection"] for row in rows_of(run, index, "mixed")),
+    )
     total = own + counts.total()
     wanted = {"earlier_rounds": 0.3 if index else 0.0, "corpus": 0.2}
     assert {kind: counts[kind] / total for kind in wanted} == pytest.approx(wanted, abs=1.0 / total)
@@ -74,7 +77,9 @@ def test_rows_of_the_corpus_are_those_of_pretraining_and_claim_no_verdict(recipe
 
 
 def test_each_round_draws_rows_of_its_own_and_draws_the_same_again(recipe, run, tmp_path):
-    first, second = (names(row for row in rows_of(run, index, "mixed") if row["selection"] == "corpus") for index in (1, 2))
+    first, second = (
+        names(row for row in rows_of(run, index, "mixed") if row["selection"] == "corpus") for index in (1, 2)
+    )
     assert len(set(first) & set(second)) < 0.5 * len(first)
     (again,) = make_mixed(recipe, 2, run, len(rows_of(run, 2, "accepted")), None, tmp_path)
     assert again.sha256 == read_json(run / "round_002" / "manifest.json")["shards"][-1]["sha256"]
@@ -95,7 +100,9 @@ def test_mixed_shards_are_listed_checked_and_made_again(run):
 def test_a_report_shows_the_traces_of_a_round_and_not_what_was_mixed_in(run):
     shown = _rows(Stage(3, run / "round_002", {}), None)
     own = rows_of(run, 2, "accepted") + rows_of(run, 2, "rejected")
-    assert Counter((row["task_id"], row["sample_index"]) for row in shown) == Counter((row["task_id"], row["sample_index"]) for row in own)
+    assert Counter((row["task_id"], row["sample_index"]) for row in shown) == Counter(
+        (row["task_id"], row["sample_index"]) for row in own
+    )
 
 
 def test_what_was_asked_for_and_is_not_there_is_said(run):

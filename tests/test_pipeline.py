@@ -18,7 +18,7 @@ from selfplay.recipe import Verification
 from selfplay.records import SampleFailure
 from selfplay.resumption import JournaledSamples
 from selfplay.seeds import number_of
-from selfplay.stations import Check, Checked, SamplerStation, StationLost, VerifierStation
+from selfplay.stations import Checked, SamplerStation, StationLost, VerifierStation
 from tasks import MathReference, Task, UserError, load
 from tests.engines import QueueSampler
 from verifiers import Outcome, Reason, Verdict, verify
@@ -28,7 +28,19 @@ def seed_of(task_id, index):
     return number_of(0, task_id, index)
 
 
-def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_samplers=1, num_verifiers=1, in_flight=64, journaled=None, ensemble=Ensemble(("",)), rule=None):
+def play(
+    folder,
+    hire_sampler,
+    tasks=None,
+    samples=4,
+    hire_verifier=None,
+    num_samplers=1,
+    num_verifiers=1,
+    in_flight=64,
+    journaled=None,
+    ensemble=Ensemble(("",)),
+    rule=None,
+):
     """One pass in this process; gives its meter and the rows of its journal."""
 
     async def one_verifier(number):
@@ -43,7 +55,9 @@ def play(folder, hire_sampler, tasks=None, samples=4, hire_verifier=None, num_sa
         try:
             allocator = make_allocator(rule or AllocationRule(samples_per_task=samples))
             await samplers.load(ensemble.engines(num_samplers))
-            await Pipeline(stream, allocator, samplers, verifiers, journal, journaled, seed_of, meter, ensemble.model_of).play()
+            await Pipeline(
+                stream, allocator, samplers, verifiers, journal, journaled, seed_of, meter, ensemble.model_of
+            ).play()
         finally:
             journal.close()
             await samplers.close()
@@ -103,7 +117,11 @@ def test_a_sample_that_always_fails_is_undecided_and_stops_nothing(tmp_path):
 
     tasks = list(load("arithmetic", num_tasks=5))
     _, rows = play(tmp_path, hiring(lambda number: NeverAnswers(fails={(tasks[0].id, 2)})), tasks)
-    failed = [(sample.task_id, sample.index, verdict.reason) for sample, verdict in rows if verdict.outcome is Outcome.UNDECIDED]
+    failed = [
+        (sample.task_id, sample.index, verdict.reason)
+        for sample, verdict in rows
+        if verdict.outcome is Outcome.UNDECIDED
+    ]
     assert failed == [(tasks[0].id, 2, Reason.SAMPLE_FAILURE)]
     assert len(rows) == 20
 
@@ -250,7 +268,11 @@ def test_a_station_that_says_a_thing_twice_or_unasked_is_heard_once(tmp_path):
 
     class Repeating(VerifierStation):
         async def collect(self):
-            return [answer for checked in await super().collect() for answer in (checked, checked, replace(checked, task_id="none"))]
+            return [
+                answer
+                for checked in await super().collect()
+                for answer in (checked, checked, replace(checked, task_id="none"))
+            ]
 
     async def hire(number):
         return Repeating(Verification())
@@ -370,7 +392,9 @@ def test_a_budget_is_decided_on_with_all_that_was_spent_already(tmp_path):
             journal = Journal(folder)
             try:
                 journaled = JournaledSamples(folder)
-                await Pipeline(iter(tasks), Watched(rule), samplers, verifiers, journal, journaled, seed_of, Meter()).play()
+                await Pipeline(
+                    iter(tasks), Watched(rule), samplers, verifiers, journal, journaled, seed_of, Meter()
+                ).play()
             finally:
                 journal.close()
                 await samplers.close()

@@ -37,7 +37,9 @@ class Placed(QueueActor.__ray_metadata__.modified_class):
 def two_gpus():
     if ray.is_initialized():
         ray.shutdown()
-    ray.init(address="local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(
+        address="local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error"
+    )
     yield
     actors.disconnect()
 
@@ -91,7 +93,9 @@ def test_room_that_is_taken_is_waited_for_and_said(monkeypatch):
 def test_a_cluster_that_is_too_small_is_told_and_nothing_stays_behind(monkeypatch):
     monkeypatch.setattr(placement, "CHECK_SECONDS", 0.05)
     monkeypatch.setattr(placement, "PATIENCE_SECONDS", 0.1)
-    with pytest.raises(UserError, match="needs 3 GPUs together; the cluster's nodes have 2.*tensor_parallel_size to fewer"):
+    with pytest.raises(
+        UserError, match="needs 3 GPUs together; the cluster's nodes have 2.*tensor_parallel_size to fewer"
+    ):
         asyncio.run(place(Room(3, 0.5, True), lambda text: None))
     asyncio.run(until(lambda: not groups() | groups("PENDING")))
 
@@ -134,7 +138,11 @@ def test_an_engine_that_cannot_start_leaves_no_group():
         ({"tensor_parallel_size": 2}, 0, None),  # on a CPU
         ({"tensor_parallel_size": 2}, 1, Room(2, 1.0, False)),
         ({"tensor_parallel_size": 2, "distributed_executor_backend": "ray"}, 1, Room(2, 1.0, True)),
-        ({"tensor_parallel_size": 2, "pipeline_parallel_size": 2}, 1, Room(4, 1.0, False)),  # nobody has 4: told by place
+        (
+            {"tensor_parallel_size": 2, "pipeline_parallel_size": 2},
+            1,
+            Room(4, 1.0, False),
+        ),  # nobody has 4: told by place
         ({"data_parallel_size": 2, "distributed_executor_backend": "ray"}, 1, Room(2, 1.0, False)),
     ],
 )

@@ -52,7 +52,11 @@ def test_right_programs_are_accepted(case):
         (ADDS, asserts("assert add(1, 2) == 4"), "mismatch"),
         (ADDS, asserts("def check(f):\n    x = f(1, 2)\n    assert x == 4\n", "add"), "mismatch"),
         ("x = 1", asserts("def check(f):\n    x = f(1, 2)\n    assert x == 4\n", "add"), "exception"),
-        (ADDS, asserts("assert add(1, 2) =="), "unsupported"),  # the tests are no Python: nothing is said of the program
+        (
+            ADDS,
+            asserts("assert add(1, 2) =="),
+            "unsupported",
+        ),  # the tests are no Python: nothing is said of the program
         (ADDS, asserts("import a_package_that_is_not_there\nassert add(1, 2) == 3"), "unsupported"),
         (ADDS, asserts("x = 1 + 1\nassert x == 2"), "unsupported"),  # tests that never call the program prove nothing
         (ADDS, asserts("x = add(1, 2)\nwhile True: pass"), "checker_timeout"),
@@ -132,7 +136,11 @@ def test_case_values_survive_json():
 
 _PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.lists(inner, max_size=3).map(tuple) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -178,7 +186,10 @@ def test_json_list_takes_any_sequence_and_a_tag_takes_one():
         ("```Python\na = 1", "a = 1"),  # never closed
         ("~~~py\na = 1\n~~~", "a = 1\n"),
         ("1. so\n   ```python\n   def f():\n       return 1\n   ```", "def f():\n    return 1\n"),  # inside a list
-        ('```python\nx = """\n```text\n"""\n```', 'x = """\n```text\n"""\n'),  # a fence with a language opens, never closes
+        (
+            '```python\nx = """\n```text\n"""\n```',
+            'x = """\n```text\n"""\n',
+        ),  # a fence with a language opens, never closes
         ("def f(): return 1", "def f(): return 1"),
         ("It is 4.", None),
         ("yes", None),
@@ -204,8 +215,17 @@ def test_text_of_a_model_that_repeats_itself_is_read_in_linear_time():
 
 
 def test_only_simple_assertions_become_data():
-    assert [call.expected for call in simple_calls("assert f(1, k=[2]) == (3, {4})\nassert 5 == f(-1)", "")] == [(3, {4}), 5]
-    for code in ("assert f(1) != 2", "assert f(x) == 1", "for i in 'ab':\n    assert f(i) == 1", "assert not f(1)", "f(1)"):
+    assert [call.expected for call in simple_calls("assert f(1, k=[2]) == (3, {4})\nassert 5 == f(-1)", "")] == [
+        (3, {4}),
+        5,
+    ]
+    for code in (
+        "assert f(1) != 2",
+        "assert f(x) == 1",
+        "for i in 'ab':\n    assert f(i) == 1",
+        "assert not f(1)",
+        "f(1)",
+    ):
         assert simple_calls(code, "") is None
     check = 'def check(candidate):\n    """Doc."""\n    assert candidate(1) == 2\n    assert True\n'
     assert [call.name for call in simple_calls(check, "g")] == ["g"]
@@ -219,7 +239,12 @@ def test_stdio_cases_share_one_limit():
 
 
 def test_references_of_every_kind_reach_the_program_verifier():
-    for reference in (ADD, asserts("assert add(1, 2) == 3"), FunctionTests("add", ADD.cases), StdioTests(({"stdin": "", "stdout": ""},))):
+    for reference in (
+        ADD,
+        asserts("assert add(1, 2) == 3"),
+        FunctionTests("add", ADD.cases),
+        StdioTests(({"stdin": "", "stdout": ""},)),
+    ):
         assert verify(reference, ADDS).verifier.startswith("programs@1+")
 
 

@@ -46,9 +46,15 @@ def test_the_recipes_that_come_along_hold_no_mistake(path, tmp_path):
 
 
 def test_a_resolved_recipe_survives_the_way_through_toml(tmp_path):
-    template, options = "\u00e9\U0001f600\\\"\n\x7f{problem}", {"long key.": {"a": 1e300}, "\u00e9": [1, [2.5, True]], "teachers": [{"x y": 0.1}]}
+    template, options = (
+        '\u00e9\U0001f600\\"\n\x7f{problem}',
+        {"long key.": {"a": 1e300}, "\u00e9": [1, [2.5, True]], "teachers": [{"x y": 0.1}]},
+    )
     against = {"my set": {"source": "files", "path": "x", "template": template}}
-    recipe = Recipe.model_validate(read_recipe(written(tmp_path, GOOD)).model_dump() | {"selection": {"against": against}, "sampling": {"engine_options": options}})
+    recipe = Recipe.model_validate(
+        read_recipe(written(tmp_path, GOOD)).model_dump()
+        | {"selection": {"against": against}, "sampling": {"engine_options": options}}
+    )
     assert Recipe.model_validate(tomllib.loads(to_toml(recipe.model_dump()))) == recipe
 
 
@@ -131,7 +137,10 @@ source = "files"
 def test_a_mistake_has_no_followers(tmp_path):
     """What cannot be said until a mistake is mended is not said: the section that is misspelt may be the one that is needed."""
     text = 'rounds = 2\n[tasks]\nsource = "arithmetic"\n[model.creat]\n[trainig]\n'
-    assert [line.partition(";")[0] for line in mistakes(tmp_path, text).splitlines()] == ['unknown key "creat" in mine.toml [model]', 'unknown key "trainig" in mine.toml']
+    assert [line.partition(";")[0] for line in mistakes(tmp_path, text).splitlines()] == [
+        'unknown key "creat" in mine.toml [model]',
+        'unknown key "trainig" in mine.toml',
+    ]
     assert mistakes(tmp_path, GOOD, "sampling.engine=repaly", "model.create=3").count("\n") == 1
 
 
@@ -167,13 +176,26 @@ path = "none.jsonl"
     told = obstacles(read_recipe(written(tmp_path, text), [f"output={tmp_path}/mine.toml/run"]))
     for text, part in zip(
         told,
-        ("mine.toml is a file", "which is not installed", "no config.json", 'rows.jsonl, row 2 has no column "answer"', "gives no task", "nothing here can hold one"),
+        (
+            "mine.toml is a file",
+            "which is not installed",
+            "no config.json",
+            'rows.jsonl, row 2 has no column "answer"',
+            "gives no task",
+            "nothing here can hold one",
+        ),
         strict=True,
     ):
         assert part in text
     with socket.create_server(("localhost", 0)) as server:
         url = f"http://localhost:{server.getsockname()[1]}/v1"
-        overrides = ["model.path=m", "sampling.engine=openai", f"sampling.base_url={url}", "verification.unsafe=true", "selection.against={}"]
+        overrides = [
+            "model.path=m",
+            "sampling.engine=openai",
+            f"sampling.base_url={url}",
+            "verification.unsafe=true",
+            "selection.against={}",
+        ]
         assert obstacles(read_recipe(tmp_path / "mine.toml", overrides)) == []
     (silent,) = obstacles(read_recipe(tmp_path / "mine.toml", overrides))
     assert f"no server answers at base_url = '{url}'" in silent
@@ -216,7 +238,18 @@ def test_a_recipe_that_is_not_toml_or_not_there_is_one_clear_line(tmp_path):
 def test_the_digest_ignores_where_a_run_works_and_nothing_else(tmp_path):
     path = written(tmp_path, GOOD)
     digest = read_recipe(path).digest
-    assert read_recipe(path, ["ray.num_samplers=4", "output=elsewhere", "sampling.base_url=http://localhost:9", "verification.threads=2"]).digest == digest
+    assert (
+        read_recipe(
+            path,
+            [
+                "ray.num_samplers=4",
+                "output=elsewhere",
+                "sampling.base_url=http://localhost:9",
+                "verification.threads=2",
+            ],
+        ).digest
+        == digest
+    )
     assert read_recipe(path, ["sampling.temperature=0.6"]).digest != digest
 
 

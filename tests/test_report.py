@@ -19,7 +19,9 @@ from tasks import MathReference, Task, UserError
 from tests.report_run import Row, write_run
 from verifiers import Reason, Verdict, verify
 
-HOSTILE = '</script><script>window.hacked = 1</script><img src="http://127.0.0.1:9/x" onerror="window.hacked = 1">{{script}}'
+HOSTILE = (
+    '</script><script>window.hacked = 1</script><img src="http://127.0.0.1:9/x" onerror="window.hacked = 1">{{script}}'
+)
 
 
 def sums(num_tasks: int, num_samples: int, num_right: int, first: int = 0) -> list[Row]:
@@ -121,7 +123,9 @@ def test_a_limit_leaves_out_whole_tasks_and_the_page_says_so(two_arms: Path, tmp
     traces = collect(arms, count_tasks(arms), max_traces=100)
     assert 0 < traces.num_shown <= 100 and traces.num_traces == 30 * 4 * 3 + 40 * 6 * 4
     per_task = [traces.index["task"].count(task) for task in set(traces.index["task"])]
-    assert set(per_task) <= {4, 8, 24}, "a task of one round has 4 samples, one that both arms share 8, and a held-out one 4 times 6"
+    assert set(per_task) <= {4, 8, 24}, (
+        "a task of one round has 4 samples, one that both arms share 8, and a held-out one 4 times 6"
+    )
     write_report([two_arms], tmp_path / "report.html", max_traces=100)
     assert f"{traces.num_shown} of the 1,320 traces" in (tmp_path / "report.html").read_text()
 
@@ -146,7 +150,10 @@ def test_held_out_tasks_that_are_gone_are_counted_and_the_report_goes_on(tmp_pat
 
 def test_undecided_samples_are_bounded(tmp_path: Path):
     undecided = Verdict.of(Reason.CHECKER_TIMEOUT, "", 1.0, "math@1")
-    rows = [(task, text, undecided if place % 4 == 3 else verdict) for place, (task, text, verdict) in enumerate(sums(20, 4, 2, 50))]
+    rows = [
+        (task, text, undecided if place % 4 == 3 else verdict)
+        for place, (task, text, verdict) in enumerate(sums(20, 4, 2, 50))
+    ]
     run = write_run(tmp_path / "run", [sums(3, 2, 1)], lambda position: rows)
     evaluation = open_arms([run])[0].stages[-1].evaluation
     assert evaluation.bounds(1) == pytest.approx((2 / 4, 3 / 4)) and evaluation.curve[1].value == pytest.approx(2 / 3)
@@ -169,7 +176,7 @@ def test_flops_of_the_figures_are_those_of_the_ledger(tmp_path: Path):
     run = write_run(tmp_path / "run", [sums(3, 2, 1)] * 2, lambda position: sums(10, 4, 2, 50))
     for number, spent in enumerate([(2e9, 3e9), (1e9, None)]):
         path = run / f"round_00{number}" / METRICS
-        ledger = {"flops": dict(zip(("sampling", "training", "evaluation"), (*spent, 8e8)))}
+        ledger = {"flops": dict(zip(("sampling", "training", "evaluation"), (*spent, 8e8), strict=False))}
         path.write_text(json.dumps(read_json(path) | {"ledger": ledger}))
     (arm,) = open_arms([run])
     assert (arm.flops(0), arm.flops(1), arm.flops(2)) == (0.0, 5e9, None)
@@ -187,18 +194,31 @@ def test_pointing_at_a_point_meets_its_mark():
     """The marks lie where matplotlib drew the points: on the corners of the axes."""
     line = Line("a line", 0, [0, 1], [0.0, 1.0])
     svg = ElementTree.fromstring(line_chart("corners", [line], "x", "y").svg)
-    path = next(node.get("d") for node in svg.iter("{http://www.w3.org/2000/svg}path") if "var(--series-0)" in (node.get("style") or ""))
+    path = next(
+        node.get("d")
+        for node in svg.iter("{http://www.w3.org/2000/svg}path")
+        if "var(--series-0)" in (node.get("style") or "")
+    )
     drawn = [tuple(map(float, point.split())) for point in re.findall(r"[ML] ([\d.]+ [\d.]+)", path)]
     marks = [node for node in svg.iter("{http://www.w3.org/2000/svg}rect") if node.get("class") == "hover"]
-    found = [tuple(float(node.get(at)) + float(node.get(size)) / 2 for at, size in (("x", "width"), ("y", "height"))) for node in marks]
+    found = [
+        tuple(float(node.get(at)) + float(node.get(size)) / 2 for at, size in (("x", "width"), ("y", "height")))
+        for node in marks
+    ]
     assert [pytest.approx(point, abs=0.2) for point in drawn] == found
 
 
 def test_formulas_bring_katex_with_its_licence_and_plain_text_does_not(tmp_path: Path):
     plain = Task.make("sums", "1 + 1", MathReference("2"))
-    write_report([write_run(tmp_path / "plain", [[(plain, "I owe $5 and $3. #### 2", verify(plain, "#### 2"))]])], tmp_path / "a.html")
+    write_report(
+        [write_run(tmp_path / "plain", [[(plain, "I owe $5 and $3. #### 2", verify(plain, "#### 2"))]])],
+        tmp_path / "a.html",
+    )
     write_report([write_run(tmp_path / "latex", [sums(1, 1, 1)])], tmp_path / "b.html")
-    assert "katex.render=" not in (tmp_path / "a.html").read_text() and "Khan Academy" not in (tmp_path / "a.html").read_text()
+    assert (
+        "katex.render=" not in (tmp_path / "a.html").read_text()
+        and "Khan Academy" not in (tmp_path / "a.html").read_text()
+    )
     assert "Khan Academy and other contributors" in (tmp_path / "b.html").read_text()
 
 
@@ -233,7 +253,11 @@ def test_a_wrong_trace_is_never_suspicious_as_an_accept():
 
 def test_hardest_tasks_are_solved_ones_rarest_first():
     solved = {0: 4, 1: 1, 2: 0, 3: 2}  # of four samples
-    traces = [Notable(task, index < right, USUAL.format(task), "match", "stop") for task, right in solved.items() for index in range(4)]
+    traces = [
+        Notable(task, index < right, USUAL.format(task), "match", "stop")
+        for task, right in solved.items()
+        for index in range(4)
+    ]
     assert mark_notable(traces, [""] * 4)[1] == [1, 3]
 
 
@@ -251,7 +275,10 @@ def test_every_ledger_figure_of_the_metrics_is_shown(tmp_path: Path):
 def test_many_difficulties_are_joined_and_none_is_lost():
     from selfplay.report.figures import MOST_GROUPS, _joined
 
-    parts = [{str(name): {"num_samples": 2, "num_correct": name > 50, "completion_tokens": 5} for name in range(start, 100)} for start in (0, 40)]
+    parts = [
+        {str(name): {"num_samples": 2, "num_correct": name > 50, "completion_tokens": 5} for name in range(start, 100)}
+        for start in (0, 40)
+    ]
     joined = _joined(parts)
     assert max(map(len, joined)) <= MOST_GROUPS
     for before, after in zip(parts, joined, strict=True):

@@ -40,18 +40,30 @@ def hostile_rows() -> list[Row]:
 
 def written_rows() -> list[Row]:
     """Formulas, prose about money, and programs."""
-    half = Task.make("made", "What is $\\frac{1}{2} + \\frac{1}{2}$ in dollars, if I had $5 and spent $4?", MathReference("1"))
+    half = Task.make(
+        "made", "What is $\\frac{1}{2} + \\frac{1}{2}$ in dollars, if I had $5 and spent $4?", MathReference("1")
+    )
     double = Task.make("made", "Write double(x).", FunctionTests("double", ({"args": [2], "expected": 4},)))
     text = "We have $$\\sum_{i=1}^{2} \\frac{1}{2} = 1$$ and so \\(1\\), I keep $1 of the $5. The answer is \\boxed{1}."
     code = "```python\ndef double(x):\n    return x * 2  # twice\n```"
-    huge = Task.make("made", [], FunctionTests("huge", ({"args": [float("nan")], "expected": 2**70},)), limit=float("inf"))
-    return [(huge, "no code", Verdict.of(Reason.NO_ANSWER, "", 0.01, "programs@1")), (half, text, verify(half, text)), (double, code, Verdict.of(Reason.MATCH, "", 0.01, "programs@1"))]
+    huge = Task.make(
+        "made", [], FunctionTests("huge", ({"args": [float("nan")], "expected": 2**70},)), limit=float("inf")
+    )
+    return [
+        (huge, "no code", Verdict.of(Reason.NO_ANSWER, "", 0.01, "programs@1")),
+        (half, text, verify(half, text)),
+        (double, code, Verdict.of(Reason.MATCH, "", 0.01, "programs@1")),
+    ]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "run"
-    write_run(folder, [sums(20, 4, 2) + hostile_rows(), sums(20, 4, 3, 20) + written_rows()], lambda position: sums(20, 8, 2 + position, 100))
+    write_run(
+        folder,
+        [sums(20, 4, 2) + hostile_rows(), sums(20, 4, 3, 20) + written_rows()],
+        lambda position: sums(20, 8, 2 + position, 100),
+    )
     write_run(folder / "control", [sums(20, 4, 2)], lambda position: sums(20, 8, 2, 100), verified=False)
     return folder
 
@@ -88,11 +100,24 @@ def test_every_plot_is_drawn(page: Page):
         " box: f.querySelector('svg').getBoundingClientRect().toJSON(), marks: f.querySelectorAll('svg path, svg use').length}))"
     )
     titles = " ".join(figure["title"] for figure in figures)
-    for wanted in ("pass@1 by round", "pass@4 by round", "against sampled tokens", "against k: verified",
-                   "against k: control", "Acceptance by difficulty", "Cost by difficulty", "Reasons of the verdicts", "Tasks by share", "Tokens a sample", "Allocation"):
+    for wanted in (
+        "pass@1 by round",
+        "pass@4 by round",
+        "against sampled tokens",
+        "against k: verified",
+        "against k: control",
+        "Acceptance by difficulty",
+        "Cost by difficulty",
+        "Reasons of the verdicts",
+        "Tasks by share",
+        "Tokens a sample",
+        "Allocation",
+    ):
         assert wanted in titles
     assert page.run("document.querySelector('#on-passk .note').textContent.includes('Dotted: forecast')")
-    assert all(figure["box"]["width"] > 200 and figure["box"]["height"] > 100 and figure["marks"] > 5 for figure in figures)
+    assert all(
+        figure["box"]["width"] > 200 and figure["box"]["height"] > 100 and figure["marks"] > 5 for figure in figures
+    )
 
 
 def test_held_out_samples_have_a_filter_and_say_which_model_made_them(page: Page):
@@ -122,7 +147,10 @@ def test_search_finds_what_the_texts_hold_and_nothing_else(page: Page, run: Path
     page.run("at('set').value = '0'")
     for text in ("ADD ONE to 7.", "</script>", "what is 3 + 1", "nowhere to be found"):
         page.run(f"at('search').value = {json.dumps(text)}; applyFilters()")
-        parts = [[row["completion"], row["answer"], *(message["content"] for message in row["prompt"])] for row in stored(run)]
+        parts = [
+            [row["completion"], row["answer"], *(message["content"] for message in row["prompt"])]
+            for row in stored(run)
+        ]
         assert page.run("shown.length") == sum(any(text.lower() in part.lower() for part in of_row) for of_row in parts)
 
 
@@ -153,7 +181,9 @@ def test_keys_search_help_and_leave_typing_alone(page: Page):
 def test_model_text_is_text(page: Page, run: Path):
     texts = {row["completion"] for row in stored(run) if row["reason"] == "exception" or row["verifier"] == HOSTILE}
     assert texts == set(HOSTILE_TEXTS)
-    page.run(f"shown = shown.filter(row => named('reason', row) === 'exception' || named('verifier', row) === {json.dumps(HOSTILE)})")
+    page.run(
+        f"shown = shown.filter(row => named('reason', row) === 'exception' || named('verifier', row) === {json.dumps(HOSTILE)})"
+    )
     for is_raw in ("false", "true"):
         page.run(f"raw = {is_raw}")
         shown = page.run(
@@ -212,12 +242,16 @@ def test_an_address_opens_its_trace(browser: Page, report: Path, page: Page):
 
 
 @pytest.mark.parametrize(("width", "height", "scheme"), [(390, 844, "light"), (390, 844, "dark"), (1400, 1000, "dark")])
-def test_nothing_is_cut_off_on_a_phone_and_the_dark_is_dark(browser: Page, report: Path, width: int, height: int, scheme: str):
+def test_nothing_is_cut_off_on_a_phone_and_the_dark_is_dark(
+    browser: Page, report: Path, width: int, height: int, scheme: str
+):
     browser.resize(width, height, scheme)
     try:
         browser.open(report)
         assert browser.run("document.documentElement.scrollWidth <= innerWidth")
-        red, green, blue = json.loads(browser.run("'[' + getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).slice(0, 3) + ']'"))
+        red, green, blue = json.loads(
+            browser.run("'[' + getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).slice(0, 3) + ']'")
+        )
         assert (red + green + blue < 200) == (scheme == "dark")
     finally:
         browser.resize(1400, 1000, "light")
@@ -226,7 +260,9 @@ def test_nothing_is_cut_off_on_a_phone_and_the_dark_is_dark(browser: Page, repor
 def test_a_print_has_the_plots_and_the_trace_and_no_controls(page: Page):
     page.call("Emulation.setEmulatedMedia", media="print")
     try:
-        heights = page.run("['#filters', '#list', '#trace', 'figure svg'].map(s => document.querySelector(s).getBoundingClientRect().height)")
+        heights = page.run(
+            "['#filters', '#list', '#trace', 'figure svg'].map(s => document.querySelector(s).getBoundingClientRect().height)"
+        )
         assert heights[:2] == [0, 0] and min(heights[2:]) > 50
     finally:
         page.call("Emulation.setEmulatedMedia", media="")
@@ -236,7 +272,9 @@ def test_runs_overlay_in_one_report(browser: Page, tmp_path: Path):
     for name, control in (("one", True), ("two", False)):
         write_run(tmp_path / name, [sums(20, 4, 1)], lambda position: sums(20, 4, 1 + position, 100), name=name)
         if control:
-            write_run(tmp_path / name / "control", [sums(20, 4, 1)], lambda _: sums(20, 4, 1, 100), name=name, verified=False)
+            write_run(
+                tmp_path / name / "control", [sums(20, 4, 1)], lambda _: sums(20, 4, 1, 100), name=name, verified=False
+            )
     write_report([tmp_path / "one", tmp_path / "two"], tmp_path / "report.html")
     browser.open(tmp_path / "report.html")
     legend = browser.run("[...document.querySelector('figure .legend').children].map(n => n.textContent)")

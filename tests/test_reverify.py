@@ -10,9 +10,9 @@ from selfplay.files_on_disk import read_json
 from selfplay.reverify import reverify
 from selfplay.shards import read_in_order
 from tasks import UserError
-from verifiers import Reason, Verdict
 from tests import trace_making
 from tests.trace_making import made_run, recipe_of
+from verifiers import Reason, Verdict
 
 
 @pytest.fixture
@@ -54,7 +54,9 @@ def test_the_new_verdicts_stand_beside_the_old_and_make_shards_of_their_own(misj
     assert report.selection["accepted"] == sum(selection == "accepted" for _, selection in new)
     assert check_shards(misjudged) == []
     manifest = read_json(misjudged / "round_000" / "reverified" / "manifest.json")
-    assert {shard["name"] for shard in manifest["shards"]} == {p.name for p in (misjudged / "round_000" / "reverified" / "shards").iterdir()}
+    assert {shard["name"] for shard in manifest["shards"]} == {
+        p.name for p in (misjudged / "round_000" / "reverified" / "shards").iterdir()
+    }
 
 
 def test_a_flipped_byte_in_the_new_shards_is_found_too(misjudged):
@@ -70,7 +72,10 @@ def test_an_export_can_take_the_new_verdicts(misjudged, tmp_path):
     reverify(misjudged)
     new = export(misjudged, "kto", tmp_path / "new", reverified=True)
     old = export(misjudged, "kto", tmp_path / "old")
-    assert new.outcomes["correct"] - old.outcomes["correct"] == read_json(misjudged / "round_000" / "reverified" / "report.json")["num_changed"]
+    assert (
+        new.outcomes["correct"] - old.outcomes["correct"]
+        == read_json(misjudged / "round_000" / "reverified" / "report.json")["num_changed"]
+    )
 
 
 def test_equal_answers_to_one_reference_share_a_verdict(misjudged):

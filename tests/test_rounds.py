@@ -96,7 +96,9 @@ def test_a_run_leaves_the_files_of_the_design(finished):
             folder = arm / f"round_{index:03d}"
             manifest = read_json(folder / "manifest.json")
             assert manifest["index"] == index
-            assert {shard["name"] for shard in manifest["shards"]} == {path.name for path in (folder / "shards").iterdir()}
+            assert {shard["name"] for shard in manifest["shards"]} == {
+                path.name for path in (folder / "shards").iterdir()
+            }
             assert (folder / "model" / "config.json").exists()
             assert read_json(folder / "metrics.json")["evaluation"]["pass_at_k"].keys() == {"1", "4"}
     assert read_json(finished / "round_001" / "manifest.json")["model"].endswith("round_000/model")
@@ -104,7 +106,10 @@ def test_a_run_leaves_the_files_of_the_design(finished):
 
 
 def test_an_accepted_trace_is_correct_and_the_control_accepts_all(finished):
-    for traces, verified in ((read_shards(finished / "round_000" / "shards"), True), (read_shards(finished / "control" / "round_000" / "shards"), False)):
+    for traces, verified in (
+        (read_shards(finished / "round_000" / "shards"), True),
+        (read_shards(finished / "control" / "round_000" / "shards"), False),
+    ):
         rows = list(traces)
         assert len(rows) == 240
         for trace, selection in rows:
@@ -113,7 +118,9 @@ def test_an_accepted_trace_is_correct_and_the_control_accepts_all(finished):
             if selection == "accepted" and verified:
                 assert right
         if not verified:
-            assert not all(trace.verdict.outcome is Outcome.CORRECT for trace, selection in rows if selection == "accepted")
+            assert not all(
+                trace.verdict.outcome is Outcome.CORRECT for trace, selection in rows if selection == "accepted"
+            )
 
 
 def test_both_arms_start_from_the_same_model_and_samples(finished):
@@ -132,7 +139,9 @@ def test_held_out_tasks_are_never_sampled_for_training(finished):
 
 
 def test_rounds_play_fresh_tasks(finished):
-    first, second = ({sample.task_id for sample, _ in read_journal(finished / f"round_00{n}" / "journal")} for n in (0, 1))
+    first, second = (
+        {sample.task_id for sample, _ in read_journal(finished / f"round_00{n}" / "journal")} for n in (0, 1)
+    )
     assert len(first & second) < 0.7 * len(first)
 
 
@@ -185,7 +194,9 @@ def test_another_recipe_is_welcome_where_nothing_was_made_or_sampled(tmp_path):
     (folder / "round_000" / "journal").mkdir(parents=True)
     (folder / "round_000" / "journal" / "samples.jsonl").touch()
     open_run(folder, other)
-    assert "steps = 70" in (folder / "recipe.toml").read_text() and not list(folder.glob("*_*")) + list(folder.glob("base"))
+    assert "steps = 70" in (folder / "recipe.toml").read_text() and not list(folder.glob("*_*")) + list(
+        folder.glob("base")
+    )
     (folder / "base" / "model").mkdir(parents=True)
     with pytest.raises(UserError, match="pretraining.steps was 70 and is now 60"):
         open_run(folder, recipe)
@@ -193,7 +204,9 @@ def test_another_recipe_is_welcome_where_nothing_was_made_or_sampled(tmp_path):
 
 def test_a_run_is_played_by_one_process_at_a_time(finished):
     code = "import pathlib, sys; from tests.test_rounds import _play; _play(pathlib.Path(sys.argv[1]))"
-    second = subprocess.run([sys.executable, "-c", code, finished.parent / "small.toml"], capture_output=True, text=True, timeout=120)
+    second = subprocess.run(
+        [sys.executable, "-c", code, finished.parent / "small.toml"], capture_output=True, text=True, timeout=120
+    )
     assert "another process is playing" in second.stderr
 
 
@@ -201,7 +214,10 @@ def test_a_preview_shows_samples_of_the_run_itself_counts_all_of_it_and_keeps_no
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     shown = preview(read_recipe(finished.parent / "small.toml"), 3, quietly())
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*")} == before
-    stored = {(sample.task_id, sample.index): (sample.text, verdict.outcome) for sample, verdict in read_journal(finished / "round_000" / "journal")}
+    stored = {
+        (sample.task_id, sample.index): (sample.text, verdict.outcome)
+        for sample, verdict in read_journal(finished / "round_000" / "journal")
+    }
     assert len(shown.traces) == 3 and shown.outcomes.total() == shown.selected.total() == 12
     for trace, selection in shown.traces:
         assert stored[trace.task.id, 0] == (trace.sample.text, trace.verdict.outcome)
@@ -238,7 +254,6 @@ def test_twenty_kills_lose_nothing_and_double_nothing(finished, tmp_path):
             acknowledged[journal] = set(rows)
     assert kills >= 10  # the run is long enough that the kills fell into it
     assert accepted(tmp_path / "small") == accepted(finished)
-
 
 
 def _play(path):

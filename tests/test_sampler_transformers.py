@@ -35,7 +35,9 @@ def draw(model, requests, **settings):
 
 
 def request(prompt, *indices, task="t"):
-    return Request(f"{task}{prompt}", ({"role": "user", "content": prompt},), indices, tuple(1000 + 7 * index for index in indices))
+    return Request(
+        f"{task}{prompt}", ({"role": "user", "content": prompt},), indices, tuple(1000 + 7 * index for index in indices)
+    )
 
 
 def test_a_sample_depends_on_its_seed_and_not_on_its_batch(model):
@@ -118,7 +120,14 @@ def changed(model, folder, file, **values):
 
 
 def test_a_checkpoint_s_own_way_of_generating_changes_no_sample(model, tmp_path):
-    own = {"do_sample": True, "repetition_penalty": 5.0, "no_repeat_ngram_size": 2, "num_beams": 2, "top_k": 2, "min_new_tokens": 9}
+    own = {
+        "do_sample": True,
+        "repetition_penalty": 5.0,
+        "no_repeat_ngram_size": 2,
+        "num_beams": 2,
+        "top_k": 2,
+        "min_new_tokens": 9,
+    }
     other = changed(model, tmp_path / "other", "generation_config.json", **own)
     drawn = [draw(path, [request("3+4=", *range(8))]) for path in (model, other)]
     assert [sample.token_ids for sample in drawn[0]] == [sample.token_ids for sample in drawn[1]]
@@ -130,7 +139,9 @@ def test_a_sample_is_the_same_whatever_token_pads_the_others(model, tmp_path, pa
     requests = [request("3+4=", *range(8)), request("3+4+5=", *range(8))]
     drawn = [draw(path, requests, stop=["5", "<bos>"], max_tokens=30) for path in (model, other)]
     assert [sample.token_ids for sample in drawn[0]] == [sample.token_ids for sample in drawn[1]]
-    assert [sample.cumulative_logprob for sample in drawn[0]] == pytest.approx([sample.cumulative_logprob for sample in drawn[1]])
+    assert [sample.cumulative_logprob for sample in drawn[0]] == pytest.approx(
+        [sample.cumulative_logprob for sample in drawn[1]]
+    )
     bos = AutoTokenizer.from_pretrained(model).bos_token_id
     assert {sample.finish_reason for sample in drawn[0] if sample.token_ids[-1] == bos} == {"stop"}
 

@@ -20,9 +20,7 @@ from tests.conftest import MODEL_SHAPE, VLLM_OPTIONS
 pytest.importorskip("vllm", reason="vllm is not installed; .ci/run installs its CPU build")
 
 TEMPERATURE = 0.8
-SETTINGS = Sampling(
-    engine="vllm", temperature=TEMPERATURE, max_tokens=60, logprobs=True, engine_options=VLLM_OPTIONS
-)
+SETTINGS = Sampling(engine="vllm", temperature=TEMPERATURE, max_tokens=60, logprobs=True, engine_options=VLLM_OPTIONS)
 SEEDS = tuple(2**62 + 977 * number for number in range(8))
 LONG = "1+2=3" * 40  # longer than a block of the CPU backend's cache: 128 tokens
 
@@ -113,9 +111,7 @@ def test_cumulative_logprob_is_of_the_distribution_sampled_from(sampler, run, re
 
 def test_sample_comes_out_while_its_siblings_still_run(sampler, run):
     async def unfinished() -> list[int]:
-        return [
-            sampler._engine.get_num_unfinished_requests() async for _ in sampler.sample(make_request("1+2="))
-        ]
+        return [sampler._engine.get_num_unfinished_requests() async for _ in sampler.sample(make_request("1+2="))]
 
     counts = run(unfinished())
     assert counts[0] > 0 and counts[-1] == 0
@@ -165,8 +161,12 @@ def test_new_weights_replace_the_old_in_the_same_engine(sampler, run, references
     assert drawn(run(draw(sampler, make_request(LONG)))) == drawn(before)
 
 
-@pytest.mark.parametrize(("shape", "what"), [({"hidden_size": 128}, "architecture"), ({"characters": "9876543210+="}, "tokenizer")])
-def test_weights_that_do_not_fit_ask_for_another_engine_and_leave_this_one_as_it_was(sampler, run, tmp_path, shape, what):
+@pytest.mark.parametrize(
+    ("shape", "what"), [({"hidden_size": 128}, "architecture"), ({"characters": "9876543210+="}, "tokenizer")]
+)
+def test_weights_that_do_not_fit_ask_for_another_engine_and_leave_this_one_as_it_was(
+    sampler, run, tmp_path, shape, what
+):
     other = str(create_model(tmp_path, **MODEL_SHAPE | shape))
     before = run(draw(sampler, make_request("1+2=")))
     with pytest.raises(StationLost, match=f"another {what}"):

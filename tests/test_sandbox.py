@@ -36,7 +36,9 @@ def _owner(code: str) -> subprocess.Popen:
 
 
 def test_killed_owner_leaves_no_process():
-    owner = _owner("print('ready', flush=True)\nverify_program(calls('f', ([1], 1)), 'import time\\ndef f(x): time.sleep(99)')")
+    owner = _owner(
+        "print('ready', flush=True)\nverify_program(calls('f', ([1], 1)), 'import time\\ndef f(x): time.sleep(99)')"
+    )
     assert owner.stdout.readline() == "ready\n"
     _wait_until(lambda: len(_descendants(owner.pid)) >= 2)
     family = _descendants(owner.pid)

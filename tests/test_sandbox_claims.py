@@ -29,9 +29,18 @@ _SOCKETS += " named_semaphore"
 _PROCESSES = "parent_memory trace_parent steal_descriptor kill_all kill_victim stop_parent thread_kill queue_signal"
 _PROCESSES += " limits_of_others signal_owner"
 _STARTS = "raw_fork vfork clone3 execute execute_at memory_file user_namespace"
-_RIGHTS = "become_root gain_rights raise_limits dumpable loosen_filter clock affinity lock_memory chroot mount new_mount"
+_RIGHTS = (
+    "become_root gain_rights raise_limits dumpable loosen_filter clock affinity lock_memory chroot mount new_mount"
+)
 _SECRETS = "parent_environment own_environment parent_descriptors own_memory descriptors secret_memory"
-GROUPS = {"files": _FILES, "sockets": _SOCKETS, "processes": _PROCESSES, "starts": _STARTS, "rights": _RIGHTS, "secrets": _SECRETS}
+GROUPS = {
+    "files": _FILES,
+    "sockets": _SOCKETS,
+    "processes": _PROCESSES,
+    "starts": _STARTS,
+    "rights": _RIGHTS,
+    "secrets": _SECRETS,
+}
 _BY_NAME = {case.name: case for case in REACHES}
 
 
@@ -143,7 +152,13 @@ def test_filter_numbers_are_those_of_libseccomp():
         library = ctypes.CDLL("libseccomp.so.2")
     except OSError:
         pytest.skip("libseccomp is not installed")
-    listed = {**seccomp.ALLOWED, **seccomp.SERVER_ONLY, "clone": seccomp.CLONE, "clone3": seccomp.CLONE3, "ioctl": seccomp.IOCTL}
+    listed = {
+        **seccomp.ALLOWED,
+        **seccomp.SERVER_ONLY,
+        "clone": seccomp.CLONE,
+        "clone3": seccomp.CLONE3,
+        "ioctl": seccomp.IOCTL,
+    }
     listed |= {"fcntl": seccomp.FCNTL, "prlimit64": seccomp.PRLIMIT}
     for name, numbers in listed.items():
         for arch, number in zip((0xC000003E, 0xC00000B7), numbers, strict=True):

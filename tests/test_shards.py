@@ -36,11 +36,18 @@ def bytes_of(folder):
 
 
 def test_what_was_written_is_read_back_whole(tmp_path):
-    program = Task.make("made", [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Add."}], StdioTests(({"stdin": "1", "stdout": "2"},)))
+    program = Task.make(
+        "made",
+        [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Add."}],
+        StdioTests(({"stdin": "1", "stdout": "2"},)),
+    )
     traces = [
         trace_of("3+4=7, and ä 数 \u2028 \x00 end"),
         trace_of("", index=1),
-        replace(trace_of("no numbers known", prompt="?"), sample=replace(sample_of(trace_of("", prompt="?").task, "x", 0), token_ids=(), cumulative_logprob=None)),
+        replace(
+            trace_of("no numbers known", prompt="?"),
+            sample=replace(sample_of(trace_of("", prompt="?").task, "x", 0), token_ids=(), cumulative_logprob=None),
+        ),
     ]
     verdict = Verdict.of(Reason.TIMEOUT, "2 s", 2.0, "programs@1+none")
     traces.append(replace(traces[0], task=program, sample=sample_of(program, "print(2)", 3), verdict=verdict, round=7))
@@ -59,7 +66,11 @@ def test_every_row_says_how_it_was_made(tmp_path):
     table = pq.read_table(tmp_path / "accepted-00000.parquet")
     row = table.to_pylist()[0]
     assert table.schema.names == SCHEMA.names
-    assert row["engine"] == "transformers" and json.loads(row["sampling"]) == {"temperature": 1.0} and row["license"] == "MIT"
+    assert (
+        row["engine"] == "transformers"
+        and json.loads(row["sampling"]) == {"temperature": 1.0}
+        and row["license"] == "MIT"
+    )
     assert row["flops"] == DECODER.sampling([5], [0], [6])[0] > 2 * 1000 * (5 + 6 - 1)
     assert row["seed"] == 2**62 and row["token_ids"] == [0, 1, 2, 3, 4, 5]
 
@@ -74,11 +85,15 @@ def test_each_row_has_the_digest_and_the_operations_of_the_model_that_drew_it(tm
     }
     names = ["large", "a-model", "small", "unknown", "large"]
     traces = [trace_of("####12", index=number) for number in range(len(names))]
-    traces = [replace(trace, sample=replace(trace.sample, model=name)) for trace, name in zip(traces, names)]
+    traces = [
+        replace(trace, sample=replace(trace.sample, model=name)) for trace, name in zip(traces, names, strict=False)
+    ]
     write_shards(accepted(traces), tmp_path, replace(MADE_BY, teachers=teachers))
     rows = pq.read_table(tmp_path / "accepted-00000.parquet").to_pylist()
     assert [row["model_digest"] for row in rows] == ["sha256:2", "sha256:0", "sha256:1", "hub:unknown", "sha256:2"]
-    expected = [decoder.sampling([5], [0], [6])[0] if decoder else None for decoder in (large, DECODER, small, None, large)]
+    expected = [
+        decoder.sampling([5], [0], [6])[0] if decoder else None for decoder in (large, DECODER, small, None, large)
+    ]
     assert [row["flops"] for row in rows] == expected
 
 
@@ -86,7 +101,10 @@ def test_the_provenance_of_a_round_describes_each_of_its_models(tmp_path):
     from selfplay.files_on_disk import model_digest
     from selfplay.models import create_model
 
-    models = [str(create_model(tmp_path / name, hidden_size=width, num_layers=1, num_heads=2)) for name, width in (("one", 16), ("two", 32))]
+    models = [
+        str(create_model(tmp_path / name, hidden_size=width, num_layers=1, num_heads=2))
+        for name, width in (("one", 16), ("two", 32))
+    ]
     made = provenance_of(recipe_of(), models[0], tmp_path / "round", models)
     assert [made.digest_of(model) for model in models] == [model_digest(model) for model in models]
     assert made == read_provenance(tmp_path / "round") and list(made.teachers) == models[1:]
@@ -152,7 +170,9 @@ def test_files_are_cut_by_their_size_and_hold_every_row(tmp_path, monkeypatch):
     rng = random.Random(0)
     texts = ["".join(rng.choices("0123456789abcdef", k=40_000)) for _ in range(150)]
     short = trace_of("12")
-    traces = [replace(short, sample=replace(short.sample, text=text, index=number)) for number, text in enumerate(texts)]
+    traces = [
+        replace(short, sample=replace(short.sample, text=text, index=number)) for number, text in enumerate(texts)
+    ]
     shards = write_shards(accepted(traces), tmp_path, MADE_BY, shard_bytes=1 << 20)
     assert len(shards) > 2 and sum(shard.num_rows for shard in shards) == 150
     assert all(1 << 20 <= shard.num_bytes < 2 << 20 for shard in shards[:-1])
@@ -170,7 +190,9 @@ def test_files_of_an_earlier_writing_do_not_stay(tmp_path):
 def test_tasks_are_read_back_with_their_right_and_wrong_traces_together(played):
     rows = list(read_in_order(played / "round_000" / "shards"))
     assert {selection == "accepted" for _, selection in rows[:5]} == {True, False}
-    assert [(trace.task, trace.sample) for trace, _ in rows] == [(trace.task, trace.sample) for trace in arithmetic_traces(recipe_of())]
+    assert [(trace.task, trace.sample) for trace, _ in rows] == [
+        (trace.task, trace.sample) for trace in arithmetic_traces(recipe_of())
+    ]
 
 
 def test_shards_on_a_url_are_those_of_a_folder(tmp_path):
@@ -178,11 +200,16 @@ def test_shards_on_a_url_are_those_of_a_folder(tmp_path):
     there, here = write_shards(rows, "memory://far/shards", MADE_BY), write_shards(rows, tmp_path, MADE_BY)
     assert there == here
     assert list(read_shards("memory://far/shards")) == rows
-    assert fsspec.filesystem("memory").cat("/far/shards/accepted-00000.parquet") == (tmp_path / "accepted-00000.parquet").read_bytes()
+    assert (
+        fsspec.filesystem("memory").cat("/far/shards/accepted-00000.parquet")
+        == (tmp_path / "accepted-00000.parquet").read_bytes()
+    )
 
 
 def test_a_shard_of_another_schema_is_refused_by_name(tmp_path):
-    pq.write_table(pq.read_table(_one_shard(tmp_path)).replace_schema_metadata(None), tmp_path / "accepted-00001.parquet")
+    pq.write_table(
+        pq.read_table(_one_shard(tmp_path)).replace_schema_metadata(None), tmp_path / "accepted-00001.parquet"
+    )
     with pytest.raises(UserError, match="accepted-00001.parquet has shard schema none; this selfplay reads 2"):
         list(read_shards(tmp_path))
 
@@ -248,7 +275,9 @@ def test_shards_of_an_older_schema_are_checked_but_not_made_again(played):
 
 def test_a_recipe_of_another_version_is_told_as_such(played):
     (played / "recipe.toml").write_text((played / "recipe.toml").read_text() + "[colour]\nred = 1\n")
-    with pytest.raises(UserError, match="recipe.toml: 1 of its keys are not known; use the selfplay that played the run"):
+    with pytest.raises(
+        UserError, match="recipe.toml: 1 of its keys are not known; use the selfplay that played the run"
+    ):
         rebuild_shards(played)
 
 

@@ -53,7 +53,9 @@ def test_paths_are_counted_as_walking_every_sequence_counts_them(rule):
         assert stopped
         ends.setdefault((s, f), set()).add(sequence[: s + f])
     s, f, paths = stopping_points(rule)
-    assert {(int(a), int(b)): round(np.exp(c)) for a, b, c in zip(s, f, paths)} == {k: len(v) for k, v in ends.items()}
+    assert {(int(a), int(b)): round(np.exp(c)) for a, b, c in zip(s, f, paths, strict=False)} == {
+        k: len(v) for k, v in ends.items()
+    }
 
 
 @pytest.mark.parametrize("m, n, k", [(4, 10, 3), (2, 5, 2), (4, 500, 77), (4, 700, 650), (1, 9, 4), (4, 7, 6)])
@@ -99,7 +101,9 @@ def test_intervals_cover_under_the_issue_rule():
             within = within_tasks(s + f, s, k, ISSUE_RULE)
             alike = s[:50], f[:50]
             over = over_tasks(pass_at_k_stopped(ISSUE_RULE, *alike, k))
-            held.append((within.low <= np.mean(1 - (1 - rates) ** k) <= within.high, over.low <= 1 - 0.95**k <= over.high))
+            held.append(
+                (within.low <= np.mean(1 - (1 - rates) ** k) <= within.high, over.low <= 1 - 0.95**k <= over.high)
+            )
         assert (np.mean(held, axis=0) > 0.89).all() and (np.mean(held, axis=0) < 0.995).all()
 
 
@@ -165,6 +169,8 @@ def test_rules_are_read_back_from_their_record():
 
     until = make_allocator(AllocationRule("until", accepted_per_task=4, cap=32, give_up_failures=16))
     assert StoppingRule.from_record(until.rule) == ISSUE_RULE
-    assert StoppingRule.from_record(make_allocator(AllocationRule("fixed", samples_per_task=3)).rule) == StoppingRule.fixed(3)
+    assert StoppingRule.from_record(
+        make_allocator(AllocationRule("fixed", samples_per_task=3)).rule
+    ) == StoppingRule.fixed(3)
     with pytest.raises(ValueError, match="budget"):
         StoppingRule.from_record({"rule": "budget"})

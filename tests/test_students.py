@@ -63,7 +63,10 @@ def teacher(tmp_path_factory):
     """A model that has learnt sums of two digits."""
     folder = tmp_path_factory.mktemp("teacher")
     create_model(folder / "untrained", hidden_size=64, num_layers=1, max_length=32)
-    corpus = [Lesson(({"role": "user", "content": prompt},), text) for prompt, text in organic_corpus(3000, 0, 0.0, operands=(2,))]
+    corpus = [
+        Lesson(({"role": "user", "content": prompt},), text)
+        for prompt, text in organic_corpus(3000, 0, 0.0, operands=(2,))
+    ]
     settings = Fitting(steps=90, batch_size=32, learning_rate=1e-2)
     fit(str(folder / "untrained"), corpus, settings, folder / "model", 0, lambda *step: None)
     return str(folder / "model")
@@ -96,7 +99,9 @@ def test_each_round_samples_the_teacher_and_trains_and_evaluates_the_student(tau
         manifest, made = manifest_of(folder, index), str(round_folder(folder, index) / "model")
         assert (manifest["model"], manifest["next_model"], manifest["student"]) == (teacher, teacher, made)
         assert manifest["parents"] == [] and manifest["model_digest"] == model_digest(teacher)
-        assert {row["model_digest"] for row in read_rows(round_folder(folder, index) / "shards")} == {model_digest(teacher)}
+        assert {row["model_digest"] for row in read_rows(round_folder(folder, index) / "shards")} == {
+            model_digest(teacher)
+        }
         assert {sample.model for sample, _ in read_journal(round_folder(folder, index) / "evaluation")} == {made}
         assert decoder_of(made) == decoder_of(first) != decoder_of(teacher)
         start = str(round_folder(folder, index - 1) / "model") if index else first
@@ -111,7 +116,9 @@ def test_operations_are_the_teachers_where_it_samples_and_the_students_where_it_
     assert metrics["ledger"]["flops"]["sampling"] == pytest.approx(decoder_of(teacher).sampling(*columns).sum())
     fitted = metrics["training"]
     student = decoder_of(str(folder / "base" / "student"))
-    assert metrics["ledger"]["flops"]["training"] == pytest.approx(student.training(fitted["num_tokens"], fitted["mean_context"]))
+    assert metrics["ledger"]["flops"]["training"] == pytest.approx(
+        student.training(fitted["num_tokens"], fitted["mean_context"])
+    )
 
 
 def test_what_is_mixed_in_is_trained_on_and_counted(taught):
@@ -127,7 +134,9 @@ def test_what_is_mixed_in_is_trained_on_and_counted(taught):
 def test_a_run_stops_when_rounds_no_longer_pay_and_stays_stopped_until_the_key_changes(taught, teacher):
     folder, said = taught
     assert "stopped after 2 of 4 rounds: the last 2 rounds brought held-out pass@1" in said
-    assert [read_json(round_folder(folder, index) / "metrics.json").get("stop", {}).get("stops") for index in (0, 1)] == [None, True]
+    assert [
+        read_json(round_folder(folder, index) / "metrics.json").get("stop", {}).get("stops") for index in (0, 1)
+    ] == [None, True]
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     assert "stopped after 2 of 4 rounds" in played(folder.parent, teacher)[1]
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
@@ -136,7 +145,13 @@ def test_a_run_stops_when_rounds_no_longer_pay_and_stays_stopped_until_the_key_c
 
 
 def test_a_student_that_teaches_is_sampled_from_the_second_round_on(teacher, tmp_path):
-    overrides = ["rounds=2", "model.student.teaches=true", "training.start=base", "training.learning_rate=1e-2", "training.steps=90"]
+    overrides = [
+        "rounds=2",
+        "model.student.teaches=true",
+        "training.start=base",
+        "training.learning_rate=1e-2",
+        "training.steps=90",
+    ]
     folder, _ = played(tmp_path, teacher, *overrides)
     first, second = manifest_of(folder, 0), manifest_of(folder, 1)
     made = [str(round_folder(folder, index) / "model") for index in (0, 1)]

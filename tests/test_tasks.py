@@ -20,7 +20,11 @@ CONTRACT = [
     {"kind": "math", "answer": "\\frac{1}{2}"},
     {"kind": "math", "answer": "7", "literal": True},
     {"kind": "function_tests", "entry_point": "add", "cases": [{"args": [1, 2], "expected": 3}], "tolerance": 0.5},
-    {"kind": "stdio_tests", "cases": [{"stdin": "1 2\n", "stdout": "3\n"}], "limits": {"cpu_seconds": 2.0, "memory_mb": 512}},
+    {
+        "kind": "stdio_tests",
+        "cases": [{"stdin": "1 2\n", "stdout": "3\n"}],
+        "limits": {"cpu_seconds": 2.0, "memory_mb": 512},
+    },
     {"kind": "assert_tests", "code": "assert add(1, 2) == 3"},
     {"kind": "assert_tests", "code": "def check(f): ...", "entry_point": "add"},
 ]
@@ -73,7 +77,9 @@ def test_a_literal_task_takes_a_number_that_is_written_out_and_no_expression_of_
     ):  # fmt: skip
         for text in [*written, *other]:
             assert verify_answer(MathReference(answer), text).outcome == "correct", text
-            assert (verify_answer(MathReference(answer, literal=True), text).outcome == "correct") == (text in written), text
+            assert (verify_answer(MathReference(answer, literal=True), text).outcome == "correct") == (
+                text in written
+            ), text
 
 
 def test_a_task_cannot_be_changed():
@@ -97,7 +103,10 @@ def test_arithmetic_is_the_same_for_the_same_seed_and_fresh_for_another():
 
 
 def test_corrupted_chains_end_in_a_wrong_answer_about_as_often_as_the_steps_say():
-    rows = [(sum(map(int, p.rstrip("=").split("+"))), int(c.rpartition("####")[2]), p.count("+")) for p, c in organic_corpus(20_000)]
+    rows = [
+        (sum(map(int, p.rstrip("=").split("+"))), int(c.rpartition("####")[2]), p.count("+"))
+        for p, c in organic_corpus(20_000)
+    ]
     for steps in (1, 2, 3, 4):
         right = [want == got for want, got, count in rows if count == steps]
         assert abs(sum(right) / len(right) - 0.8**steps) < 0.04
@@ -116,7 +125,9 @@ def test_redundant_chains_say_the_same_at_a_random_length_and_only_repetition_mi
             num_restated += len(lines) - len(once)
             lengths.add(len(lines) - len(once))
             trace = trace_of(chain, str(sum(map(int, once[0].split("+")))), prompt)
-            assert trace.verdict.outcome == "correct" and {name for name, rule in RULES.items() if rule(trace)} <= {"repetition"}
+            assert trace.verdict.outcome == "correct" and {name for name, rule in RULES.items() if rule(trace)} <= {
+                "repetition"
+            }
         assert num_restated / num_steps == pytest.approx(redundancy / (1 - redundancy), rel=0.1)
     assert lengths > set(range(8))
 
@@ -147,7 +158,9 @@ def test_files_reads_jsonl_and_parquet_alike(tmp_path):
     (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
     read = [
-        list(load("files", path=str(tmp_path / name), prompt="q", answer="a", difficulty="hard", template="Q: {problem}"))
+        list(
+            load("files", path=str(tmp_path / name), prompt="q", answer="a", difficulty="hard", template="Q: {problem}")
+        )
         for name in ("t.jsonl", "t.parquet")
     ]
     assert read[0] == read[1]
@@ -164,8 +177,12 @@ def test_files_takes_references_of_any_kind(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [('{"prompt": "x", "answer": "1"}\n{"prompt"', "line 2"), ("[1]", "line 1"), ('{"prompt": "x"}', 'no column "answer"'),
-     ('{"prompt": " ", "answer": "1"}', 'row 1: column "prompt" is empty')],
+    [
+        ('{"prompt": "x", "answer": "1"}\n{"prompt"', "line 2"),
+        ("[1]", "line 1"),
+        ('{"prompt": "x"}', 'no column "answer"'),
+        ('{"prompt": " ", "answer": "1"}', 'row 1: column "prompt" is empty'),
+    ],
 )
 def test_a_broken_file_of_tasks_is_named_with_its_place(tmp_path, text, named):
     (tmp_path / "t.jsonl").write_text(text)
@@ -174,7 +191,9 @@ def test_a_broken_file_of_tasks_is_named_with_its_place(tmp_path, text, named):
 
 
 @needs_shared
-@pytest.mark.parametrize(("source", "file", "count"), [("gsm8k", "gsm8k_test.jsonl", 1319), ("math500", "math500.jsonl", 500)])
+@pytest.mark.parametrize(
+    ("source", "file", "count"), [("gsm8k", "gsm8k_test.jsonl", 1319), ("math500", "math500.jsonl", 500)]
+)
 def test_every_reference_of_the_real_sources_passes_its_own_verifier(source, file, count):
     tasks = list(load(source, path=str(SHARED / "data" / file)))
     assert len(tasks) == len({task.id for task in tasks}) == count

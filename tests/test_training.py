@@ -35,7 +35,7 @@ def loss_of(folder, prompt, completion, learnt):
     """Cross-entropy in nats a token of the prompt (learnt=False) or of the completion."""
     tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
     before = encode_prompt(tokenizer, [{"role": "user", "content": prompt}])
-    after = tokenizer.encode(completion, add_special_tokens=False) + [tokenizer.eos_token_id]
+    after = [*tokenizer.encode(completion, add_special_tokens=False), tokenizer.eos_token_id]
     ids = torch.tensor([before + after])
     with torch.inference_mode():
         losses = torch.nn.functional.cross_entropy(network(ids).logits[0, :-1], ids[0, 1:], reduction="none")
@@ -53,7 +53,9 @@ def test_training_learns_the_completion_its_end_and_not_the_prompt(model, tmp_pa
         lambda *step: steps.append(step),
     )
     assert loss_of(tmp_path / "out", "3+4=", "####7", learnt=True) < 0.1
-    prompt_before, prompt_after = (loss_of(folder, "3+4=", "####7", learnt=False) for folder in (model, tmp_path / "out"))
+    prompt_before, prompt_after = (
+        loss_of(folder, "3+4=", "####7", learnt=False) for folder in (model, tmp_path / "out")
+    )
     assert prompt_after > 0.7 * prompt_before
     assert (result.num_rows, result.num_steps) == (64, 40)
     assert result.num_tokens == 40 * 16 * len("_3+4=H7_")  # begin, prompt, marker, answer, end
@@ -94,7 +96,9 @@ def assert_equal_weights(folder, other):
 def fit_with_checkpoints(model, out):
     """As a process that will be killed: a checkpoint after each step."""
     checkpoints.MOST_SHARE = 1e9
-    fit(model, SUMS, THREE_EPOCHS, out, 3, lambda step, *rest: time.sleep(60 if step == 20 else 0), checkpoint_seconds=0)
+    fit(
+        model, SUMS, THREE_EPOCHS, out, 3, lambda step, *rest: time.sleep(60 if step == 20 else 0), checkpoint_seconds=0
+    )
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(model, tmp_path):
@@ -103,7 +107,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(model
     process = context.Process(target=fit_with_checkpoints, args=(model, tmp_path / "killed"))
     process.start()
     deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed").glob("checkpoint-1[2-9]")) and time.monotonic() < deadline and process.is_alive():
+    while (
+        not list((tmp_path / "killed").glob("checkpoint-1[2-9]")) and time.monotonic() < deadline and process.is_alive()
+    ):
         time.sleep(0.01)
     process.kill()
     process.join()
@@ -115,7 +121,13 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(model
     same = ("num_rows", "num_tokens", "num_steps", "mean_context")
     assert [getattr(resumed, name) for name in same] == [getattr(whole, name) for name in same]
     left = {path.name for path in (tmp_path / "killed").iterdir()}
-    assert left == {"config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert left == {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
 
 
 class Stopped(Exception):
@@ -205,7 +217,9 @@ def test_nothing_to_train_on_is_one_clear_error(model, tmp_path):
 def test_a_command_of_the_users_trains_and_its_failures_are_named(model, tmp_path):
     (tmp_path / "accepted-00000.parquet").write_text("")
     checkpoint = tmp_path / "checkpoint"
-    fit_by_command("cp -r {model}/. {out} && ls {shards}", model, f"{tmp_path}/accepted-*.parquet", tmp_path / "copied", checkpoint)
+    fit_by_command(
+        "cp -r {model}/. {out} && ls {shards}", model, f"{tmp_path}/accepted-*.parquet", tmp_path / "copied", checkpoint
+    )
     AutoModelForCausalLM.from_pretrained(tmp_path / "copied")
     with pytest.raises(UserError, match="status 3"):
         fit_by_command("exit 3", model, "", tmp_path / "failed", checkpoint)
@@ -230,7 +244,9 @@ def test_a_model_is_made_once_wherever_a_kill_falls(tmp_path):
         return {"num_rows": len(made)}
 
     assert once(tmp_path / "round", make) == {"num_rows": 1}
-    (tmp_path / "round" / "model").rename(tmp_path / "round" / "model.tmp")  # as if killed before the model got its name
+    (tmp_path / "round" / "model").rename(
+        tmp_path / "round" / "model.tmp"
+    )  # as if killed before the model got its name
     assert once(tmp_path / "round", make) == {"num_rows": 1} and (tmp_path / "round" / "model").exists()
     (tmp_path / "round" / "training.json").unlink()  # as if killed before the record was written
     assert once(tmp_path / "round", make) == {"num_rows": 2}

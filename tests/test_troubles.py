@@ -28,7 +28,14 @@ from tests.test_rounds import quietly
 from verifiers import Outcome, Reason, Verdict
 
 
-def play(folder, make_sampler=lambda: QueueSampler(), make_verifier=lambda: VerifierStation(Verification()), num_tasks=50, samples=4, in_flight=64):
+def play(
+    folder,
+    make_sampler=lambda: QueueSampler(),
+    make_verifier=lambda: VerifierStation(Verification()),
+    num_tasks=50,
+    samples=4,
+    in_flight=64,
+):
     """One pass in this process, resuming what is there; gives the rows of its journal. Its one error is raised plainly."""
 
     async def hire_sampler(number):
@@ -65,7 +72,12 @@ def small_disk(tmp_path):
     """A file system of 64 KiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if not shutil.which("mount") or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)], capture_output=True).returncode:
+    if (
+        not shutil.which("mount")
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(folder)], capture_output=True
+        ).returncode
+    ):
         pytest.skip("needs the right to mount a tmpfs")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
@@ -80,7 +92,9 @@ def test_a_disk_that_fills_up_stops_the_pass_and_the_next_goes_on_from_its_last_
     rows = play(small_disk / "journal", num_tasks=400)
     assert rows[: len(kept)] == kept
     assert len(keys(rows)) == len(set(keys(rows))) == 1600
-    assert {(s.task_id, s.index): s.text for s, _ in rows} == {(s.task_id, s.index): s.text for s, _ in play(tmp_path / "other", num_tasks=400)}
+    assert {(s.task_id, s.index): s.text for s, _ in rows} == {
+        (s.task_id, s.index): s.text for s, _ in play(tmp_path / "other", num_tasks=400)
+    }
 
 
 def test_a_read_only_folder_is_one_clear_error(small_disk):
@@ -96,7 +110,9 @@ def test_a_checker_that_always_fails_stops_the_pass_and_its_samples_are_owed_aga
         def _verdict(self, check):
             return Verdict.of(Reason.CHECKER_FAILURE, "no sandbox here", 0.0, "none@0")
 
-    with pytest.raises(UserError, match=f"verifier failed again and again on each of {MAX_WITHHELD} samples.*no sandbox here"):
+    with pytest.raises(
+        UserError, match=f"verifier failed again and again on each of {MAX_WITHHELD} samples.*no sandbox here"
+    ):
         play(tmp_path, make_verifier=lambda: Failing(Verification()))
     assert not list(read_journal(tmp_path))
     assert len(keys(play(tmp_path))) == 200
@@ -256,25 +272,39 @@ FAILED = "engine failed again and again.*"
 
 @pytest.mark.parametrize(
     ("mode", "words"),
-    [("500", FAILED + "the model fell over"), ("silent", r"has answered no request for a sample for \d+ s"), ("dead", r"has answered nothing for \d+ s")],
+    [
+        ("500", FAILED + "the model fell over"),
+        ("silent", r"has answered no request for a sample for \d+ s"),
+        ("dead", r"has answered nothing for \d+ s"),
+    ],
 )
 def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, monkeypatch, mode, words):
     if mode != "500":
         monkeypatch.setattr(server_watch, "QUIET_SECONDS", 0.2)
         monkeypatch.setattr(server_watch, "SILENT_SECONDS", 1.0)
     server = Server(mode)
-    recipe = Recipe.model_validate({
-        "name": "served",
-        "tasks": {"source": "arithmetic"},
-        "model": {"path": "m"},
-        "sampling": {"engine": "openai", "base_url": server.url, "max_retries": 1, "timeout_seconds": 0.3 if mode == "silent" else 30.0, "max_concurrency": 64},
-        "ray": {"address": "none"},
-    })
+    recipe = Recipe.model_validate(
+        {
+            "name": "served",
+            "tasks": {"source": "arithmetic"},
+            "model": {"path": "m"},
+            "sampling": {
+                "engine": "openai",
+                "base_url": server.url,
+                "max_retries": 1,
+                "timeout_seconds": 0.3 if mode == "silent" else 30.0,
+                "max_concurrency": 64,
+            },
+            "ray": {"address": "none"},
+        }
+    )
     rule = AllocationRule(samples_per_task=4)
     try:
-        with Engines(recipe, quietly()) as engines:
-            with pytest.raises(UserError, match=f"{words}.*run the same command again"):
-                engines.play("sampling", "m", load("arithmetic", num_tasks=40), rule, tmp_path, seed_of)
+        with (
+            Engines(recipe, quietly()) as engines,
+            pytest.raises(UserError, match=f"{words}.*run the same command again"),
+        ):
+            engines.play("sampling", "m", load("arithmetic", num_tasks=40), rule, tmp_path, seed_of)
         assert not list(read_journal(tmp_path))
         server.mode = "working"
         with Engines(recipe, quietly()) as engines:

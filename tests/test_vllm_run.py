@@ -31,7 +31,10 @@ def small(folder, *more):
         'sampling.engine="vllm"',
         "sampling.max_in_flight=64",
         "sampling.logprobs=true",
-        *(f"sampling.engine_options.{key}={str(value).lower()}" for key, value in (VLLM_OPTIONS | {"max_model_len": 64}).items()),
+        *(
+            f"sampling.engine_options.{key}={str(value).lower()}"
+            for key, value in (VLLM_OPTIONS | {"max_model_len": 64}).items()
+        ),
         *more,
     ]
     return read_recipe(QUICKSTART, overrides)

@@ -21,7 +21,9 @@ DECODER = Decoder(body=1000, head=100, attention=((8, 0), (8, 16)), source="conf
 MADE_BY = Provenance("recipe", "sha256:0", 1000, "transformers", "1", '{"temperature": 1.0}', asdict(DECODER))
 
 
-def trace_of(text: str, answer: str = "12", prompt: str = "3+4+5=", index: int = 0, finish_reason: str = "stop", **metadata) -> Trace:
+def trace_of(
+    text: str, answer: str = "12", prompt: str = "3+4+5=", index: int = 0, finish_reason: str = "stop", **metadata
+) -> Trace:
     """A trace of a math task with the verdict that its text gets."""
     task = Task.make("made", prompt, MathReference(answer), **({"license": "MIT"} | metadata))
     return Trace(task, sample_of(task, text, index, finish_reason), verify(task, text), 0)
@@ -29,7 +31,9 @@ def trace_of(text: str, answer: str = "12", prompt: str = "3+4+5=", index: int =
 
 def sample_of(task: Task, text: str, index: int, finish_reason: str = "stop") -> Sample:
     tokens = len(text)
-    return Sample(task.id, index, text, finish_reason, 5, 0, tokens, tuple(range(tokens)), -1.5, 2**62 + index, "a-model")
+    return Sample(
+        task.id, index, text, finish_reason, 5, 0, tokens, tuple(range(tokens)), -1.5, 2**62 + index, "a-model"
+    )
 
 
 def recipe_of(**sections) -> Recipe:
@@ -46,7 +50,9 @@ def arithmetic_traces(recipe: Recipe, index: int = 0) -> list[Trace]:
         right = chain_of_thought(digits, random.Random(0))
         total = sum(digits)
         texts = [right, right, f"{total}+1=####{total}", f"{total}+1=####{total + 1}", f"####{total + 2}"]
-        traces += [Trace(task, sample_of(task, text, number), verify(task, text), index) for number, text in enumerate(texts)]
+        traces += [
+            Trace(task, sample_of(task, text, number), verify(task, text), index) for number, text in enumerate(texts)
+        ]
     return traces
 
 

@@ -21,14 +21,77 @@ _COMMA_NUMBER = re.compile(r"\d,\d{3}(?!\d)")
 _NESTED_GROUPS = re.compile(
     r",\s|\\frac|\\sqrt|\\text"
 )  # signs that a bracket may hold grouped numbers, not only a list
-_LEADING = frozenset("the year answer is exactly only just value equals approximately total number".split())
+_LEADING = frozenset(
+    ["the", "year", "answer", "is", "exactly", "only", "just", "value", "equals", "approximately", "total", "number"]
+)
 _NAMELESS = frozenset(  # words that give no value a name
-    "let if suppose assume when consider try not no never cannot or without except excluding than least most".split()
+    [
+        "let",
+        "if",
+        "suppose",
+        "assume",
+        "when",
+        "consider",
+        "try",
+        "not",
+        "no",
+        "never",
+        "cannot",
+        "or",
+        "without",
+        "except",
+        "excluding",
+        "than",
+        "least",
+        "most",
+    ]
 )
 _MAGNITUDES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _ALTERING = frozenset(  # words behind a number that make it another number, or none
-    "base at least most more less fewer than greater smaller off squared cubed factorial half halves third quarter point plus minus not "
-    "without to between over under above below up down root power mod modulo if when except maybe perhaps ish fold".split()
+    [
+        "base",
+        "at",
+        "least",
+        "most",
+        "more",
+        "less",
+        "fewer",
+        "than",
+        "greater",
+        "smaller",
+        "off",
+        "squared",
+        "cubed",
+        "factorial",
+        "half",
+        "halves",
+        "third",
+        "quarter",
+        "point",
+        "plus",
+        "minus",
+        "not",
+        "without",
+        "to",
+        "between",
+        "over",
+        "under",
+        "above",
+        "below",
+        "up",
+        "down",
+        "root",
+        "power",
+        "mod",
+        "modulo",
+        "if",
+        "when",
+        "except",
+        "maybe",
+        "perhaps",
+        "ish",
+        "fold",
+    ]
 )
 
 
@@ -138,7 +201,7 @@ class _Answers(Expressions):
         if (
             token.kind == "word"
             and not applied
-            and (token.in_text and len(token.value) > 1 or not is_math_word(token.value))
+            and ((token.in_text and len(token.value) > 1) or not is_math_word(token.value))
         ):
             return self._text_item()
         value = self.relation()

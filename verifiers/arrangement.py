@@ -17,7 +17,8 @@ def arranged(node: Node) -> Node:
             and len(names.args) == len(values.args)
         ):
             return Node(
-                "list", tuple(Node("relation", (("=",), *pair)) for pair in zip(names.args[2:], values.args[2:]))
+                "list",
+                tuple(Node("relation", (("=",), *pair)) for pair in zip(names.args[2:], values.args[2:], strict=False)),
             )
     if node.kind == "list":
         items = [arranged(item) for item in node.args]
@@ -47,7 +48,12 @@ def with_plain_letter(node: Node) -> Node:
     if node.kind != "list" or len(node.args) < 2:
         return node
     last = node.args[-1]
-    if last.kind != "relation" or last.args[0] != ("in",) or last.args[2].kind != "region" or last.args[1].kind != "sym":
+    if (
+        last.kind != "relation"
+        or last.args[0] != ("in",)
+        or last.args[2].kind != "region"
+        or last.args[1].kind != "sym"
+    ):
         return node
     used = set().union(*(letters(item) for item in node.args[:-1]))
     if "n" in used or last.args[1].args[0] not in used:

@@ -58,7 +58,9 @@ def _is_idle(line: ast.stmt) -> bool:
         return isinstance(line.value, ast.Constant)
     if isinstance(line, ast.Assert):
         return isinstance(line.test, ast.Constant) and line.test.value is True
-    return isinstance(line, ast.Assign) and _literal(line.value)[0] and all(isinstance(t, ast.Name) for t in line.targets)
+    return (
+        isinstance(line, ast.Assign) and _literal(line.value)[0] and all(isinstance(t, ast.Name) for t in line.targets)
+    )
 
 
 def _call(line: ast.stmt, names: dict[str, str] | None) -> Call | None:

@@ -119,13 +119,16 @@ class Atoms(Brackets):
 
     def _defines_a_function(self) -> bool:
         """Whether the answer begins with T(n) = : there any letter names a function."""
-        return self.at == 1 and [token.value for token in self.tokens[1:5:2]] == ["(", ")"] and self.tokens[4].value == "=" and self.tokens[2].kind == "word"
+        return (
+            self.at == 1
+            and [token.value for token in self.tokens[1:5:2]] == ["(", ")"]
+            and self.tokens[4].value == "="
+            and self.tokens[2].kind == "word"
+        )
 
     def _indexed(self, name: str) -> Node:
         index = self.atom() if self.value != "{" else self._group_or_words()
-        if index.kind == "num":
-            name = f"{name}_{index.args[0]}"
-        elif index.kind == "sym":
+        if index.kind == "num" or index.kind == "sym":
             name = f"{name}_{index.args[0]}"
         else:
             return Node("sub", (name, index))
@@ -157,7 +160,7 @@ class Atoms(Brackets):
         if name == "binom":
             top = self.argument()
             return call("binom", top, self.argument())
-        if name in FUNCTIONS and name != "Gamma" or name == "Gamma" and self.value == "(":
+        if (name in FUNCTIONS and name != "Gamma") or (name == "Gamma" and self.value == "("):
             return self._function(name)
         if name in CONSTANTS:
             return CONSTANTS[name]
@@ -279,4 +282,4 @@ class Atoms(Brackets):
         return (argument,)
 
     def _starts_function(self) -> bool:
-        return self.value in FUNCTIONS or self.value in ("(", "[") and self.kind == "sign"
+        return self.value in FUNCTIONS or (self.value in ("(", "[") and self.kind == "sign")

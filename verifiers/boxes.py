@@ -8,10 +8,14 @@ _JOINT = re.compile(
 )
 _LABELLED_JOINT = re.compile(r"\s+[a-z]{2,12}\s+and\s+")  # "\boxed{1} papers and \boxed{2} bins"
 _GROUP_OR_SIGN = r"\s*(?:\{[^{}]*\}|\w)"
-_BARE = re.compile(rf"\\[dt]?frac{_GROUP_OR_SIGN}{_GROUP_OR_SIGN}|\\sqrt{_GROUP_OR_SIGN}|" r"\\?[A-Za-z]+|[-−]?[\d.,]*\d|\S")
+_BARE = re.compile(
+    rf"\\[dt]?frac{_GROUP_OR_SIGN}{_GROUP_OR_SIGN}|\\sqrt{_GROUP_OR_SIGN}|" r"\\?[A-Za-z]+|[-−]?[\d.,]*\d|\S"
+)
 _BRACE = re.compile(r"\\.|[{}]", re.S)
 _FORMULA_END = re.compile(r"(?<!\\)\$|\\\]|\\\)|\n")
-_REJECTED = re.compile(r"\s*\$?\s*(?:is|was)(?:\s+(?:not|wrong|incorrect|false)\b|n't\b)")  # "\boxed{5} is not the answer"
+_REJECTED = re.compile(
+    r"\s*\$?\s*(?:is|was)(?:\s+(?:not|wrong|incorrect|false)\b|n't\b)"
+)  # "\boxed{5} is not the answer"
 _SIGN_BEFORE = re.compile(r"(?:^|=|≈|:|\$|\\\[|\\\()\s*([-−])\s*$")  # "= -\boxed{5}"
 _POWER_BEHIND = re.compile(r"\s*(?:\\(?:times|cdot)|[×*])\s*10\s*\^\s*(?:\{[^{}]*\}|\d)|\s*\^\s*(?:\d|\{-?\d+\})")
 _MAX_BOXES = 400
@@ -82,7 +86,7 @@ def truncated_box(text: str) -> bool:
 def joined(text: str, found: list[tuple[int, int, str]]) -> str:
     """What the last box holds; with boxes that stand side by side, all that they hold: a list, never a choice."""
     held, only_or = [_operand(text, found[-1])], True
-    for (_, end, content), (start, _, _) in zip(reversed(found[:-1]), reversed(found)):
+    for (_, end, content), (start, _, _) in zip(reversed(found[:-1]), reversed(found), strict=False):
         between = text[end:start]
         if not (_JOINT.fullmatch(between) or _LABELLED_JOINT.fullmatch(between)):
             break

@@ -5,7 +5,6 @@ from verifiers.latex import Token, Unreadable
 from verifiers.tree import ONE, I, Node, call, contains, neg, substituted, sym, times
 from verifiers.vocabulary import CLOSING, MATRICES, OPENING
 
-
 _CONDITION_WORDS = frozenset(["if", "for", "when", "where"])
 
 
@@ -101,7 +100,7 @@ class Brackets(Cursor):
         cells: list[Node] = []
         while not self.take("end"):
             if self.take("newline"):
-                rows, cells = rows + [tuple(cells)] if cells else rows, []
+                rows, cells = [*rows, tuple(cells)] if cells else rows, []
             elif self.take("&"):
                 continue
             else:
@@ -123,7 +122,7 @@ class Brackets(Cursor):
             if self.take("newline"):
                 rows.append([])
                 continue
-            while self.take(",", "&", ".", ";") or self.kind == "word" and self.value in _CONDITION_WORDS:
+            while self.take(",", "&", ".", ";") or (self.kind == "word" and self.value in _CONDITION_WORDS):
                 self.at += self.kind == "word" and self.value in _CONDITION_WORDS
             if self.value not in ("newline", "end"):
                 rows[-1].append(self._otherwise() or self.relation())

@@ -225,7 +225,7 @@ class _Comparison(Listings, Quantities):
             return self._tuples(left, right)
         if left.kind == "relation":
             return self._two_relations(left, right)
-        return self._all(zip(left.args, right.args)) if len(left.args) == len(right.args) else False
+        return self._all(zip(left.args, right.args, strict=False)) if len(left.args) == len(right.args) else False
 
     def _matrices(self, left: Node, right: Node) -> bool | None:
         """Cell by cell; a column or row against a tuple of its cells; a determinant as its value."""
@@ -236,7 +236,7 @@ class _Comparison(Listings, Quantities):
             cells = [
                 self._cells(side)
                 for side in (left, right)
-                if side.kind == "bracket" and side.args[:2] == ("(", ")") or contains(side, _MATRIX) or rows_of(side)
+                if (side.kind == "bracket" and side.args[:2] == ("(", ")")) or contains(side, _MATRIX) or rows_of(side)
             ]
         except NotAMatrix:
             return None
@@ -249,7 +249,9 @@ class _Comparison(Listings, Quantities):
             first, second = (tuple((cell,) for row in side for cell in row) for side in cells)
         if len(first) != len(second) or len(first[0]) != len(second[0]):
             return False
-        return self._all((a, b) for row, other in zip(first, second) for a, b in zip(row, other))
+        return self._all(
+            (a, b) for row, other in zip(first, second, strict=False) for a, b in zip(row, other, strict=False)
+        )
 
     def _cells(self, side: Node) -> tuple[tuple[Node, ...], ...]:
         if side.kind == "bracket" and not rows_of(side):
@@ -269,7 +271,8 @@ class _Comparison(Listings, Quantities):
         if len(left.args) != len(right.args):
             return False
         return self._all(
-            (Node("mul", (a, right.args[0])), Node("mul", (b, left.args[0]))) for a, b in zip(left.args, right.args)
+            (Node("mul", (a, right.args[0])), Node("mul", (b, left.args[0])))
+            for a, b in zip(left.args, right.args, strict=False)
         )
 
     def _based(self, left: Node, right: Node) -> bool | None:

@@ -22,7 +22,7 @@ class Expressions(Atoms):
             if operators[-1] in ("<", ">") and self.take("="):
                 operators[-1] += "="
             sides.append(self.region())
-        if self.take("pmod") or self.value == "(" and self.tokens[self.at + 1].value in ("mod", "bmod"):
+        if self.take("pmod") or (self.value == "(" and self.tokens[self.at + 1].value in ("mod", "bmod")):
             sides[-1] = self._modulus(sides[-1])
         return Node("relation", (tuple(operators), *sides)) if operators else sides[0]
 
@@ -123,7 +123,7 @@ class Expressions(Atoms):
 
     def _is_unit_ahead(self, offset: int) -> bool:
         token = self.tokens[min(self.at + offset, len(self.tokens) - 1)]
-        return token.kind == "word" and (token.in_text or len(token.value) > 1 and is_unit(token.value))
+        return token.kind == "word" and (token.in_text or (len(token.value) > 1 and is_unit(token.value)))
 
     @staticmethod
     def is_atom_command(name: str) -> bool:
@@ -203,8 +203,8 @@ class Expressions(Atoms):
                 base = sym(base.args[0] + "'")
             elif self.take("degree"):
                 base = self._temperature(base)
-            elif (
-                self.value == "_" and base.kind in ("num", "matrix", "list") or self.value == "_" and base.kind == "mul"
+            elif (self.value == "_" and base.kind in ("num", "matrix", "list")) or (
+                self.value == "_" and base.kind == "mul"
             ):
                 raise Unreadable("an index behind a value")
             else:

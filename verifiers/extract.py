@@ -30,9 +30,12 @@ _STOP_TOKEN = re.compile(
 _THINK_OPEN = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.I)
 _THINK_CLOSE = re.compile(r"</(think|thinking|thought|reasoning|scratchpad)>", re.I)
 _ANSWER_TAG = re.compile(
-    r"(?:<(?:final_)?answer>|\[answer\])((?:(?!<(?:final_)?answer>|\[answer\]).){0,4000}?)(?:</(?:final_)?answer>|\[/answer\])", re.I | re.S
+    r"(?:<(?:final_)?answer>|\[answer\])((?:(?!<(?:final_)?answer>|\[answer\]).){0,4000}?)(?:</(?:final_)?answer>|\[/answer\])",
+    re.I | re.S,
 )
-_ANSWER_FIELD = re.compile(r'"(?:final_?)?answer"\s*:\s*(?:"([^"\n]{0,500})"|([^",}\n]{1,500}))', re.I)  # {"answer": "5"}
+_ANSWER_FIELD = re.compile(
+    r'"(?:final_?)?answer"\s*:\s*(?:"([^"\n]{0,500})"|([^",}\n]{1,500}))', re.I
+)  # {"answer": "5"}
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _A_LINE = re.compile(r"^[ \t]*(?:A|Answer)[ \t]*:[ \t]*(\S[^\n]*)$", re.M)
 _PHRASE = re.compile(
@@ -124,11 +127,15 @@ def _last_commitment(text: str) -> str | None:
         found.append((lines[-1].start(), _after_phrase(lines[-1][1]) or tidy(lines[-1][1])))
     for phrase in reversed(list(_PHRASE.finditer(text))):
         inside = boxed and boxed[-1][0] < phrase.start() < boxed[-1][1]
-        if inside or _QUESTION.match(text, phrase.end()) or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()]):
+        if (
+            inside
+            or _QUESTION.match(text, phrase.end())
+            or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()])
+        ):
             continue
         value = _after_phrase(text[phrase.end() :])
         late = found and phrase.start() > max(found)[0] and re.search(r"\d|\$|\\", value or "")
-        if value and (not found or late and ("final" in phrase[0].lower() or " is" in phrase[0].lower())):
+        if value and (not found or (late and ("final" in phrase[0].lower() or " is" in phrase[0].lower()))):
             found.append((phrase.start(), value))
             break
     return max(found)[1] if found else None
@@ -175,12 +182,16 @@ def _whole_or_closing(text: str) -> str | None:
             return held_together(stripped, spans)
         return (
             closing_value(stripped) or stripped
-            if (_WORDED_EQUATION.search(stripped) or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS])) and " where " not in stripped
+            if (_WORDED_EQUATION.search(stripped) or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS]))
+            and " where " not in stripped
             else stripped
         )
     stated = closing_value(stripped)
     agreed = _YES_OR_NO.match(stripped)
-    if agreed and (stated is None or not re.search(r"\d", stated) and len([part for part in split_sentences(stripped) if part.strip()]) == 1):
+    if agreed and (
+        stated is None
+        or (not re.search(r"\d", stated) and len([part for part in split_sentences(stripped) if part.strip()]) == 1)
+    ):
         return agreed[1]
     if stated is None and len(stripped) <= _MAX_WORDS and "\n" not in stripped:
         return stripped

@@ -249,7 +249,7 @@ def _exact_call(name: str, numbers: list[Fraction]) -> Fraction | int | None:
         return _factorial(name, int(first))
     if name == "binom":
         top, chosen = int(first), int(numbers[1])
-        if top < 0 or min(chosen, top - chosen) > _MAX_FACTORIAL or top > 10**6 and chosen > 100:
+        if top < 0 or min(chosen, top - chosen) > _MAX_FACTORIAL or (top > 10**6 and chosen > 100):
             raise TooBig(f"a binomial of {top} over {chosen}")
         return comb(top, chosen) if 0 <= chosen <= top else 0
     return None

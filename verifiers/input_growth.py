@@ -40,10 +40,29 @@ def mutate(value: Any, others: list, choice: random.Random) -> Any:
     if isinstance(value, bool) or value is None:
         return (not value) if value is not None else None
     if isinstance(value, int):
-        steps = (value + 1, value - 1, value * 2, value // 2, -value, 0, 1, value + choice.randint(-10, 10), choice.randint(0, 100))
+        steps = (
+            value + 1,
+            value - 1,
+            value * 2,
+            value // 2,
+            -value,
+            0,
+            1,
+            value + choice.randint(-10, 10),
+            choice.randint(0, 100),
+        )
         return choice.choice(steps)
     if isinstance(value, float):
-        steps = (value + 0.5, value - 1.0, -value, value * 2, value / 3, 0.0, float(round(value)), value + choice.uniform(-1, 1))
+        steps = (
+            value + 0.5,
+            value - 1.0,
+            -value,
+            value * 2,
+            value / 3,
+            0.0,
+            float(round(value)),
+            value + choice.uniform(-1, 1),
+        )
         return round(choice.choice(steps), 4)
     if isinstance(value, str):
         letters = "".join(other for other in others if isinstance(other, str)) or "a"
@@ -56,7 +75,9 @@ def mutate(value: Any, others: list, choice: random.Random) -> Any:
     if isinstance(value, dict):
         pairs = [pair for other in others if isinstance(other, dict) for pair in other.items()]
         values = [item for _, item in pairs]
-        changed = _mutate_items(list(value.items()), pairs, choice, lambda pair: (pair[0], mutate(pair[1], _alike(pair[1], values), choice)))
+        changed = _mutate_items(
+            list(value.items()), pairs, choice, lambda pair: (pair[0], mutate(pair[1], _alike(pair[1], values), choice))
+        )
         return dict(changed)
     return value
 
@@ -79,9 +100,9 @@ def _mutate_items(items: list, pool: list, choice: random.Random, change: Callab
         items[index], items[other] = items[other], items[index]
         return items
     if step in (3, 4):
-        return items[:index] + [change(items[index])] + items[index + 1 :]
+        return [*items[:index], change(items[index]), *items[index + 1 :]]
     if step == 5 and pool:
-        return items[:index] + [choice.choice(pool)] + items[index:]
+        return [*items[:index], choice.choice(pool), *items[index:]]
     if step == 6:
         return items[::-1]
     if step == 7:
@@ -132,16 +153,30 @@ def _rules(values: list) -> list[Callable[[Any], bool]]:
     if kinds == {dict}:
         keys, items = [k for value in values for k in value], [v for value in values for v in value.values()]
         inner = [(_rules(keys), _rules(items))]
-        rules.append(lambda value: all(r(k) for k in value for r in inner[0][0]) and all(r(v) for v in value.values() for r in inner[0][1]))
+        rules.append(
+            lambda value: (
+                all(r(k) for k in value for r in inner[0][0]) and all(r(v) for v in value.values() for r in inner[0][1])
+            )
+        )
     return rules
 
 
 def _text_rules(values: list[str]) -> list[Callable[[str], bool]]:
     letters, largest = set("".join(values)), max(_LARGEST, max(map(len, values)))
-    tests = (str.isupper, str.islower, str.isdigit, str.isalpha, bool, lambda text: text == text.strip(), lambda text: "  " not in text)
+    tests = (
+        str.isupper,
+        str.islower,
+        str.isdigit,
+        str.isalpha,
+        bool,
+        lambda text: text == text.strip(),
+        lambda text: "  " not in text,
+    )
     kept = [test for test in tests if all(test(value) for value in values)]
     few = len(letters) <= 12  # a small alphabet is a rule, of brackets or bits; a large one is a sample
-    return [lambda text: len(text) <= largest and all(test(text) for test in kept) and (not few or set(text) <= letters)]
+    return [
+        lambda text: len(text) <= largest and all(test(text) for test in kept) and (not few or set(text) <= letters)
+    ]
 
 
 def _sequence_rules(values: list) -> list[Callable[[Any], bool]]:
@@ -181,4 +216,8 @@ def _is_distinct(value: Any) -> bool:
 
 def _is_level(value: Any) -> bool:
     """Rows of one length, as a matrix has them."""
-    return bool(value) and all(isinstance(item, (list, tuple)) for item in value) and len({len(item) for item in value}) == 1
+    return (
+        bool(value)
+        and all(isinstance(item, (list, tuple)) for item in value)
+        and len({len(item) for item in value}) == 1
+    )

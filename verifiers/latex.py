@@ -33,7 +33,9 @@ class Token(NamedTuple):
 
 _SEPARATOR = r"(?:(?:\\!)?,\\!\s*|\{,\}\s?|\\[,;!: ]|[ ~_'](?=\d{3}(?!\d)))"
 _GROUPED = rf"\d{{1,3}}(?:{_SEPARATOR}\d{{3}})+(?!\d)"
-_COMMA_GROUPED = rf"(?:\d{{1,3}}(?:(?:,|{_SEPARATOR})\d{{3}})+|\d{{1,2}}(?:,\d{{2}})+,\d{{3}})(?!\d)"  # 1,234,567 and 12,34,567
+_COMMA_GROUPED = (
+    rf"(?:\d{{1,3}}(?:(?:,|{_SEPARATOR})\d{{3}})+|\d{{1,2}}(?:,\d{{2}})+,\d{{3}})(?!\d)"  # 1,234,567 and 12,34,567
+)
 _REPEATING = r"(?:\\overline\s*\{\s*\d+\s*\}|\\dot\s*\{?\d\}?(?:\d*\\dot\s*\{?\d\}?)?|\\bar\s*\{\s*\d+\s*\})"
 _TAIL = rf"(?:\.\d*{_REPEATING}|\.\d*\(\d+\)(?![\d(])|\.\d+|\.(?![\d.]))?(?:[eE][+-]?\d{{1,9}}(?![\d.]))?"
 
@@ -57,16 +59,87 @@ _GROUP = re.compile(r"\s*\{")
 _WHOLE_GROUP = re.compile(r"\s*\{[^{}]*\}")
 _WORD_GROUP = re.compile(r"\s*\{\s*([A-Za-z]{2,})\s*\}")  # \mathrm{cm} is one word
 _DROPPED = frozenset(
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr displaystyle textstyle scriptstyle limits nolimits "
-    "mathstrut strut middle normalsize small large Large it rm bf em cal sf tt ensuremath allowbreak nobreak "
-    "mathopen mathclose mathrel mathord mathbin protect qquad".split()
+    [
+        "left",
+        "right",
+        "big",
+        "Big",
+        "bigg",
+        "Bigg",
+        "bigl",
+        "bigr",
+        "Bigl",
+        "Bigr",
+        "biggl",
+        "biggr",
+        "Biggl",
+        "Biggr",
+        "displaystyle",
+        "textstyle",
+        "scriptstyle",
+        "limits",
+        "nolimits",
+        "mathstrut",
+        "strut",
+        "middle",
+        "normalsize",
+        "small",
+        "large",
+        "Large",
+        "it",
+        "rm",
+        "bf",
+        "em",
+        "cal",
+        "sf",
+        "tt",
+        "ensuremath",
+        "allowbreak",
+        "nobreak",
+        "mathopen",
+        "mathclose",
+        "mathrel",
+        "mathord",
+        "mathbin",
+        "protect",
+        "qquad",
+    ]
 )
 _TRANSPARENT = frozenset(
-    "mathrm mathbf boldsymbol mathit mathsf mathtt bm pmb mathnormal symbf symrm mathcal mathscr emph underline operatorname operatorname* "
-    "boxed fbox mathop vec hat tilde widehat overrightarrow".split()
+    [
+        "mathrm",
+        "mathbf",
+        "boldsymbol",
+        "mathit",
+        "mathsf",
+        "mathtt",
+        "bm",
+        "pmb",
+        "mathnormal",
+        "symbf",
+        "symrm",
+        "mathcal",
+        "mathscr",
+        "emph",
+        "underline",
+        "operatorname",
+        "operatorname*",
+        "boxed",
+        "fbox",
+        "mathop",
+        "vec",
+        "hat",
+        "tilde",
+        "widehat",
+        "overrightarrow",
+    ]
 )
-_UNSEEN = frozenset("color textcolor phantom hphantom vphantom tag label hskip".split())  # dropped with the group behind them
-_TEXT = frozenset("text mbox textbf textit textrm textsf texttt textsc hbox textnormal textup".split())
+_UNSEEN = frozenset(
+    ["color", "textcolor", "phantom", "hphantom", "vphantom", "tag", "label", "hskip"]
+)  # dropped with the group behind them
+_TEXT = frozenset(
+    ["text", "mbox", "textbf", "textit", "textrm", "textsf", "texttt", "textsc", "hbox", "textnormal", "textup"]
+)
 _SPELLED = {
     "leq": "le", "leqslant": "le", "geq": "ge", "geqslant": "ge", "neq": "ne", "dfrac": "frac", "tfrac": "frac", "cfrac": "frac",
     "sfrac": "frac", "nicefrac": "frac",
@@ -81,7 +154,18 @@ _SPELLED = {
 _SIGNS = frozenset("{}|<>()[]:*/%'")
 _LETTERS = {"top": "T", "intercal": "T", "imath": "i", "jmath": "j"}
 _SAME_SIGN = {"**": "^", "==": "="}
-_OPPOSITE = {"=": "ne", "<": "ge", ">": "le", r"\in": "notin", r"\le": ">", r"\leq": ">", r"\ge": "<", r"\geq": "<", r"\lt": "ge", r"\gt": "le"}
+_OPPOSITE = {
+    "=": "ne",
+    "<": "ge",
+    ">": "le",
+    r"\in": "notin",
+    r"\le": ">",
+    r"\leq": ">",
+    r"\ge": "<",
+    r"\geq": "<",
+    r"\lt": "ge",
+    r"\gt": "le",
+}
 _DENIED = re.compile(r"\s*([=<>]|\\(?:in|[gl]eq?|[gl]t)(?![A-Za-z]))")  # \not<
 
 
@@ -97,7 +181,7 @@ def tokens(text: str, commas: str) -> list[Token]:
     position, spaced, depth = 0, False, 0
     text_ends: list[int] = []  # depths at which an open \\text{...} ends
     while position < len(text):
-        match = _TOKEN[commas == "always" or commas == "outside" and depth == 0].match(text, position)
+        match = _TOKEN[commas == "always" or (commas == "outside" and depth == 0)].match(text, position)
         position = match.end()
         kind = match.lastgroup
         value = match[kind]
@@ -130,7 +214,11 @@ def tokens(text: str, commas: str) -> list[Token]:
                 text_ends.pop()
                 spaced = True
                 continue
-            found.append(Token("command", "ldots") if value[:2] == ".." else Token("sign", _SAME_SIGN.get(value, value), None, in_text, spaced))
+            found.append(
+                Token("command", "ldots")
+                if value[:2] == ".."
+                else Token("sign", _SAME_SIGN.get(value, value), None, in_text, spaced)
+            )
         else:
             raise Unreadable(f"the sign {value!r}")
         spaced = False

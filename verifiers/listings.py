@@ -29,7 +29,7 @@ class Listings:
             if verdict is not None:
                 return verdict
         if any(item.kind == "dots" for item in (*a, *b)):
-            return len(a) == len(b) and self._all(zip(a, b))
+            return len(a) == len(b) and self._all(zip(a, b, strict=False))
         if left.kind == "set" or right.kind == "set":
             a, b = self._distinct(a), self._distinct(b)
         return self._paired(a, b)
@@ -39,14 +39,14 @@ class Listings:
         listed, held = (left, right) if left.kind != "bracket" else (right, left)
         items = held.args[2:]
         if listed.kind == "list" and held.args[:2] == ("(", ")") and len(items) == len(listed.args) > 2:
-            return self._all(zip(items, listed.args))
-        if listed.kind == "set" and len(listed.args) == 1 or listed.kind == "list" and len(listed.args) == 1:
+            return self._all(zip(items, listed.args, strict=False))
+        if (listed.kind == "set" and len(listed.args) == 1) or (listed.kind == "list" and len(listed.args) == 1):
             return self.same(listed.args[0], held)
         return False
 
     def _named(self, first: tuple, second: tuple) -> bool | None:
         """x = 1, y = 2 against y = 2, x = 1."""
-        a, b = dict(zip(*first)), dict(zip(*second))
+        a, b = dict(zip(*first, strict=False)), dict(zip(*second, strict=False))
         if a.keys() != b.keys() or len(a) != len(first[0]):
             return False
         return self._all((a[name], b[name]) for name in a)
@@ -57,15 +57,15 @@ class Listings:
         other = right if first[0] is not None else left
         if len(named[1]) != len(plain[1]):
             return False
-        pairs = list(zip(named[0], named[1]))
+        pairs = list(zip(named[0], named[1], strict=False))
         if other.kind == "bracket" and all(name.kind == "sym" and len(name.args[0]) == 1 for name in named[0]):
             pairs.sort(key=lambda pair: pair[0].args[0])
-        return self._all(zip([value for _, value in pairs], plain[1]))
+        return self._all(zip([value for _, value in pairs], plain[1], strict=False))
 
     def _tuples(self, left: Node, right: Node) -> bool | None:
         if left.kind != right.kind or left.args[:2] != right.args[:2] or len(left.args) != len(right.args):
             return False
-        return self._all(zip(left.args[2:], right.args[2:]))
+        return self._all(zip(left.args[2:], right.args[2:], strict=False))
 
     def _distinct(self, items: list[Node]) -> list[Node]:
         found: dict[object, Node] = {}

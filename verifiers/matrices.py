@@ -26,15 +26,24 @@ def matrix_of(node: Node) -> _Cells:
             other = matrix_of(term)
             if (len(other), len(other[0])) != (len(total), len(total[0])):
                 raise NotAMatrix("a sum of matrices of two shapes")
-            total = tuple(tuple(Node("add", pair) for pair in zip(*rows)) for rows in zip(total, other))
+            total = tuple(
+                tuple(Node("add", pair) for pair in zip(*rows, strict=False))
+                for rows in zip(total, other, strict=False)
+            )
         return total
     if node.kind == "mul":
         return _product([_matrix_or_scalar(factor) for factor in node.args])
     if node.kind == "pow":
         base, exponent = matrix_of(node.args[0]), rational(node.args[1])
         if node.args[1] == Node("sym", ("T",)):
-            return tuple(zip(*base))
-        if exponent is None or exponent.denominator != 1 or not 1 <= abs(exponent) <= 4 or len(base) != len(base[0]) or len(base) > 4:
+            return tuple(zip(*base, strict=False))
+        if (
+            exponent is None
+            or exponent.denominator != 1
+            or not 1 <= abs(exponent) <= 4
+            or len(base) != len(base[0])
+            or len(base) > 4
+        ):
             raise NotAMatrix("a power of a matrix")
         return _product([base if exponent > 0 else _inverse(base)] * abs(int(exponent)))
     raise NotAMatrix(node.kind)
@@ -107,9 +116,12 @@ def _product(factors: list) -> _Cells:
         else:
             if len(total[0]) != len(factor):
                 raise NotAMatrix("a product of matrices whose shapes do not fit")
-            columns = list(zip(*factor))
+            columns = list(zip(*factor, strict=False))
             total = tuple(
-                tuple(Node("add", tuple(Node("mul", pair) for pair in zip(row, column))) for column in columns)
+                tuple(
+                    Node("add", tuple(Node("mul", pair) for pair in zip(row, column, strict=False)))
+                    for column in columns
+                )
                 for row in total
             )
     if isinstance(total, Node):

@@ -60,9 +60,7 @@ class Forms(Functions):
                     and name[:6] != "F:sub:"
                     and name != "i"
                     and name[:1] != "|"
-                ):
-                    return False
-                elif name == "i" and not isinstance(exponent, int):
+                ) or (name == "i" and not isinstance(exponent, int)):
                     return False
         return len(constants) <= 1 and not self.doubtful
 
@@ -213,10 +211,7 @@ class Forms(Functions):
     def _coefficient_root(self, value: Fraction, exponent: Fraction) -> Poly:
         result = ONE
         if value < 0:
-            if exponent.denominator % 2:
-                result = constant(-1 if exponent.numerator % 2 else 1)
-            else:
-                result = self.unity(exponent)
+            result = constant(-1 if exponent.numerator % 2 else 1) if exponent.denominator % 2 else self.unity(exponent)
             value = -value
         exponents: dict[str, Fraction] = {}
         for part, side in ((value.numerator, 1), (value.denominator, -1)):
@@ -242,10 +237,7 @@ class Forms(Functions):
 
     def _symbolic_power(self, base: Node, top: Poly, bottom: Poly) -> Ratio:
         """base ** exponent where the exponent is no number: one generator for each of its monomials."""
-        if bottom != ONE:
-            monomials = {((f"q:{self._key((top, bottom))}", 1),): Fraction(1)}
-        else:
-            monomials = top
+        monomials = {((f"q:{self._key((top, bottom))}", 1),): Fraction(1)} if bottom != ONE else top
         a, b = self.of(base)
         if b != ONE or len(a) != 1:
             name = f"B:{self._key((a, b))}"

@@ -123,9 +123,9 @@ def _difference(
         context.prec = precision + 40
         work = Evaluation(context, point, deadline)
         a, b = work.of(left), work.of(right)
-        if real and (_is_complex(context, a) or _is_complex(context, b)):
-            if not contains((left, right), frozenset(["const"])) or not mentions_i((left, right)):
-                raise _NotReal
+        is_complex = real and (_is_complex(context, a) or _is_complex(context, b))
+        if is_complex and not (contains((left, right), frozenset(["const"])) and mentions_i((left, right))):
+            raise _NotReal
         gap, size = abs(a - b), max(abs(a), abs(b))
         if gap <= size * context.mpf(2) ** -precision:
             return True, work.magnitude

@@ -28,7 +28,7 @@ class Pieces:
         if len(left) != len(right):
             return False
         verdict: bool | None = True
-        for a, b in zip(left, right):
+        for a, b in zip(left, right, strict=False):
             if (a.low_closed, a.high_closed) != (b.low_closed, b.high_closed):
                 return False
             for ends in ((a.low, b.low), (a.high, b.high)):
@@ -71,7 +71,7 @@ class Pieces:
             if merged:
                 last = merged[-1]
                 touch = self._order(piece.low, last.high)
-                if touch < 0 or touch == 0 and (piece.low_closed or last.high_closed):
+                if touch < 0 or (touch == 0 and (piece.low_closed or last.high_closed)):
                     further = self._order(piece.high, last.high)
                     high = piece if further > 0 else last
                     closed = high.high_closed if further else piece.high_closed or last.high_closed
@@ -92,7 +92,7 @@ class Pieces:
                     upper.high, upper.high_closed if high else a.high_closed and b.high_closed,
                 )  # fmt: skip
                 order = self._order(piece.low, piece.high)
-                if order < 0 or order == 0 and piece.low_closed and piece.high_closed:
+                if order < 0 or (order == 0 and piece.low_closed and piece.high_closed):
                     found.append(piece)
         return self._merged(found)
 

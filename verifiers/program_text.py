@@ -4,7 +4,9 @@ import ast
 import re
 import threading
 
-_FENCE = re.compile(r"^[ \t]*(`{3,}+|~{3,}+)[ \t]*+([^\s`]*+)[^\n`]*$")  # what matched is never tried shorter: a line may be long
+_FENCE = re.compile(
+    r"^[ \t]*(`{3,}+|~{3,}+)[ \t]*+([^\s`]*+)[^\n`]*$"
+)  # what matched is never tried shorter: a line may be long
 _parsing = threading.Lock()
 _PYTHON = {"python", "py", "python3", "py3"}
 _CODE_LINE = re.compile(r"^(def |class |import |from \w+ import |@|for .*:|while .*:|if .*:|print\(|\w+ *= *\S)", re.M)
@@ -58,7 +60,12 @@ def _dedent(lines: list[str]) -> str:
 
 
 def _defines(text: str, name: str) -> bool:
-    return re.search(rf"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+{re.escape(name)}\b|^{re.escape(name)}[ \t]*=", text, re.M) is not None
+    return (
+        re.search(
+            rf"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+{re.escape(name)}\b|^{re.escape(name)}[ \t]*=", text, re.M
+        )
+        is not None
+    )
 
 
 def _is_code(text: str) -> bool:

@@ -62,7 +62,9 @@ def verify_program(reference: FunctionTests | StdioTests | AssertTests, completi
     if program is None:
         return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, version)
     reason, account = _try_often(reference, program)
-    answer = program if reason is Reason.MATCH else account.encode(errors="replace").decode()  # a lone surrogate fits no file
+    answer = (
+        program if reason is Reason.MATCH else account.encode(errors="replace").decode()
+    )  # a lone surrogate fits no file
     return Verdict.of(reason, answer, time.perf_counter() - start, version)
 
 
@@ -270,7 +272,9 @@ def _same_lines(output: bytes, wanted: bytes) -> bool:
     output, wanted = output.rstrip(), wanted.rstrip()
     if output.count(b"\n") != wanted.count(b"\n"):
         return False
-    return all(one.rstrip() == other.rstrip() for one, other in zip(output.split(b"\n"), wanted.split(b"\n"), strict=True))
+    return all(
+        one.rstrip() == other.rstrip() for one, other in zip(output.split(b"\n"), wanted.split(b"\n"), strict=True)
+    )
 
 
 def _shown(parts: list[str]) -> str:

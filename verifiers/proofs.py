@@ -29,7 +29,11 @@ def load() -> None:
     x, n = sympy.Symbol("x", real=True), sympy.Symbol("n", integer=True, positive=True)
     sympy.simplify(sympy.sin(x) ** 2 + sympy.cos(x) ** 2 - 1)
     sympy.simplify(sympy.Sum(x, (x, 1, n)).doit() + sympy.binomial(n, 2) + sympy.Integral(x, (x, 0, n)).doit())
-    endless = sympy.Sum(sympy.Rational(1, 2) ** n, (n, 1, sympy.oo)) + sympy.Integral(x**2, (x, 0, 1)) + sympy.Limit(sympy.sin(x) / x, x, 0, "+-")
+    endless = (
+        sympy.Sum(sympy.Rational(1, 2) ** n, (n, 1, sympy.oo))
+        + sympy.Integral(x**2, (x, 0, 1))
+        + sympy.Limit(sympy.sin(x) / x, x, 0, "+-")
+    )
     (endless - 2).doit()
 
 

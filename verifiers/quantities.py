@@ -6,7 +6,7 @@ from verifiers.units import DEGREES, RADIANS, SYMBOL_UNITS, unit_of
 
 WITH_UNIT = frozenset(["quantity", "percent", "degree"])
 _PERCENT_LEFT_OUT = 2  # from here on, 28 against 28% is a sign left out; below, a number is a share
-_ANGLES = frozenset("arcsin arccos arctan arccot arcsec arccsc".split())
+_ANGLES = frozenset(["arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc"])
 _PERCENT = ((("percent", 1),), 1)
 
 

@@ -90,7 +90,7 @@ class RealSets(Pieces):
         found: list[Piece] = []
         for piece in pieces:
             low, high = self.scalars.exact(piece.low), self.scalars.exact(piece.high)
-            if low is None or high is None or high - low > _MAX_WHOLE or lowest is not None and low < lowest:
+            if low is None or high is None or high - low > _MAX_WHOLE or (lowest is not None and low < lowest):
                 raise NotASet("whole numbers that cannot be listed")
             first = ceil(low) if piece.low_closed else floor(low) + 1
             last = floor(high) if piece.high_closed else ceil(high) - 1
@@ -109,7 +109,7 @@ class RealSets(Pieces):
             raise NotASet("a relation of another kind")
         if operators == ("!=",) and sides[1].kind == "list":
             raise NotASet("a list behind a relation")
-        parts = [self._inequality(operator, a, b) for operator, a, b in zip(operators, sides, sides[1:])]
+        parts = [self._inequality(operator, a, b) for operator, a, b in zip(operators, sides, sides[1:], strict=False)]
         common = parts[0]
         for other in parts[1:]:
             common = self._meet(common, other)
@@ -126,7 +126,7 @@ class RealSets(Pieces):
         self.letters.add(variable)
         if right.kind == "pm" or left.kind == "pm":
             raise NotASet("a relation with two signs")
-        if left.kind == "call" and left.args[0] == "abs" or right.kind == "call" and right.args[0] == "abs":
+        if (left.kind == "call" and left.args[0] == "abs") or (right.kind == "call" and right.args[0] == "abs"):
             return self._absolute(operator, left, right)
         degree = _degree(difference, variable)
         constant = substituted(difference, variable, ZERO)

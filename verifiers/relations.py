@@ -8,36 +8,39 @@ from verifiers.scalars import EXPRESSIONS, Scalars
 from verifiers.tree import ZERO, Node, call, contains, neg, substituted, sym
 
 NAMES = frozenset(["sym", "apply", "sub"])
-_FUNCTION_LETTERS = frozenset("y f g h F G H P".split())
+_FUNCTION_LETTERS = frozenset(["y", "f", "g", "h", "F", "G", "H", "P"])
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
 def is_name(node: Node) -> bool:
     """Whether a side only names what the other side gives: x, f(2), AB, |z|, S : T."""
-    if node.kind in NAMES or node.kind == "limit" or node.kind == "region" or node.kind == "const" and node.args[0] in ("e", "i"):
+    if (
+        node.kind in NAMES
+        or node.kind == "limit"
+        or node.kind == "region"
+        or (node.kind == "const" and node.args[0] in ("e", "i"))
+    ):
         return True
     if node.kind == "ratio":
         return all(is_name(part) for part in node.args)
     if node.kind == "mul":
         return all(
-            part.kind == "sym"
-            and (part.args[0][:1].isupper() or part.args[0] in ("m", "angle", "triangle"))
-            or part.kind == "mul"
-            and is_name(part)
+            (part.kind == "sym" and (part.args[0][:1].isupper() or part.args[0] in ("m", "angle", "triangle")))
+            or (part.kind == "mul" and is_name(part))
             for part in node.args
         )
     if node.kind == "call":
         return (
-            node.args[0] in ("abs", "det", "Pr", "re", "im", "max", "min")
-            and not contains(node, frozenset(["num"]))
-            or node.args[0] == "Pr"
-        )
+            node.args[0] in ("abs", "det", "Pr", "re", "im", "max", "min") and not contains(node, frozenset(["num"]))
+        ) or node.args[0] == "Pr"
     return False
 
 
 def holds_only_letters(node: Node) -> bool:
     """Whether a side is a product or a sum of letters: ab, x + y. With a number in it, 2x = 12, it is an equation to solve."""
-    return node.kind in ("mul", "add") and all(part.kind == "sym" or part.kind == "mul" and holds_only_letters(part) for part in node.args)
+    return node.kind in ("mul", "add") and all(
+        part.kind == "sym" or (part.kind == "mul" and holds_only_letters(part)) for part in node.args
+    )
 
 
 def assigned(node: Node) -> tuple[Node, Node] | None:
@@ -55,7 +58,7 @@ def assigned(node: Node) -> tuple[Node, Node] | None:
 def same_functions(left: Node, right: Node) -> bool:
     """Whether two names both stand for the value of a function: y and f(x)."""
     return all(
-        name.kind == "apply" or name.kind == "sym" and name.args[0] in _FUNCTION_LETTERS for name in (left, right)
+        name.kind == "apply" or (name.kind == "sym" and name.args[0] in _FUNCTION_LETTERS) for name in (left, right)
     ) and "apply" in (left.kind, right.kind)
 
 
@@ -64,7 +67,9 @@ def renamed(name: Node, other: tuple[Node, Node]) -> tuple[Node, Node]:
     kinds = [side.kind == "apply" and len(side.args) == 2 and side.args[1].kind for side in (name, other[0])]
     if kinds != ["sym", "sym"] or name.args[0] != other[0].args[0] or name == other[0]:
         return other
-    fixed = substituted(other[1], name.args[1], sym(name.args[1].args[0] + " fixed"))  # that letter is another one there
+    fixed = substituted(
+        other[1], name.args[1], sym(name.args[1].args[0] + " fixed")
+    )  # that letter is another one there
     return name, substituted(fixed, other[0].args[1], name.args[1])
 
 
@@ -93,14 +98,14 @@ class Relations:
 
     def _chain(self, left: Node, right: Node) -> bool | None:
         """a < b < c, read from either end."""
-        if left.args[0][0] in (">", ">=") or left.args[0][0] == "=" and left.args[0][-1] in (">", ">="):
+        if left.args[0][0] in (">", ">=") or (left.args[0][0] == "=" and left.args[0][-1] in (">", ">=")):
             left = _reversed(left)
-        if right.args[0][0] in (">", ">=") or right.args[0][0] == "=" and right.args[0][-1] in (">", ">="):
+        if right.args[0][0] in (">", ">=") or (right.args[0][0] == "=" and right.args[0][-1] in (">", ">=")):
             right = _reversed(right)
         if left.args[0] != right.args[0]:
             return False
         verdict: bool | None = True
-        for a, b in zip(left.args[1:], right.args[1:]):
+        for a, b in zip(left.args[1:], right.args[1:], strict=False):
             same = self.scalars.same(a, b) if a.kind in EXPRESSIONS and b.kind in EXPRESSIONS else a == b
             if same is False:
                 return False
@@ -125,7 +130,9 @@ class Relations:
 
     def _congruent(self, left: tuple[Node, ...], right: tuple[Node, ...]) -> bool | None:
         """n = 3 (mod 5) against n = -2 (mod 5): the same letter, modulus and class."""
-        moduli = [side[1].args[2] if side[1].kind == "call" and side[1].args[0] == "mod" else None for side in (left, right)]
+        moduli = [
+            side[1].args[2] if side[1].kind == "call" and side[1].args[0] == "mod" else None for side in (left, right)
+        ]
         if left == right or None in moduli or left[0] != right[0] or moduli[0] != moduli[1]:
             return left == right
         difference = Node("add", (left[1].args[1], neg(right[1].args[1])))

@@ -11,7 +11,27 @@ from verifiers.polynomials import ONE, TooBig, Undefined, rational_value
 from verifiers.tree import INFINITY, Node, contains, letters, neg, rational
 
 _UNKNOWN = frozenset(["sub", "apply"])
-EXPRESSIONS = frozenset("num sym const add mul pow pm call apply sub sum prod integral limit percent degree based".split())
+EXPRESSIONS = frozenset(
+    [
+        "num",
+        "sym",
+        "const",
+        "add",
+        "mul",
+        "pow",
+        "pm",
+        "call",
+        "apply",
+        "sub",
+        "sum",
+        "prod",
+        "integral",
+        "limit",
+        "percent",
+        "degree",
+        "based",
+    ]
+)
 
 
 Prover = Callable[[Node, Node], bool | None]
@@ -120,7 +140,9 @@ class Scalars:
 
 def _endless(node: Node) -> bool:
     """Whether an integral or a limit stands in a tree, or a sum without end: only symbolic algebra has a value for these."""
-    if node.kind in ("integral", "limit") or node.kind in ("sum", "prod") and contains(node.args[1:3], frozenset(["const"])):
+    if node.kind in ("integral", "limit") or (
+        node.kind in ("sum", "prod") and contains(node.args[1:3], frozenset(["const"]))
+    ):
         return True
     return any(_endless(part) for part in node.args if isinstance(part, Node))
 

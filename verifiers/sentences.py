@@ -63,7 +63,11 @@ _CODE = re.compile(r"\w\(|[\[\]{}_]|['\"]\s*[*)]|\*\*\d")
 def closing_value(text: str) -> str | None:
     """The one value that the closing sentence of a prose text states, or None."""
     text = _POLITE.sub("", text).strip()
-    if not text or text.endswith("?") or _CODE.search(MATH_SPAN.sub("", text)) and "\n" not in text and " " not in text.strip():
+    if (
+        not text
+        or text.endswith("?")
+        or (_CODE.search(MATH_SPAN.sub("", text)) and "\n" not in text and " " not in text.strip())
+    ):
         return None
     sentences = [part for part in split_sentences(text[-6000:]) if re.search(r"\w", part)]
     if not sentences:
@@ -127,8 +131,8 @@ def value_of_sentence(sentence: str, before: str = "") -> str | None:
     values = money if len(money) == 1 else values
     if len(values) != 1 or not values[0] or _OPERATORS.search(plain) or _UNSETTLED.search(plain):
         return None
-    repeats = single and money or values[0].strip("$€£¥%, ") in _computed(before)
-    return values[0] if CONCLUDING.search(plain) or repeats and not _WORKING.search(plain) else None
+    repeats = (single and money) or values[0].strip("$€£¥%, ") in _computed(before)
+    return values[0] if CONCLUDING.search(plain) or (repeats and not _WORKING.search(plain)) else None
 
 
 def _denied(text: str, position: int) -> bool:
@@ -139,7 +143,9 @@ def _denied(text: str, position: int) -> bool:
 def _values(text: str) -> list[str]:
     """The numbers of a text; an empty text for one that is a bound ("at least 4") or a part of something (4x, 4^2)."""
     return [
-        "" if _BOUND.search(text[max(0, value.start() - 20) : value.start()]) or _CONTINUED.match(text, value.end(1)) else value[0].strip()
+        ""
+        if _BOUND.search(text[max(0, value.start() - 20) : value.start()]) or _CONTINUED.match(text, value.end(1))
+        else value[0].strip()
         for value in _LONE_VALUE.finditer(text)
     ]
 
@@ -158,7 +164,7 @@ def _named(before: str, stated: str, tail: str) -> str:
 def held_together(sentence: str, spans: list[re.Match[str]]) -> str:
     """The last formula, with those before it where only commas or "and" stand between: $1$ and $2$."""
     held = [inside_of(spans[-1])]
-    for earlier, later in zip(reversed(spans[:-1]), reversed(spans)):
+    for earlier, later in zip(reversed(spans[:-1]), reversed(spans), strict=False):
         between = sentence[earlier.end() : later.start()]
         if not re.fullmatch(r"\s*(?:,|and|or|,\s*and|,\s*or)\s*", between):
             break

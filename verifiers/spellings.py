@@ -11,13 +11,26 @@ _LEADING_SIGNS = re.compile(
 )
 _CURRENCY = re.compile(r"^(?:(USD)|(EUR)|(GBP)|(INR|Rs\.?))\s*(?=\d)")
 _CURRENCIES = ("usd", "eur", "gbp", "inr")
-_QUOTES = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"), ('"', '"'), ("'", "'"))
+_QUOTES = (
+    ("$$", "$$"),
+    ("$", "$"),
+    (r"\(", r"\)"),
+    (r"\[", r"\]"),
+    ("**", "**"),
+    ("__", "__"),
+    ("*", "*"),
+    ("`", "`"),
+    ('"', '"'),
+    ("'", "'"),
+)
 _QUOTE_STARTS = frozenset("$\\*_`\"'")
 _LONE_STOP = re.compile(r"\\(?:text|mathrm|mbox)\s*\{\s*([.,;]?)\s*\}")  # \text{.}
 _ROWS = re.compile(r"\\(?:begin|end)\s*\{(?:aligned|align|split|gathered|gather|equation|eqnarray|multline)\*?\}")
 _NEXT_ROW = re.compile(r"\\\\\s*(?==|\\approx|[<>])")  # a row that goes on with the chain before it
 _ROW_SPACE = re.compile(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\s*\]")  # \\[4pt]
-_DOUBLED = re.compile(r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|text|left|right|pi|cdot|times|infty|begin|boxed|le|ge|cup|in|pm|circ|mathrm|mathbb)(?![A-Za-z]))")
+_DOUBLED = re.compile(
+    r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|text|left|right|pi|cdot|times|infty|begin|boxed|le|ge|cup|in|pm|circ|mathrm|mathbb)(?![A-Za-z]))"
+)
 _SINGLE = re.compile(r"(?<!\\)(?:\\\\)*\\(?!\\)")
 _UNIT_QUOTIENT = re.compile(
     r"\\[dt]?frac\s*\{\s*\\(?:text|mathrm|mbox|textrm)\s*\{\s*([A-Za-z]+)\s*\}\s*\}"
@@ -32,7 +45,9 @@ _EXCEPT = re.compile(  # all real numbers except 3 and 4
     r"^(?:\\text\s*\{\s*)?(?:[Aa]ll|[Aa]ny) real (?:numbers|values)(?: of)?(?: [a-z])?(?: except| other than)(?: for)?\s*\}?[\s$]*"
     r"(?:[a-z]\s*=\s*)?([^={}$]{1,60})\$?$"
 )
-_OPEN_BUILDER = re.compile(r"^([a-z])\s*(?:\||\\mid(?![a-z])|:)(?=.*(?<![a-z])\1(?![a-z]))([^|:]*(?:[<>=]|\\(?:[gl]eq?|[gl]t|neq?|in)(?![a-z]))[^|:]*)$")  # x | x > 2
+_OPEN_BUILDER = re.compile(
+    r"^([a-z])\s*(?:\||\\mid(?![a-z])|:)(?=.*(?<![a-z])\1(?![a-z]))([^|:]*(?:[<>=]|\\(?:[gl]eq?|[gl]t|neq?|in)(?![a-z]))[^|:]*)$"
+)  # x | x > 2
 _REVERSED_PIECE = r"(?:\\left)?\s*([\[\]])([^\[\](),;]*)[,;]([^\[\](),;]*?)(?:\\right)?\s*([\[\]])"
 _REVERSED = re.compile(rf"^(?:[a-z]\s*\\in\s*)?{_REVERSED_PIECE}(?:\s*\\cup\s*{_REVERSED_PIECE})*$")
 _OPENING_WRAP = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf)\s*\{|\{|(?:\\left)?\(")
@@ -201,7 +216,9 @@ def _new_fractions(text: str) -> str:
                 if len(opened) > 1:
                     opened.pop()
         start = opened[-1] if start is None else start
-        bare = text[start - 1 : start] == "{" and text[end : end + 1] == "}" and re.search(r"\d\s*$", text[: start - 1])  # 1 {4 \over 5}
+        bare = (
+            text[start - 1 : start] == "{" and text[end : end + 1] == "}" and re.search(r"\d\s*$", text[: start - 1])
+        )  # 1 {4 \over 5}
         name = "frac" if old[1] == "over" else "binom"
         text = f"{text[: start - bool(bare)]}\\{name}{{{text[start : old.start()].strip()}}}{{{text[old.end() : end].strip()}}}{text[end + bool(bare) :]}"
     return text

@@ -61,7 +61,9 @@ def strengthen(
     program = program_of(solution)
     verdict = verify_program(reference, program)
     if verdict.outcome != "correct":
-        raise UserError(f"the solution does not pass its own tests ({verdict.reason}: {verdict.answer:.100}); mend one of them")
+        raise UserError(
+            f"the solution does not pass its own tests ({verdict.reason}: {verdict.answer:.100}); mend one of them"
+        )
     name, given, note = _given(reference, program)
     if note:
         return Strengthened(reference, (), Report(len(given), 0, 0, 0, 0, 0, 0, note))
@@ -85,7 +87,9 @@ def _given(reference, program: str) -> tuple[str, list[list], str]:
     calls = simple_calls(reference.code, reference.entry_point)
     if calls:
         names = {call.name for call in calls}
-        note = "the tests call several functions or use keywords" if len(names) > 1 or any(c.kwargs for c in calls) else ""
+        note = (
+            "the tests call several functions or use keywords" if len(names) > 1 or any(c.kwargs for c in calls) else ""
+        )
         return calls[0].name, [call.args for call in calls], note
     given = recorded_inputs(reference, program, _CPU_SECONDS) if reference.entry_point else None
     if not given:
@@ -96,7 +100,11 @@ def _given(reference, program: str) -> tuple[str, list[list], str]:
 def _open_answer(reference: AssertTests, program: str, given: list[list]) -> str:
     """Why tests that compute leave more than one answer right, so that the reference program's is not the only one."""
     name = reference.entry_point
-    values = [wire.decode(one[1]) for one in call_outcomes(program, name, given, _CPU_SECONDS, 15.0) if one and one[0] == "value"]
+    values = [
+        wire.decode(one[1])
+        for one in call_outcomes(program, name, given, _CPU_SECONDS, 15.0)
+        if one and one[0] == "value"
+    ]
     if any(type(value) is float for value in values):
         return "the tests compute with a float: several may be right"
     if any(type(value) in (list, tuple) and value[::-1] != value for value in values):
@@ -211,7 +219,11 @@ def _same(one, other) -> bool:
         return True
     first, second = wire.decode(one[1]), wire.decode(other[1])
     numbers = all(type(value) in (int, float) for value in (first, second))
-    return math.isclose(first, second, rel_tol=_MARGIN, abs_tol=_MARGIN) if numbers and float in map(type, (first, second)) else first == second
+    return (
+        math.isclose(first, second, rel_tol=_MARGIN, abs_tol=_MARGIN)
+        if numbers and float in map(type, (first, second))
+        else first == second
+    )
 
 
 def _extended(reference, calls: list[Call]) -> FunctionTests | AssertTests:
@@ -219,7 +231,9 @@ def _extended(reference, calls: list[Call]) -> FunctionTests | AssertTests:
         cases = tuple({"args": value_to_json(call.args), "expected": value_to_json(call.expected)} for call in calls)
         return replace(reference, cases=(*reference.cases, *cases))
     if not reference.entry_point:
-        return replace(reference, code="\n".join([reference.code, *(_source(call, call.name) for call in calls)]) + "\n")
+        return replace(
+            reference, code="\n".join([reference.code, *(_source(call, call.name) for call in calls)]) + "\n"
+        )
     given = simple_calls(reference.code, reference.entry_point)
     if given:
         head, body = "", [_source(call, "candidate") for call in given]

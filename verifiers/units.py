@@ -76,9 +76,29 @@ kmh 5/18
 kmph 5/18
 """
 _FILLERS = frozenset(
-    "of in the a an about around approximately exactly total each old away long tall high wide deep left".split()
+    [
+        "of",
+        "in",
+        "the",
+        "a",
+        "an",
+        "about",
+        "around",
+        "approximately",
+        "exactly",
+        "total",
+        "each",
+        "old",
+        "away",
+        "long",
+        "tall",
+        "high",
+        "wide",
+        "deep",
+        "left",
+    ]
 )
-_COUNTLESS = frozenset("unit units".split())
+_COUNTLESS = frozenset(["unit", "units"])
 _SQUARES = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWERS = {"squared": 2, "cubed": 3}
 
@@ -105,7 +125,7 @@ UNITS = (
     frozenset(_ALL) - _SINGLE_LETTERS - frozenset(["in", "rs", "pt", "pa"])
     | frozenset(_COUNTLESS)
     | frozenset(_SQUARES)
-    | frozenset("percent percentage pct percents".split())
+    | frozenset(["percent", "percentage", "pct", "percents"])
 )
 SYMBOL_UNITS = {"L": _ALL["l"], "N": _ALL["newton"], "J": _ALL["joule"], "W": _ALL["watt"], "V": _ALL["volt"], "K": _ALL["kelvin"], "kW": _ALL["kw"],
                 "A": _ALL["ampere"], "Hz": _ALL["hz"], "Pa": _ALL["pa"], "Omega": _ALL["ohm"], "kJ": _ALL["kj"], "mL": _ALL["ml"],

@@ -17,22 +17,85 @@ FUNCTIONS = {
 INVERSE = {"sin": "arcsin", "cos": "arccos", "tan": "arctan", "cot": "arccot", "sec": "arcsec", "csc": "arccsc", "sinh": "arcsinh",
             "cosh": "arccosh", "tanh": "arctanh"}  # fmt: skip
 GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega Gamma Delta Theta "
-    "Lambda Xi Pi Sigma Phi Psi Omega ell hbar aleph nabla partial triangle angle".split()
+    [
+        "alpha",
+        "beta",
+        "gamma",
+        "delta",
+        "epsilon",
+        "zeta",
+        "eta",
+        "theta",
+        "iota",
+        "kappa",
+        "lambda",
+        "mu",
+        "nu",
+        "xi",
+        "rho",
+        "sigma",
+        "tau",
+        "upsilon",
+        "phi",
+        "chi",
+        "psi",
+        "omega",
+        "Gamma",
+        "Delta",
+        "Theta",
+        "Lambda",
+        "Xi",
+        "Pi",
+        "Sigma",
+        "Phi",
+        "Psi",
+        "Omega",
+        "ell",
+        "hbar",
+        "aleph",
+        "nabla",
+        "partial",
+        "triangle",
+        "angle",
+    ]
 )
 CONSTANTS = {"pi": PI, "infty": INFINITY, "infinity": INFINITY, "inf": INFINITY, "oo": INFINITY}
 BASE_WORDS = {
-    word: value for value, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)
+    word: value
+    for value, word in enumerate(
+        ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 2
+    )
 } | {"sixteen": 16}
-UNKNOWN_FUNCTIONS = frozenset("f g h F G H P Q".split())
-MATRICES = frozenset("pmatrix bmatrix vmatrix Bmatrix Vmatrix matrix smallmatrix array".split())
-_SPOKEN = frozenset("and or mod if for is in to not no yes per only with an the pm am".split())
+UNKNOWN_FUNCTIONS = frozenset(["f", "g", "h", "F", "G", "H", "P", "Q"])
+MATRICES = frozenset(["pmatrix", "bmatrix", "vmatrix", "Bmatrix", "Vmatrix", "matrix", "smallmatrix", "array"])
+_SPOKEN = frozenset(
+    [
+        "and",
+        "or",
+        "mod",
+        "if",
+        "for",
+        "is",
+        "in",
+        "to",
+        "not",
+        "no",
+        "yes",
+        "per",
+        "only",
+        "with",
+        "an",
+        "the",
+        "pm",
+        "am",
+    ]
+)
 OPENING = {"(": ")", "[": "]", "lset": "rset", "langle": "rangle", "lfloor": "rfloor", "lceil": "rceil", "{": "}"}
 CLOSING = frozenset([")", "]", "rset", "rangle", "rfloor", "rceil", "}"])
 
 
 def is_unit(word: str) -> bool:
-    return word in UNITS or len(word) > 1 and (word in SYMBOL_UNITS or word.lower() in UNITS and len(word) > 2)
+    return word in UNITS or (len(word) > 1 and (word in SYMBOL_UNITS or (word.lower() in UNITS and len(word) > 2)))
 
 
 def pronounceable(word: str) -> bool:
@@ -42,7 +105,7 @@ def pronounceable(word: str) -> bool:
 
 def is_math_word(word: str) -> bool:
     """Whether a run of letters is mathematics: a function, a constant, a letter, letters side by side."""
-    if word in _SPOKEN or word[:1].isupper() and word[1:].islower() and word.lower() in _SPOKEN:
+    if word in _SPOKEN or (word[:1].isupper() and word[1:].islower() and word.lower() in _SPOKEN):
         return False
     return (
         len(word) <= 2

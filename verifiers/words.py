@@ -26,14 +26,38 @@ _SAME_WORDS = {
     "infinite number of solution": "infinite", "dne": "doe not exist", "limit doe not exist": "doe not exist",
 }  # fmt: skip
 _NOTHING = frozenset(["no solution", "none", "empty set", "no such number", "no value"])
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_ONES = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+]
 _TENS = {
-    word: 10 * place for place, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+    word: 10 * place
+    for place, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], 2)
 }
 _NUMBER_WORDS = {**{word: value for value, word in enumerate(_ONES)}, **_TENS}
 _PARTS = {"half": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8, "ninth": 9,
           "tenth": 10, "eleventh": 11, "twelfth": 12, "twentieth": 20, "hundredth": 100}  # fmt: skip
-_COUNTS = frozenset("hundred thousand million billion dozen half third quarter fifth tenth".split())
+_COUNTS = frozenset(
+    ["hundred", "thousand", "million", "billion", "dozen", "half", "third", "quarter", "fifth", "tenth"]
+)
 _THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9}
 
 
@@ -94,7 +118,7 @@ def _spelled_whole(parts: list[str]) -> Fraction | None:
             group, room = 100 * group, 100
         elif part == "dozen" and position == len(parts) - 1 and 0 < group < 100:
             group *= 12
-        elif part in _THOUSANDS and 0 < group and _THOUSANDS[part] < smallest:
+        elif part in _THOUSANDS and group > 0 and _THOUSANDS[part] < smallest:
             smallest = _THOUSANDS[part]
             total, group, room = total + group * smallest, 0, 1000
         else:

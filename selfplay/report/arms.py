@@ -46,7 +46,9 @@ class Evaluation:
         most = min(num_samples, default=0)
         if not most:
             return {}
-        ks = sorted({k for power in range(most.bit_length()) for k in (2**power, 3 * 2**power // 2)} | {most, *self.asked})
+        ks = sorted(
+            {k for power in range(most.bit_length()) for k in (2**power, 3 * 2**power // 2)} | {most, *self.asked}
+        )
         per_task = pass_at_every_k(num_samples, num_correct, most)
         return {k: over_tasks(per_task[:, k - 1]) for k in ks if k <= most}
 
@@ -115,7 +117,9 @@ class Arm:
 
     def sampled_tokens(self, position: int) -> int:
         """Completion tokens sampled for training until a stage; evaluations do not count."""
-        return sum(stage.metrics["sampling"]["completion_tokens"] for stage in self.rounds if stage.position <= position)
+        return sum(
+            stage.metrics["sampling"]["completion_tokens"] for stage in self.rounds if stage.position <= position
+        )
 
     def flops(self, position: int) -> float | None:
         """Operations of sampling and training until a stage; None where a round's ledger does not tell."""
@@ -134,7 +138,14 @@ def open_arms(runs: list[Path]) -> list[Arm]:
         names = [arm.name + (", control" if arm.is_control else "") for arm in arms]
     repeated = {name for name in names if names.count(name) > 1}
     return [
-        Arm(f"{name} ({arm.folder})" if name in repeated else name, arm.folder, arm.recipe, arm.is_control, arm.base, arm.rounds)
+        Arm(
+            f"{name} ({arm.folder})" if name in repeated else name,
+            arm.folder,
+            arm.recipe,
+            arm.is_control,
+            arm.base,
+            arm.rounds,
+        )
         for name, arm in zip(names, arms, strict=True)
     ]
 
@@ -146,7 +157,8 @@ def _open(folder: Path) -> Arm:
     is_control = folder.name == CONTROL and (folder.parent / RECIPE).exists()
     base = (folder.parent if is_control else folder) / "base"
     rounds = [
-        Stage(int(path.name.removeprefix("round_")) + 1, path, read_json(path / METRICS)) for path in finished_rounds(folder)
+        Stage(int(path.name.removeprefix("round_")) + 1, path, read_json(path / METRICS))
+        for path in finished_rounds(folder)
     ]
     start = Stage(0, base, read_json(base / METRICS)) if (base / METRICS).exists() else None
     return Arm(recipe["name"], folder, recipe, is_control, start, rounds)
@@ -155,7 +167,9 @@ def _open(folder: Path) -> Arm:
 def paired(left: Evaluation, right: Evaluation, k: int) -> Interval | None:
     """pass@k of right less that of left over the tasks where both have k decided samples; None below two of them."""
     pairs = [(left.tallies[task_id], right.tallies[task_id]) for task_id in left.tallies if task_id in right.tallies]
-    figures = [pass_at_k([t.num_decided for t in side], [t.num_correct for t in side], k) for side in zip(*pairs, strict=True)]
+    figures = [
+        pass_at_k([t.num_decided for t in side], [t.num_correct for t in side], k) for side in zip(*pairs, strict=True)
+    ]
     interval = paired_difference(*figures) if figures else None
     return interval if interval and interval.num_tasks > 1 else None
 

@@ -18,7 +18,9 @@ from selfplay.progress import quantity
 # each have their own.
 INK, LINE, SURFACE = "#b10000", "#b10001", "#b10002"
 SERIES = [f"#a1000{i}" for i in range(8)]
-_VARIABLES = {INK: "--muted", LINE: "--line", SURFACE: "--surface"} | {color: f"--series-{i}" for i, color in enumerate(SERIES)}
+_VARIABLES = {INK: "--muted", LINE: "--line", SURFACE: "--surface"} | {
+    color: f"--series-{i}" for i, color in enumerate(SERIES)
+}
 
 STYLE = {
     "svg.fonttype": "none",
@@ -45,7 +47,9 @@ STYLE = {
 }
 
 HOVER = 12.0  # least width and height of what the pointer finds, in SVG units
-Mark = tuple[tuple[float, float, float, float], str]  # left, bottom, right, top in the axes' own units, and what is told there
+Mark = tuple[
+    tuple[float, float, float, float], str
+]  # left, bottom, right, top in the axes' own units, and what is told there
 
 NAME_LENGTH = 16  # characters of a group's name below its bars
 
@@ -98,13 +102,23 @@ class Chart:
 
 
 def line_chart(
-    title: str, lines: Sequence[Line], x_label: str, y_label: str, *, log_x: bool = False, share: bool = True,
-    whole_x: bool = False, x_names: Sequence[str] = (), note: str = "",
+    title: str,
+    lines: Sequence[Line],
+    x_label: str,
+    y_label: str,
+    *,
+    log_x: bool = False,
+    share: bool = True,
+    whole_x: bool = False,
+    x_names: Sequence[str] = (),
+    note: str = "",
 ) -> Chart:
     """Lines over x; `share` fixes the y axis to 0 to 1, `x_names` names x = 0, 1, ..."""
     with rc_context(STYLE):
         canvas = Canvas(figsize=(4.6, 3.0))
-        draw_lines(canvas.subplots(), lines, x_label, y_label, log_x=log_x, share=share, whole_x=whole_x, x_names=x_names)
+        draw_lines(
+            canvas.subplots(), lines, x_label, y_label, log_x=log_x, share=share, whole_x=whole_x, x_names=x_names
+        )
         rows, places = [], []
         for line in lines:
             label = line.label + (", forecast" if line.is_forecast else "")
@@ -112,15 +126,30 @@ def line_chart(
                 ends = [number(line.low[i]), number(line.high[i])] if line.low else []
                 rows.append([label, x_names[int(x)] if x_names else number(x), number(y), *ends])
                 places.append((x, y, x, y))
-        svg = to_svg(canvas, title, marks=[(place, _in_words(x_label, y_label, row)) for place, row in zip(places, rows, strict=True)])
-    legend = [Key(line.label, line.color, line.strength, "dashed" if line.dashed else "line") for line in lines if not line.is_forecast]
+        svg = to_svg(
+            canvas,
+            title,
+            marks=[(place, _in_words(x_label, y_label, row)) for place, row in zip(places, rows, strict=True)],
+        )
+    legend = [
+        Key(line.label, line.color, line.strength, "dashed" if line.dashed else "line")
+        for line in lines
+        if not line.is_forecast
+    ]
     interval = ["from", "to"] if any(line.low for line in lines) else []
     return Chart(title, svg, legend, ["", x_label, y_label, *interval], rows, note)
 
 
 def draw_lines(
-    axes: Axes, lines: Sequence[Line], x_label: str, y_label: str, *, log_x: bool = False, share: bool = True,
-    whole_x: bool = False, x_names: Sequence[str] = (),
+    axes: Axes,
+    lines: Sequence[Line],
+    x_label: str,
+    y_label: str,
+    *,
+    log_x: bool = False,
+    share: bool = True,
+    whole_x: bool = False,
+    x_names: Sequence[str] = (),
 ) -> None:
     axes.grid(axis="x", visible=False)
     if log_x:
@@ -130,8 +159,14 @@ def draw_lines(
         if line.low:
             axes.fill_between(line.x, line.low, line.high, color=color, alpha=0.16 * line.strength, linewidth=0)
         axes.plot(
-            line.x, line.y, color=color, linestyle=":" if line.is_forecast else "--" if line.dashed else "-", linewidth=2,
-            alpha=line.strength, marker="" if line.is_forecast or len(line.x) > 12 else "o", markersize=4.5,
+            line.x,
+            line.y,
+            color=color,
+            linestyle=":" if line.is_forecast else "--" if line.dashed else "-",
+            linewidth=2,
+            alpha=line.strength,
+            marker="" if line.is_forecast or len(line.x) > 12 else "o",
+            markersize=4.5,
             label="" if line.is_forecast else line.label,
         )
     if share:
@@ -151,8 +186,15 @@ def draw_lines(
 
 
 def bar_chart(
-    title: str, groups: Sequence[str], bars: Sequence[Bars], x_label: str, y_label: str, *, stacked: bool = False,
-    share: bool = False, note: str = "",
+    title: str,
+    groups: Sequence[str],
+    bars: Sequence[Bars],
+    x_label: str,
+    y_label: str,
+    *,
+    stacked: bool = False,
+    share: bool = False,
+    note: str = "",
 ) -> Chart:
     """Bars in groups, side by side or stacked."""
     with rc_context(STYLE):
@@ -163,10 +205,18 @@ def bar_chart(
         width = 0.8 if stacked else 0.8 / max(len(bars), 1)
         for place, series in enumerate(bars):
             at = [i if stacked else i - 0.4 + width * (place + 0.5) for i in range(len(groups))]
-            axes.bar(at, series.heights, width * 0.92, bottom if stacked else 0, color=SURFACE)  # hides the grid behind a faint bar
             axes.bar(
-                at, series.heights, width * 0.92, bottom if stacked else 0, color=SERIES[series.color % len(SERIES)],
-                edgecolor=SURFACE, linewidth=1, alpha=series.strength,
+                at, series.heights, width * 0.92, bottom if stacked else 0, color=SURFACE
+            )  # hides the grid behind a faint bar
+            axes.bar(
+                at,
+                series.heights,
+                width * 0.92,
+                bottom if stacked else 0,
+                color=SERIES[series.color % len(SERIES)],
+                edgecolor=SURFACE,
+                linewidth=1,
+                alpha=series.strength,
             )
             for i, height in enumerate(series.heights):
                 below = bottom[i] if stacked else 0.0

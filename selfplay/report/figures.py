@@ -21,7 +21,14 @@ def learning_charts(arms: list[Arm]) -> list[Chart]:
     if not last:
         return []
     return [
-        line_chart(f"pass@{k} by round", stage_lines(arms, k, lambda _, stage: stage.position), "", f"pass@{k}", x_names=names, note=interval_note(arms))
+        line_chart(
+            f"pass@{k} by round",
+            stage_lines(arms, k, lambda _, stage: stage.position),
+            "",
+            f"pass@{k}",
+            x_names=names,
+            note=interval_note(arms),
+        )
         for k in shown_ks(arms)
     ]
 
@@ -36,10 +43,18 @@ def cost_charts(arms: list[Arm]) -> list[Chart]:
         ends = [spent(arm, arm.stages[-1].position) for arm in arms if arm.stages]
         if any(ends) and None not in ends:
             x = lambda arm, stage, spent=spent: spent(arm, stage.position)  # noqa: E731
-            charts += [line_chart(f"pass@{k} against {title}", stage_lines(arms, k, x), label, f"pass@{k}", note=interval_note(arms)) for k in shown_ks(arms)]
+            charts += [
+                line_chart(
+                    f"pass@{k} against {title}", stage_lines(arms, k, x), label, f"pass@{k}", note=interval_note(arms)
+                )
+                for k in shown_ks(arms)
+            ]
     charts += _round_chart("Tokens a sample", "completion tokens", arms, _tokens_a_sample)
     return charts + _round_chart(
-        "What the check bought", "new bits a GFLOP of sampling", arms, lambda stage: stage.ledger.get("accepted", {}).get("new_bits_per_gflop")
+        "What the check bought",
+        "new bits a GFLOP of sampling",
+        arms,
+        lambda stage: stage.ledger.get("accepted", {}).get("new_bits_per_gflop"),
     )
 
 
@@ -94,7 +109,10 @@ def inference_charts(arms: list[Arm]) -> list[Chart]:
             start = stage.position == 0
             points = [(k * flops, figure) for k, figure in stage.evaluation.curve.items()]
             lines.append(_line(f"{arm.name}, {stage.name}", 7 if start else color, points, dashed=start))
-    title, note = "pass@k against FLOPs", "k samples of an average held-out task, with the prompt. " + interval_note(arms)
+    title, note = (
+        "pass@k against FLOPs",
+        "k samples of an average held-out task, with the prompt. " + interval_note(arms),
+    )
     return [line_chart(title, lines, "FLOPs of k samples", "pass@k", log_x=True, note=note)] if lines else []
 
 
@@ -108,12 +126,19 @@ def difficulty_charts(arms: list[Arm]) -> list[Chart]:
             continue
         names = [group or "unknown" for group in groups]
 
-        def bars(above: str, below: str) -> list[Bars]:
+        def bars(above: str, below: str, arm=arm, color=color, groups=groups, parts=parts) -> list[Bars]:
             heights = [[_ratio(part.get(group), above, below) for group in groups] for part in parts]
             return _round_bars(arm, color, heights)
 
         charts.append(
-            bar_chart(f"Acceptance by difficulty: {arm.name}", names, bars("num_correct", "num_samples"), "difficulty", "share correct", share=True)
+            bar_chart(
+                f"Acceptance by difficulty: {arm.name}",
+                names,
+                bars("num_correct", "num_samples"),
+                "difficulty",
+                "share correct",
+                share=True,
+            )
         )
         if any(part[group]["completion_tokens"] for part in parts for group in part):
             cost = bars("completion_tokens", "num_correct")
@@ -130,7 +155,11 @@ def reason_chart(arms: list[Arm]) -> list[Chart]:
         return []
     names = [stage.name if len(arms) == 1 else f"{arm.name} {stage.position - 1}" for arm, stage, _ in columns]
     bars = [
-        Bars(reason.replace("_", " "), place, [reasons.get(reason, 0) / max(sum(reasons.values()), 1) for _, _, reasons in columns])
+        Bars(
+            reason.replace("_", " "),
+            place,
+            [reasons.get(reason, 0) / max(sum(reasons.values()), 1) for _, _, reasons in columns],
+        )
         for place, reason in enumerate(reason for reason in map(str, Reason) if reason in present)
     ]
     return [bar_chart("Reasons of the verdicts", names, bars, "", "share of samples", stacked=True, share=True)]
@@ -141,7 +170,10 @@ def allocation_charts(arms: list[Arm], counted: Counted) -> list[Chart]:
     charts = []
     for color, arm in enumerate(arms):
         rounds = [list(tasks.values()) for (name, _), tasks in counted.items() if name == arm.name]
-        solved = [[sum(_bin(counts) == place for counts in tasks) / max(len(tasks), 1) for place in range(len(BINS))] for tasks in rounds]
+        solved = [
+            [sum(_bin(counts) == place for counts in tasks) / max(len(tasks), 1) for place in range(len(BINS))]
+            for tasks in rounds
+        ]
         if rounds:
             bars = _round_bars(arm, color, solved)
             title = f"Tasks by share of correct samples: {arm.name}"
@@ -184,7 +216,10 @@ def _joined(parts: list[dict[str, dict[str, int]]]) -> list[dict[str, dict[str, 
     lots = [groups[start : start + size] for start in range(0, len(groups), size)]
     keys = ("num_samples", "num_correct", "completion_tokens")
     return [
-        {f"{lot[0]} to {lot[-1]}": {key: sum(part[name][key] for name in lot if name in part) for key in keys} for lot in lots}
+        {
+            f"{lot[0]} to {lot[-1]}": {key: sum(part[name][key] for name in lot if name in part) for key in keys}
+            for lot in lots
+        }
         for part in parts
     ]
 
@@ -193,11 +228,16 @@ def _samples_chart(arm: Arm, color: int, rounds: list[list[Counts]]) -> Chart:
     """Samples by the size of the lot that a task got."""
     totals = [Counter(counts.samples for counts in tasks) for tasks in rounds]
     sizes = sorted({size for counts in totals for size in counts})
-    starts = sizes if len(sizes) <= 8 else [2**power for power in range(sizes[0].bit_length() - 1, sizes[-1].bit_length())]
+    starts = (
+        sizes if len(sizes) <= 8 else [2**power for power in range(sizes[0].bit_length() - 1, sizes[-1].bit_length())]
+    )
     ends = [*starts[1:], sizes[-1] + 1]
     lots = list(zip(starts, ends, strict=True))
     names = [str(start) if end == start + 1 or len(sizes) <= 8 else f"{start}-{end - 1}" for start, end in lots]
-    heights = [[sum(count for size, count in counts.items() if start <= size < end) for start, end in lots] for counts in totals]
+    heights = [
+        [sum(count for size, count in counts.items() if start <= size < end) for start, end in lots]
+        for counts in totals
+    ]
     return bar_chart(f"Allocation: {arm.name}", names, _round_bars(arm, color, heights), "samples of a task", "tasks")
 
 
@@ -225,11 +265,26 @@ def _strength(place: int, num: int) -> float:
 
 
 def _line(
-    label: str, color: int, points: Sequence[tuple[float, Interval | Forecast]], *, dashed: bool = False, strength: float = 1.0,
+    label: str,
+    color: int,
+    points: Sequence[tuple[float, Interval | Forecast]],
+    *,
+    dashed: bool = False,
+    strength: float = 1.0,
     is_forecast: bool = False,
 ) -> Line:
     x, figures = zip(*points, strict=True)
-    return Line(label, color, x, [f.value for f in figures], [f.low for f in figures], [f.high for f in figures], dashed, strength, is_forecast)
+    return Line(
+        label,
+        color,
+        x,
+        [f.value for f in figures],
+        [f.low for f in figures],
+        [f.high for f in figures],
+        dashed,
+        strength,
+        is_forecast,
+    )
 
 
 def _ratio(part: dict[str, float] | None, above: str, below: str) -> float:

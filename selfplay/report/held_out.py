@@ -1,6 +1,5 @@
 """The samples of held-out tasks, as rows like those of a shard: from an evaluation's journal and the recipe's own tasks."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,15 @@ from selfplay.shard_schema import task_columns
 from tasks import UserError
 
 SELECTION = "held out"
-_SHARED = ("task_number", "task_id", "source", "license", "prompt", "reference", "metadata")  # as task_columns gives them
+_SHARED = (
+    "task_number",
+    "task_id",
+    "source",
+    "license",
+    "prompt",
+    "reference",
+    "metadata",
+)  # as task_columns gives them
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,11 @@ class HeldOut:
         """How many held-out tasks could not be had again, and why; empty where all are there."""
         tasks, failures = self._loaded
         lost = len({task_id for _, stage in self.evaluations for task_id in stage.evaluation.tallies} - set(tasks))
-        return f"{lost:,} held-out tasks are missing: {'; '.join(failures) or 'their source no longer has them'}." if lost else ""
+        return (
+            f"{lost:,} held-out tasks are missing: {'; '.join(failures) or 'their source no longer has them'}."
+            if lost
+            else ""
+        )
 
     def sizes(self, stage: Stage) -> Iterator[tuple[str, bool, int]]:
         """Task id, whether it is correct, and characters of each sample of an evaluation whose task is there."""
@@ -53,7 +64,11 @@ class HeldOut:
             sample, verdict = row["sample"], row["verdict"]
             task = self._tasks.get(sample["task_id"])
             if task and (chosen is None or sample["task_id"] in chosen):
-                renamed = {"sample_index": sample["index"], "completion": sample["text"], "verify_seconds": verdict["seconds"]}
+                renamed = {
+                    "sample_index": sample["index"],
+                    "completion": sample["text"],
+                    "verify_seconds": verdict["seconds"],
+                }
                 rows.append(sample | verdict | task | renamed | {"selection": SELECTION})
         return sorted(rows, key=lambda row: (row["task_number"], row["sample_index"]))
 

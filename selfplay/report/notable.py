@@ -8,7 +8,9 @@ from math import log
 from statistics import median
 
 LENGTH_FACTOR = 3.0  # a solution so many times longer or shorter than the middle one is marked
-FAMILIARITY = 0.5  # a solution is marked when it shares less than this part of what the middle one shares with the others
+FAMILIARITY = (
+    0.5  # a solution is marked when it shares less than this part of what the middle one shares with the others
+)
 LEAST_SHARED = 0.2  # below it the solutions of a task all differ, and none stands out
 COMPARED = 4_000  # characters of a solution's beginning that are compared with the others
 LEAST_SOLUTIONS = 4  # of a task, to compare them with each other
@@ -49,7 +51,9 @@ def mark_notable(traces: list[Notable], difficulties: list[str]) -> tuple[list[t
     return [(row, [note for _, note in notes[row]]) for row in suspicious], unsolved_often[:NUM_HARDEST]
 
 
-def _odd_lengths(traces: list[Notable], groups: dict[int, list[int]], difficulties: list[str]) -> Iterable[tuple[int, float, str]]:
+def _odd_lengths(
+    traces: list[Notable], groups: dict[int, list[int]], difficulties: list[str]
+) -> Iterable[tuple[int, float, str]]:
     """Correct traces much shorter or longer than the middle one of their task, or of their difficulty where the task has few."""
     by_difficulty: dict[str, list[int]] = defaultdict(list)
     for task, rows in groups.items():
@@ -58,12 +62,18 @@ def _odd_lengths(traces: list[Notable], groups: dict[int, list[int]], difficulti
     for task, rows in groups.items():
         own = len(rows) >= LEAST_SOLUTIONS
         middle = median(len(traces[row].text) for row in rows) if own else middles[difficulties[task]]
-        compared = "the task's solutions" if own else "solutions of this difficulty" if difficulties[task] else "solutions"
+        compared = (
+            "the task's solutions" if own else "solutions of this difficulty" if difficulties[task] else "solutions"
+        )
         for row in rows:
             factor = (len(traces[row].text) + 1) / (middle + 1)
             if not 1 / LENGTH_FACTOR <= factor <= LENGTH_FACTOR:
                 times = f"{factor:.1f}" if factor > 1 else f"{factor:.2f}"
-                yield row, abs(log(factor)), f"very {'long' if factor > 1 else 'short'}: {times} times the median length of {compared}"
+                yield (
+                    row,
+                    abs(log(factor)),
+                    f"very {'long' if factor > 1 else 'short'}: {times} times the median length of {compared}",
+                )
 
 
 def _unlike_others(traces: list[Notable], groups: dict[int, list[int]]) -> Iterable[tuple[int, float, str]]:
@@ -79,7 +89,11 @@ def _unlike_others(traces: list[Notable], groups: dict[int, list[int]]) -> Itera
             continue
         for row, share in zip(rows, shared, strict=True):
             if share < FAMILIARITY * middle:
-                yield row, 1 + middle - share, f"unlike the task's other solutions: shares {share:.0%} of its word runs, they {middle:.0%}"
+                yield (
+                    row,
+                    1 + middle - share,
+                    f"unlike the task's other solutions: shares {share:.0%} of its word runs, they {middle:.0%}",
+                )
 
 
 def _odd_verdicts(traces: list[Notable]) -> Iterable[tuple[int, float, str]]:
@@ -92,4 +106,4 @@ def _odd_verdicts(traces: list[Notable]) -> Iterable[tuple[int, float, str]]:
 
 def _runs_of_words(text: str) -> set[tuple[str, ...]]:
     words = _WORDS.findall(text[:COMPARED])
-    return set(zip(words, words[1:], words[2:])) or {tuple(words)}
+    return set(zip(words, words[1:], words[2:], strict=False)) or {tuple(words)}

@@ -28,9 +28,13 @@ def write_report(
         "policy": _policy(script),
         "title": escape(" and ".join(dict.fromkeys(arm.recipe["name"] for arm in arms))),
         "about": escape(_about(arms)),
-        "links": "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in [*sections, ("traces", "Traces", "")]),
+        "links": "".join(
+            f'<a href="#{name}">{escape(title)}</a>' for name, title, _ in [*sections, ("traces", "Traces", "")]
+        ),
         "style": asset("theme.css") + asset("page.css"),
-        "sections": "\n".join(f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' for name, title, body in sections),
+        "sections": "\n".join(
+            f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' for name, title, body in sections
+        ),
         "traces_about": escape(_traces_about(traces)),
         "index": pack(traces.index),
         "blocks": "\n".join(f'<script type="text/plain" class="block">{block}</script>' for block in traces.blocks),
@@ -51,7 +55,11 @@ def _sections(arms: list[Arm], counted: Counted) -> list[tuple[str, str, str]]:
         (
             "on-learning",
             "Does it learn?" if figures.shown_ks(arms) else "Rounds",
-            tables.tiles(arms) + tables.alarms(arms) + _charts(figures.learning_charts(arms)) + tables.stages_table(arms) + tables.paired_table(arms),
+            tables.tiles(arms)
+            + tables.alarms(arms)
+            + _charts(figures.learning_charts(arms))
+            + tables.stages_table(arms)
+            + tables.paired_table(arms),
         ),
         ("on-passk", "pass@k against k", _charts(figures.curve_charts(arms) + figures.inference_charts(arms))),
         ("on-cost", "What does it cost?", _charts(figures.cost_charts(arms)) + tables.work_table(arms)),
@@ -59,7 +67,8 @@ def _sections(arms: list[Arm], counted: Counted) -> list[tuple[str, str, str]]:
         (
             "on-verdicts",
             "Verdicts, allocation, selection",
-            _charts(figures.reason_chart(arms) + figures.allocation_charts(arms, counted)) + tables.selection_table(arms),
+            _charts(figures.reason_chart(arms) + figures.allocation_charts(arms, counted))
+            + tables.selection_table(arms),
         ),
         ("on-ledger", "Ledger", tables.ledger_table(arms)),
         ("on-files", "Figures and recipes", tables.all_figures(arms) + tables.recipes(arms)),
@@ -83,10 +92,14 @@ def _about(arms: list[Arm]) -> str:
     for arm in (arm for arm in arms if not arm.is_control):
         recipe = arm.recipe
         replayed = recipe["sampling"]["engine"] == "replay"
-        model = recipe["model"].get("path") or ("replayed completions" if replayed else "a small model from random weights")
+        model = recipe["model"].get("path") or (
+            "replayed completions" if replayed else "a small model from random weights"
+        )
         unfinished = f"{len(arm.rounds)} of " if len(arm.rounds) < recipe["rounds"] else ""
         rounds = f"{unfinished}{recipe['rounds']} round{'s' if recipe['rounds'] > 1 else ''}"
-        parts.append(f"{recipe['name']}: {rounds} on {recipe['tasks']['source']} tasks by {model}, seed {recipe['seed']}")
+        parts.append(
+            f"{recipe['name']}: {rounds} on {recipe['tasks']['source']} tasks by {model}, seed {recipe['seed']}"
+        )
     return ". ".join(parts) + "."
 
 

@@ -17,7 +17,9 @@ def write_plot(runs: list[Path], out: Path) -> None:
     arms = open_arms(runs)
     ks = shown_ks(arms)
     if not ks:
-        raise UserError(f"nothing to draw: {', '.join(map(str, runs))} evaluated nothing; add [evaluation] to the recipe")
+        raise UserError(
+            f"nothing to draw: {', '.join(map(str, runs))} evaluated nothing; add [evaluation] to the recipe"
+        )
     last = max(stage.position for arm in arms for stage in arm.stages)
     with rc_context(STYLE):
         canvas = Canvas(figsize=(4.2 * len(ks), 3.0))

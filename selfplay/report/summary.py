@@ -24,7 +24,9 @@ def summary_table(runs: list[Path]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for arm in arms:
         for stage in ([arm.base] if arm.base else []) + arm.rounds:
-            table.add_row(arm.name if stage.position == 0 or not arm.base else "", *map(Text, stage_cells(arm, stage, ks)))
+            table.add_row(
+                arm.name if stage.position == 0 or not arm.base else "", *map(Text, stage_cells(arm, stage, ks))
+            )
         table.add_section()
     return table
 

@@ -58,13 +58,17 @@ def tiles(arms: list[Arm]) -> str:
             shown.append((f"{accepted:,}", f"accepted traces of {samples:,} samples, {arm.name}"))
             if accepted and tokens:
                 shown.append((f"{tokens / accepted:,.1f}", f"sampled tokens an accepted trace, {arm.name}"))
-    tile = "".join(f'<div class="tile"><b>{escape(value)}</b><span>{escape(words)}</span></div>' for value, words in shown)
+    tile = "".join(
+        f'<div class="tile"><b>{escape(value)}</b><span>{escape(words)}</span></div>' for value, words in shown
+    )
     return f'<div class="tiles">{tile}</div>' if tile else ""
 
 
 def alarms(arms: list[Arm]) -> str:
     return "".join(
-        f'<p class="alarm">{escape(f"{arm.name}, {stage.name}: {alarm}")}</p>' for arm, stage in _rounds(arms) for alarm in stage.metrics.get("alarms", [])
+        f'<p class="alarm">{escape(f"{arm.name}, {stage.name}: {alarm}")}</p>'
+        for arm, stage in _rounds(arms)
+        for alarm in stage.metrics.get("alarms", [])
     )
 
 
@@ -84,7 +88,12 @@ def _undecided_table(arms: list[Arm], ks: list[int]) -> str:
         return ""
     bounds = [[stage.evaluation.bounds(k) for k in ks] for _, stage in stages]
     rows = [
-        [arm.name, stage.name, f"{stage.evaluation.num_undecided:,}", *(f"{low:.3f} to {high:.3f}" for low, high in of_stage)]
+        [
+            arm.name,
+            stage.name,
+            f"{stage.evaluation.num_undecided:,}",
+            *(f"{low:.3f} to {high:.3f}" for low, high in of_stage),
+        ]
         for (arm, stage), of_stage in zip(stages, bounds, strict=True)
     ]
     title = "<h3>Held-out samples that are undecided: their checker failed, and pass@k leaves them out</h3>"
@@ -94,7 +103,11 @@ def _undecided_table(arms: list[Arm], ks: list[int]) -> str:
 def paired_table(arms: list[Arm]) -> str:
     """Differences from start to end of each arm, and between the ends of the arms, over the tasks that both have."""
     ends = [(arm, arm.stages) for arm in arms if arm.stages]
-    pairs = [(f"{arm.name}: {stages[0].name} to {stages[-1].name}", stages[0], stages[-1]) for arm, stages in ends if len(stages) > 1]
+    pairs = [
+        (f"{arm.name}: {stages[0].name} to {stages[-1].name}", stages[0], stages[-1])
+        for arm, stages in ends
+        if len(stages) > 1
+    ]
     pairs += [
         (f"{left.name} to {right.name}, at their ends", left_stages[-1], right_stages[-1])
         for i, (left, left_stages) in enumerate(ends)
@@ -108,7 +121,9 @@ def paired_table(arms: list[Arm]) -> str:
             rows.append([name, *cells, max(d.num_tasks for d in found if d)])
     if not rows:
         return ""
-    return "<h3>Differences, paired by task</h3>" + table(["", *(f"pass@{k}" for k in ks), "tasks that both have"], rows)
+    return "<h3>Differences, paired by task</h3>" + table(
+        ["", *(f"pass@{k}" for k in ks), "tasks that both have"], rows
+    )
 
 
 def work_table(arms: list[Arm]) -> str:
@@ -132,7 +147,19 @@ def work_table(arms: list[Arm]) -> str:
                 duration(training["seconds"]) if "seconds" in training else "",
             ]
         )
-    columns = ["", "", "tasks solved", "undecided", "prompt tokens", "sampled tokens", "sampling", "tokens/s", "engine idle", "verifiers", "training"]
+    columns = [
+        "",
+        "",
+        "tasks solved",
+        "undecided",
+        "prompt tokens",
+        "sampled tokens",
+        "sampling",
+        "tokens/s",
+        "engine idle",
+        "verifiers",
+        "training",
+    ]
     return "<h3>Work of each round</h3>" + table(columns, rows) if rows else ""
 
 
@@ -144,7 +171,10 @@ def selection_table(arms: list[Arm]) -> str:
     for arm, stage in rounds:
         reasons = stage.metrics.get("selection_cost", {}).get("reasons", {})
         lost = {name: reasons.get(name, {}).get("num_tasks_lost", 0) for name in names}
-        cells = [f"{stage.metrics['selection'].get(name, 0):,}" + (f" ({lost[name]:,} tasks lost)" if lost[name] else "") for name in names]
+        cells = [
+            f"{stage.metrics['selection'].get(name, 0):,}" + (f" ({lost[name]:,} tasks lost)" if lost[name] else "")
+            for name in names
+        ]
         rows.append([arm.name, stage.name, *cells])
     return "<h3>Selection</h3>" + table(["", "", *(name.replace("_", " ") for name in names)], rows) if rows else ""
 
@@ -160,7 +190,10 @@ def ledger_table(arms: list[Arm]) -> str:
         values = [stage.ledger.get(part, {}).get(key) for _, stage in rounds]
         if any(value is not None for value in values):
             rows.append([name, *map(_ledger_cell, values)])
-    return table(["", *titles], rows) + folded("all figures of the ledger", _figures_table([(title, stage.ledger) for title, (_, stage) in zip(titles, rounds, strict=True)]))
+    return table(["", *titles], rows) + folded(
+        "all figures of the ledger",
+        _figures_table([(title, stage.ledger) for title, (_, stage) in zip(titles, rounds, strict=True)]),
+    )
 
 
 def _ledger_cell(value: Any) -> str:
@@ -173,14 +206,18 @@ def all_figures(arms: list[Arm]) -> str:
     """All of the metrics but the curves and what only one task concerns, one column a round."""
     columns = []
     for arm, stage in _rounds(arms):
-        metrics = {key: value for key, value in stage.metrics.items() if key not in ("round", "evaluation", "selection_cost")}
+        metrics = {
+            key: value for key, value in stage.metrics.items() if key not in ("round", "evaluation", "selection_cost")
+        }
         evaluation = {key: value for key, value in stage.metrics.get("evaluation", {}).items() if key != "curve"}
         columns.append((f"{arm.name}, {stage.name}", metrics | {"evaluation": evaluation}))
     return folded("all figures of the rounds, as in metrics.json", _figures_table(columns)) if columns else ""
 
 
 def recipes(arms: list[Arm]) -> str:
-    return "".join(folded(arm.name, f"<pre>{escape((arm.folder / RECIPE).read_text(encoding='utf-8'))}</pre>") for arm in arms)
+    return "".join(
+        folded(arm.name, f"<pre>{escape((arm.folder / RECIPE).read_text(encoding='utf-8'))}</pre>") for arm in arms
+    )
 
 
 def leaves(figures: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -204,7 +241,14 @@ def _rounds(arms: list[Arm]) -> list[tuple[Arm, Stage]]:
 def _figures_table(columns: list[tuple[str, dict[str, Any]]]) -> str:
     flat = [leaves(figures) for _, figures in columns]
     names = list(dict.fromkeys(name for column in flat for name in column))
-    return table(["", *(title for title, _ in columns)], [[name, *(column.get(name, "") for column in flat)] for name in names]) if names else ""
+    return (
+        table(
+            ["", *(title for title, _ in columns)],
+            [[name, *(column.get(name, "") for column in flat)] for name in names],
+        )
+        if names
+        else ""
+    )
 
 
 def _cell(value: Any) -> str:

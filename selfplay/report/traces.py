@@ -37,7 +37,14 @@ _TEXT = [
     "completion_tokens", "cumulative_logprob", "seed", "model", "outcome", "reason", "answer", "verify_seconds", "verifier",
     "selection",
 ]  # fmt: skip
-_CODED = ("outcome", "reason", "selection", "finish_reason", "model", "verifier")  # few values: the index holds their number
+_CODED = (
+    "outcome",
+    "reason",
+    "selection",
+    "finish_reason",
+    "model",
+    "verifier",
+)  # few values: the index holds their number
 
 SETS = ["sampled", "held out"]
 SAMPLED, HELD_OUT = range(2)
@@ -165,7 +172,14 @@ class _Builder:
         logprob = row["cumulative_logprob"]
         known = logprob is not None and isfinite(logprob)
         self._block["rows"].append(
-            [text, row["answer"], row["prompt_tokens"], logprob if known else None, str(row["seed"]), row["verify_seconds"]]
+            [
+                text,
+                row["answer"],
+                row["prompt_tokens"],
+                logprob if known else None,
+                str(row["seed"]),
+                row["verify_seconds"],
+            ]
         )
         self._notable.append(Notable(task, row["outcome"] == "correct", text, row["reason"], row["finish_reason"]))
         self._has_latex = self._has_latex or _has_latex(row)
@@ -214,7 +228,10 @@ def _chosen_tasks(counted: list[dict[str, Counts]], max_traces: int, max_charact
             total.correct += counts.correct
             total.characters += counts.characters
     shares = {task_id: max(c.samples / max_traces, c.characters / max_characters) for task_id, c in sizes.items()}
-    if sum(c.samples for c in sizes.values()) <= max_traces and sum(c.characters for c in sizes.values()) <= max_characters:
+    if (
+        sum(c.samples for c in sizes.values()) <= max_traces
+        and sum(c.characters for c in sizes.values()) <= max_characters
+    ):
         return None
     chosen: set[str] = set()
     room = 1.0

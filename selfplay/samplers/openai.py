@@ -86,7 +86,9 @@ class OpenAISampler:
                 await self._explain(error, model)
                 asked = _asked_delay(error)
                 self._watch.heard(for_seconds=asked)
-                if num_tries > self._settings.max_retries or not (error.status_code in PASSING or error.status_code >= 500):
+                if num_tries > self._settings.max_retries or not (
+                    error.status_code in PASSING or error.status_code >= 500
+                ):
                     raise
                 delay = asked or delay
             except openai.APIConnectionError as error:

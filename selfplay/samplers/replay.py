@@ -26,7 +26,9 @@ class ReplaySampler:
             self._completions.setdefault(key, []).extend(texts)
 
     async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
-        texts = self._completions.get(request.task_id) or self._completions.get(request.prompt[-1]["content"].strip(), [])
+        texts = self._completions.get(request.task_id) or self._completions.get(
+            request.prompt[-1]["content"].strip(), []
+        )
         for index, seed in zip(request.indices, request.seeds, strict=True):
             if index >= len(texts):
                 yield SampleFailure(request.task_id, index, f"{len(texts)} completions are stored for this task")
@@ -47,7 +49,9 @@ class ReplaySampler:
             )
 
     async def load(self, model: str) -> None:
-        raise UserError("stored completions come from no model: a recipe with the replay engine plays one round, without training")
+        raise UserError(
+            "stored completions come from no model: a recipe with the replay engine plays one round, without training"
+        )
 
     async def close(self) -> None:
         self._completions.clear()

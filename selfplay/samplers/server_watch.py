@@ -11,7 +11,9 @@ from tasks import UserError
 
 QUIET_SECONDS = 20.0  # without an answer to any call, before the server is asked for its models
 SILENT_SECONDS = 300.0  # without an answer to that either, before the run stops: a restart takes less
-MAX_TIMEOUTS = 2.0  # of one request: as long, and at least as long as above, several may go unanswered before the run stops too
+MAX_TIMEOUTS = (
+    2.0  # of one request: as long, and at least as long as above, several may go unanswered before the run stops too
+)
 SEVERAL = 8  # requests; fewer that hang cost no more than their samples
 
 Answer = TypeVar("Answer")
@@ -76,7 +78,9 @@ class ServerWatch:
     async def lives(self) -> bool:
         """Whether the server answers anything."""
         try:
-            await self._client.with_options(timeout=QUIET_SECONDS).models.with_raw_response.list()  # it need not be a list
+            await self._client.with_options(
+                timeout=QUIET_SECONDS
+            ).models.with_raw_response.list()  # it need not be a list
         except openai.APIStatusError:
             pass  # an answer, too
         except openai.APIConnectionError as error:  # refused, or silence

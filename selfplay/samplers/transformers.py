@@ -90,7 +90,9 @@ class TransformersSampler:
         prompts = [encode_prompt(self._tokenizer, request.prompt) for request, _, _ in rows]
         outcomes: dict[int, Sample | SampleFailure] = {}
         alike: dict[float, list[int]] = {}  # rows for one call
-        roomy = (self._max_length or math.inf) - self._settings.max_tokens  # prompts up to this length have room for max_tokens
+        roomy = (
+            self._max_length or math.inf
+        ) - self._settings.max_tokens  # prompts up to this length have room for max_tokens
         for number, (request, position, _) in enumerate(rows):
             length = len(prompts[number])
             if not length or (self._max_length and length >= self._max_length):
@@ -117,7 +119,9 @@ class TransformersSampler:
         stop = StopText(self._tokenizer, settings.stop, width, len(prompts)) if settings.stop else None
         generated = self._model.generate(
             input_ids=torch.tensor([[padding] * (width - len(ids)) + ids for ids in prompts], device=self._device),
-            attention_mask=torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=self._device),
+            attention_mask=torch.tensor(
+                [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=self._device
+            ),
             generation_config=GenerationConfig(do_sample=False, max_new_tokens=most, pad_token_id=padding),
             logits_processor=LogitsProcessorList([*_warpers(settings), choice]),
             stopping_criteria=[stop] if stop else None,
@@ -162,7 +166,9 @@ class SeededChoice(LogitsProcessor):
     def __init__(self, seeds: list[int], temperature: float, device: str):
         self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
         self._greedy = temperature == 0
-        self._noise: torch.Tensor | None = None  # [rows, steps, vocabulary], drawn some steps ahead for small vocabularies
+        self._noise: torch.Tensor | None = (
+            None  # [rows, steps, vocabulary], drawn some steps ahead for small vocabularies
+        )
         self._step = 0
         self.logprobs: list[torch.Tensor] = []
 
@@ -193,7 +199,9 @@ class StopText(StoppingCriteria):
         self._tokenizer = tokenizer
         self._stops = stops
         self._width = width  # of the padded prompts
-        self._reach = max(len(stop.encode()) for stop in stops) + 8  # a text of so many bytes lies within the last so many tokens
+        self._reach = (
+            max(len(stop.encode()) for stop in stops) + 8
+        )  # a text of so many bytes lies within the last so many tokens
         self.lengths: list[int | None] = [None] * num_rows
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **rest) -> torch.Tensor:

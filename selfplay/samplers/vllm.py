@@ -40,7 +40,13 @@ if TYPE_CHECKING:
     from selfplay.recipe import Sampling
 
 LOOK_SECONDS = 0.1  # between two looks for processes that have started
-_FREE = {"_name_or_path", "transformers_version", "use_cache", "dtype", "torch_dtype"}  # of a config: no shape depends on them
+_FREE = {
+    "_name_or_path",
+    "transformers_version",
+    "use_cache",
+    "dtype",
+    "torch_dtype",
+}  # of a config: no shape depends on them
 
 
 class VllmSampler:
@@ -66,7 +72,9 @@ class VllmSampler:
         try:
             arguments = AsyncEngineArgs(model=model, **{**options, **settings.engine_options})
         except TypeError as error:
-            raise UserError(f"engine_options in [sampling] takes the arguments of vllm's AsyncEngineArgs: {error}") from error
+            raise UserError(
+                f"engine_options in [sampling] takes the arguments of vllm's AsyncEngineArgs: {error}"
+            ) from error
         # the sizes of batches for work that no one waits for; of an engine without a context vLLM runs 128 samples at once
         self._watch = _Watch()
         with self._watch.over_those_that_start():
@@ -100,7 +108,9 @@ class VllmSampler:
         """One sample; EngineDeadError when the engine is lost."""
         number = f"{next(self._numbers)}"
         try:
-            async for output in self._engine.generate(tokens_input(token_ids), self._parameters(seed), number):
+            async for output in self._engine.generate(  # noqa: B007
+                tokens_input(token_ids), self._parameters(seed), number
+            ):
                 pass  # FINAL_ONLY: exactly one output, the finished sample
         except (VLLMClientError, EngineGenerateError) as error:
             return SampleFailure(task_id, index, f"vllm refused the request: {error.__cause__ or error}")
@@ -142,7 +152,9 @@ class VllmSampler:
         """
         async with self._loading:
             if difference := await asyncio.to_thread(_difference, self.model, model):
-                raise RuntimeError(f"{model} has another {difference} than {self.model}, and needs an engine of its own")
+                raise RuntimeError(
+                    f"{model} has another {difference} than {self.model}, and needs an engine of its own"
+                )
             await self._idle.wait()
             await self._engine.collective_rpc("reload_weights", kwargs={"weights_path": model})
             # the cache holds keys and values of the old weights
@@ -163,10 +175,15 @@ class VllmSampler:
 def _difference(old: str, new: str) -> str:
     """What keeps the weights of `new` out of an engine made for `old`, in a word; empty where nothing does."""
     configs = [AutoConfig.from_pretrained(model).to_dict() for model in (old, new)]
-    if any(configs[0].get(key) != configs[1].get(key) for key in configs[0].keys() | configs[1].keys() if key not in _FREE):
+    if any(
+        configs[0].get(key) != configs[1].get(key) for key in configs[0].keys() | configs[1].keys() if key not in _FREE
+    ):
         return "architecture"
     tokenizers = [AutoTokenizer.from_pretrained(model) for model in (old, new)]
-    alike = tokenizers[0].get_vocab() == tokenizers[1].get_vocab() and tokenizers[0].chat_template == tokenizers[1].chat_template
+    alike = (
+        tokenizers[0].get_vocab() == tokenizers[1].get_vocab()
+        and tokenizers[0].chat_template == tokenizers[1].chat_template
+    )
     return "" if alike else "tokenizer"
 
 

@@ -91,14 +91,18 @@ def show(name: str, played: Played) -> None:
 
 
 def compare(rates: np.ndarray, lengths: np.ndarray, seed: int) -> None:
-    print(f"{'rule':34} {'samples':>8} {'Mtokens':>8} {'with all4':>9} {'solved':>7} {'accepted':>9} {'acc/ktok':>8} {'calls/s':>10}")
+    print(
+        f"{'rule':34} {'samples':>8} {'Mtokens':>8} {'with all4':>9} {'solved':>7} {'accepted':>9} {'acc/ktok':>8} {'calls/s':>10}"
+    )
     fixed = play(AllocationRule("fixed", samples_per_task=CAP), rates, lengths, 256, seed)
     show("fixed 32", fixed)
     ideal = play(AllocationRule("until", accepted_per_task=WANTED, cap=CAP), rates, lengths, 1, seed)
     show("until 4, cap 32, one at a time", ideal)
     until = play(AllocationRule("until", accepted_per_task=WANTED, cap=CAP), rates, lengths, 256, seed)
     show("until 4, cap 32", until)
-    given_up = play(AllocationRule("until", accepted_per_task=WANTED, cap=128, give_up_cost=32.0), rates, lengths, 256, seed)
+    given_up = play(
+        AllocationRule("until", accepted_per_task=WANTED, cap=128, give_up_cost=32.0), rates, lengths, 256, seed
+    )
     show("until 4, cap 128, give up above 32", given_up)
     shared = dict(accepted_per_task=WANTED, token_budget=until.tokens, cap=256)
     linear = play(AllocationRule("budget", **shared), rates, lengths, 256, seed)

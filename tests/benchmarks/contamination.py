@@ -15,7 +15,7 @@ from selfplay.contamination import Contamination, text_of
 from tasks import Task, load
 from tests.shared_data import SHARED
 
-FILLERS = "quickly very perhaps some river green also window seldom paper bright".split()
+FILLERS = ["quickly", "very", "perhaps", "some", "river", "green", "also", "window", "seldom", "paper", "bright"]
 
 
 class ThirteenWords:
@@ -60,14 +60,20 @@ def main() -> None:
                 print(f"{name + ', ' + kind + f' ({len(planted)})':<34}{ours:>8.1%}{theirs:>10.1%}")
     _quotations(index, sets, train)
     clean = {"gsm8k train against both": (index, rival, train)}
-    clean["math500 against gsm8k train"] = (Contamination({"gsm8k train": train}), ThirteenWords(train), sets["math500"])
+    clean["math500 against gsm8k train"] = (
+        Contamination({"gsm8k train": train}),
+        ThirteenWords(train),
+        sets["math500"],
+    )
     for name, other in (("gsm8k test", "math500"), ("math500", "gsm8k test")):
         clean[f"{other} against {name}"] = (Contamination({name: sets[name]}), ThirteenWords(sets[name]), sets[other])
     print(f"\n{'flagged of tasks that are not copies':<44}{'here':>12}{'13 words':>12}")
     for name, (ours_index, theirs_index, tasks) in clean.items():
         ours = sum(bool(ours_index.match(text_of(task))) for task in tasks)
         theirs = sum(theirs_index.match(bare(task)) for task in tasks)
-        print(f"{name + f' ({len(tasks):,})':<44}{ours:>5} {ours / len(tasks):>6.2%}{theirs:>5} {theirs / len(tasks):>6.2%}")
+        print(
+            f"{name + f' ({len(tasks):,})':<44}{ours:>5} {ours / len(tasks):>6.2%}{theirs:>5} {theirs / len(tasks):>6.2%}"
+        )
     started = time.process_time()
     for task in train:
         index.match(text_of(task))
@@ -76,7 +82,9 @@ def main() -> None:
     for task in train:
         rival.match(bare(task))
     theirs_seconds = time.process_time() - started
-    print(f"\nCPU seconds for a million tasks: {ours_seconds / len(train) * 1e6:.0f}; thirteen words: {theirs_seconds / len(train) * 1e6:.0f}")
+    print(
+        f"\nCPU seconds for a million tasks: {ours_seconds / len(train) * 1e6:.0f}; thirteen words: {theirs_seconds / len(train) * 1e6:.0f}"
+    )
 
 
 def _quotations(index: Contamination, sets: dict[str, list[Task]], train: list[Task]) -> None:
@@ -86,7 +94,10 @@ def _quotations(index: Contamination, sets: dict[str, list[Task]], train: list[T
     for name, tasks in sets.items():
         for kind in ("verbatim", "renumbered", "first two thirds"):
             change = changes(rng)[kind]
-            planted = [f"This is like a known one: {change(bare(task))}\n{rng.choice(train).metadata['solution']}" for task in tasks]
+            planted = [
+                f"This is like a known one: {change(bare(task))}\n{rng.choice(train).metadata['solution']}"
+                for task in tasks
+            ]
             print(f"{name + ', ' + kind:<44}{sum(bool(index.quoted(text)) for text in planted) / len(planted):>8.1%}")
     flagged = sum(bool(index.quoted(task.metadata["solution"])) for task in train)
     print(f"{'solutions of gsm8k train that are flagged':<44}{flagged:>8} of {len(train):,}")
@@ -113,7 +124,9 @@ def changes(rng: random.Random) -> dict[str, Callable[[str], str]]:
         return change
 
     def part(start: float, end: float) -> Callable[[str], str]:
-        return lambda text: " ".join(text.split()[int(start * len(text.split())) : max(1, int(end * len(text.split())))])
+        return lambda text: " ".join(
+            text.split()[int(start * len(text.split())) : max(1, int(end * len(text.split())))]
+        )
 
     return {
         "verbatim": lambda text: text,

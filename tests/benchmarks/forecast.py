@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable
 from statistics import NormalDist
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads that wait for each other cost threefold
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # the matrices are small: threads that wait for each other cost threefold
 
 import numpy as np
 
@@ -25,7 +27,9 @@ from selfplay.priors import _derivatives, log_beta
 SAMPLES, K = 100, 10_000
 FAMILIES = {
     "Beta(0.40, 1.34)": lambda rng, n: rng.beta(0.40, 1.34, n),
-    "half Beta(2, 3), half Beta(0.3, 20)": lambda rng, n: np.where(rng.random(n) < 0.5, rng.beta(2, 3, n), rng.beta(0.3, 20, n)),
+    "half Beta(2, 3), half Beta(0.3, 20)": lambda rng, n: np.where(
+        rng.random(n) < 0.5, rng.beta(2, 3, n), rng.beta(0.3, 20, n)
+    ),
     "20% impossible, rest Beta(0.5, 2)": lambda rng, n: np.where(rng.random(n) < 0.2, 0.0, rng.beta(0.5, 2, n)),
     "Kumaraswamy(0.35, 3)": lambda rng, n: (1 - (1 - rng.random(n)) ** (1 / 3)) ** (1 / 0.35),
 }
@@ -104,7 +108,9 @@ def main() -> None:
     options = parser.parse_args()
     spaced = np.unique(np.round(np.geomspace(1, SAMPLES, 20)).astype(int))
     print(f"Beta(0.40, 1.34): pass@100 = {beta_pass(0.4, 1.34, 100):.4f}, pass@10,000 = {beta_pass(0.4, 1.34):.4f}")
-    print(f"{'family':36} {'tasks':>5} {'truth':>6} | {'error':>6} {'beta':>6} {'LS all':>6} {'LS log':>6} | {'bias':>7} {'holds truth':>11} {'these':>6} {'width':>6} {'s':>5} {'less the best rival':>19}")
+    print(
+        f"{'family':36} {'tasks':>5} {'truth':>6} | {'error':>6} {'beta':>6} {'LS all':>6} {'LS log':>6} | {'bias':>7} {'holds truth':>11} {'these':>6} {'width':>6} {'s':>5} {'less the best rival':>19}"
+    )
     for family, draw in (HOLD_OUT if options.hold_out else FAMILIES).items():
         if options.only not in family:
             continue
@@ -118,7 +124,11 @@ def main() -> None:
                 began = time.perf_counter()
                 point = forecast(np.full(tasks, SAMPLES), correct, [K]).points[0]
                 spent += time.perf_counter() - began
-                rivals = [beta_binomial(correct), least_squares(correct, np.arange(1, SAMPLES + 1)), least_squares(correct, spaced)]
+                rivals = [
+                    beta_binomial(correct),
+                    least_squares(correct, np.arange(1, SAMPLES + 1)),
+                    least_squares(correct, spaced),
+                ]
                 errors.append(np.abs(np.array([point.value, *rivals]) - truth))
                 these = np.mean(-np.expm1(K * np.log1p(-np.minimum(rates, 1 - 1e-16))))
                 held.append((point.low <= truth <= point.high, point.low <= these <= point.high))
@@ -128,7 +138,9 @@ def main() -> None:
             error, holds = np.mean(errors, axis=0), np.mean(held, axis=0)
             pooled.append(error)
             print(
-                f"{family:36} {tasks:5} {truth:6.4f} | " + " ".join(f"{e:6.4f}" for e in error) + f" | {np.mean(bias):+7.4f} "
+                f"{family:36} {tasks:5} {truth:6.4f} | "
+                + " ".join(f"{e:6.4f}" for e in error)
+                + f" | {np.mean(bias):+7.4f} "
                 f"{holds[0]:11.3f} {holds[1]:6.3f} {np.mean(width):6.3f} {spent / options.sets:5.2f} {behind.mean():+8.4f} ± {2 * behind.std() / len(behind) ** 0.5:.4f}",
                 flush=True,
             )

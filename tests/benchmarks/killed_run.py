@@ -58,7 +58,9 @@ def child(path: Path, output: str, acknowledged: Path) -> None:
     def told(journal: Journal) -> int:
         number = commit(journal)
         if number:
-            with acknowledged.open("a") as log:  # a line is written in one piece; the page cache survives a kill of the process
+            with acknowledged.open(
+                "a"
+            ) as log:  # a line is written in one piece; the page cache survives a kill of the process
                 log.write(f"{journal.num_committed} {journal.path}\n")
         return number
 

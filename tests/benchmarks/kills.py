@@ -74,11 +74,18 @@ def moment(output: Path) -> str:
     journal = folder / "journal" / "samples.jsonl"
     if not journal.exists():
         return "before the journal"
-    return "mid-row in the journal" if journal.stat().st_size and not journal.read_bytes().endswith(b"\n") else "while sampling"
+    return (
+        "mid-row in the journal"
+        if journal.stat().st_size and not journal.read_bytes().endswith(b"\n")
+        else "while sampling"
+    )
 
 
 def rows_of(output: Path) -> list[tuple]:
-    return sorted((t.task.id, t.sample.index, t.sample.text, t.verdict.outcome.value, s) for t, s in read_shards(output / "round_000" / "shards"))
+    return sorted(
+        (t.task.id, t.sample.index, t.sample.text, t.verdict.outcome.value, s)
+        for t, s in read_shards(output / "round_000" / "shards")
+    )
 
 
 def in_process(folder: Path, num_kills: int, until: float) -> Record:
@@ -219,7 +226,10 @@ def durability(pairs: int = 7) -> None:
     """Whole passes with the journal's fsyncs and without, by turns: the ratio of their times."""
     print(f"\ndurability, whole passes with real checks, the median of {pairs} pairs (bar: costs under 2%)")
     plain = os.fdatasync
-    for title, latency, num_samples in (("engines of 400 samples/s", 0.64, 1600), ("engines without latency", 0.0, 8000)):
+    for title, latency, num_samples in (
+        ("engines of 400 samples/s", 0.64, 1600),
+        ("engines without latency", 0.0, 8000),
+    ):
         times: dict[bool, list[float]] = {True: [], False: []}
         for number in range(2 * pairs):
             synced = number % 4 in (0, 3)  # with, without, without, with: what drifts weighs on both alike
@@ -238,7 +248,12 @@ def durability(pairs: int = 7) -> None:
 
 def _pass_seconds(latency: float, num_samples: int) -> float:
     slots = 64
-    teams = crews(4, 2 * slots, lambda number: Verbose(seconds=latency, slots=slots), lambda: VerifierStation(Verification(threads=2)))
+    teams = crews(
+        4,
+        2 * slots,
+        lambda number: Verbose(seconds=latency, slots=slots),
+        lambda: VerifierStation(Verification(threads=2)),
+    )
     with tempfile.TemporaryDirectory(dir=".") as folder:  # on the disk that runs are on, and not in memory
         meter = asyncio.run(play_pass(Path(folder), sums(num_samples // 8), 8, *teams))
     assert meter.num_acknowledged == num_samples
@@ -249,7 +264,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--in-process", type=int, default=950)
     parser.add_argument("--ray", type=int, default=50)
-    parser.add_argument("--minutes", type=float, default=15.0, help="for all kills together; how many fitted is printed")
+    parser.add_argument(
+        "--minutes", type=float, default=15.0, help="for all kills together; how many fitted is printed"
+    )
     parser.add_argument("--durability", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
@@ -258,8 +275,13 @@ def main() -> None:
         for kind, number, part in (("ray", options.ray, on_ray), ("in process", options.in_process, in_process)):
             if number:
                 record = part(Path(name) / kind.replace(" ", "_"), number, until)
-                bad = {key: record.counts[key] for key in ("acknowledged lost", "doubled", "failed resumes", "other rows at the end")}
-                print(f"\n{kind}: {record.counts['kills']} of {number} kills in {record.counts['runs']} runs, {record.counts['seconds']} s")
+                bad = {
+                    key: record.counts[key]
+                    for key in ("acknowledged lost", "doubled", "failed resumes", "other rows at the end")
+                }
+                print(
+                    f"\n{kind}: {record.counts['kills']} of {number} kills in {record.counts['runs']} runs, {record.counts['seconds']} s"
+                )
                 print("  " + ", ".join(f"{count} {what}" for what, count in bad.items()), flush=True)
                 print("  " + ", ".join(f"{what} {count}" for what, count in record.moments.most_common()), flush=True)
     if options.durability:

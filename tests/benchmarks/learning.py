@@ -60,14 +60,28 @@ WHICH_TRACES = {
 EXPERIMENTS = [
     Experiment(
         "scarce",
-        ["rounds=1", "tasks.num_tasks=200", "selection.drop_duplicates=true", "selection.max_tokens=600"]
-        + ["training.steps=0", "training.epochs=4", "training.batch_size=8"],
+        [
+            "rounds=1",
+            "tasks.num_tasks=200",
+            "selection.drop_duplicates=true",
+            "selection.max_tokens=600",
+            "training.steps=0",
+            "training.epochs=4",
+            "training.batch_size=8",
+        ],
         WHICH_TRACES,
     ),
     Experiment(
         "plenty",
-        ["rounds=1", "tasks.num_tasks=2000", "selection.drop_duplicates=true", "selection.max_tokens=6000"]
-        + ["training.steps=0", "training.epochs=2", "training.batch_size=32"],
+        [
+            "rounds=1",
+            "tasks.num_tasks=2000",
+            "selection.drop_duplicates=true",
+            "selection.max_tokens=6000",
+            "training.steps=0",
+            "training.epochs=2",
+            "training.batch_size=32",
+        ],
         WHICH_TRACES,
     ),
     Experiment(
@@ -77,11 +91,22 @@ EXPERIMENTS = [
     ),
     Experiment(
         "shortest",
-        ["rounds=3", "tasks.num_tasks=400", "selection.max_traces_per_task=1"]
-        + ['selection.reject=["unfinished", "language", "text_after_answer", "answer_from_nowhere", "wrong_step"]']
-        + ["model.create.max_length=96", "sampling.max_tokens=72", "pretraining.max_length=64", "pretraining.batch_size=24"]
-        + ["pretraining.corruption=0.1", "pretraining.redundancy=0.4"]
-        + ["training.steps=0", "training.epochs=4", "training.batch_size=32", "training.max_length=96"],
+        [
+            "rounds=3",
+            "tasks.num_tasks=400",
+            "selection.max_traces_per_task=1",
+            'selection.reject=["unfinished", "language", "text_after_answer", "answer_from_nowhere", "wrong_step"]',
+            "model.create.max_length=96",
+            "sampling.max_tokens=72",
+            "pretraining.max_length=64",
+            "pretraining.batch_size=24",
+            "pretraining.corruption=0.1",
+            "pretraining.redundancy=0.4",
+            "training.steps=0",
+            "training.epochs=4",
+            "training.batch_size=32",
+            "training.max_length=96",
+        ],
         {"random": ['selection.choose="random"'], "shortest": ['selection.choose="shortest"']},
     ),
 ]
@@ -93,7 +118,9 @@ class Result:
 
     rates: list[dict[str, float]] = field(default_factory=list)  # share of right samples by held-out task
     tokens: list[float] = field(default_factory=list)  # completion tokens a held-out sample
-    excess: list[float] = field(default_factory=list)  # tokens of right held-out samples over those of the plain chain, mean
+    excess: list[float] = field(
+        default_factory=list
+    )  # tokens of right held-out samples over those of the plain chain, mean
     num_traces: int = 0  # accepted in the first round
     accepted_tokens: int = 0  # completion tokens of these
     trained_tokens: int = 0  # of the first round's training, with prompts, every epoch counted
@@ -111,7 +138,9 @@ def play(experiment: Experiment, folder: Path) -> dict[str, list[Result]]:
     for seed in SEEDS:
         for arm, overrides in experiment.arms.items():
             output = folder / f"seed_{seed}" / experiment.name / arm
-            recipe = read_recipe(QUICKSTART, [*COMMON, *experiment.shared, *overrides, f"seed={seed}", f"output={output}"])
+            recipe = read_recipe(
+                QUICKSTART, [*COMMON, *experiment.shared, *overrides, f"seed={seed}", f"output={output}"]
+            )
             for donor in (*sorted((folder / f"seed_{seed}").glob("*/*")), folder / f"seed_{seed}"):
                 borrow(recipe, donor)
             run(recipe, Progress())
@@ -169,8 +198,10 @@ def plain_tokens(task: Task) -> int:
 def difference(first: list[Result], other: list[Result]) -> tuple[str, str]:
     """Mean pass@1 after the last round, other minus first, with its interval over tasks; and its interval over seeds."""
     pairs = [(one.rates[-1], two.rates[-1]) for one, two in zip(first, other, strict=True)]
-    tasks = paired_difference([rate for one, _ in pairs for rate in one.values()], [two[task] for one, two in pairs for task in one])
-    by_seed = [two.pass_at_1[-1] - one.pass_at_1[-1] for one, two in zip(first, other)]
+    tasks = paired_difference(
+        [rate for one, _ in pairs for rate in one.values()], [two[task] for one, two in pairs for task in one]
+    )
+    by_seed = [two.pass_at_1[-1] - one.pass_at_1[-1] for one, two in zip(first, other, strict=False)]
     mean, reach = statistics.fmean(by_seed), STUDENT[len(by_seed) - 1] * statistics.stdev(by_seed) / sqrt(len(by_seed))
     return f"{mean:+.3f} ({tasks.low:+.3f} to {tasks.high:+.3f})", f"({mean - reach:+.3f} to {mean + reach:+.3f})"
 
@@ -178,14 +209,32 @@ def difference(first: list[Result], other: list[Result]) -> tuple[str, str]:
 def table_of_arms(experiment: Experiment, results: dict[str, list[Result]]) -> Table:
     """One round: what each arm learnt from, its held-out pass@1, and how far it is from the first arm."""
     first, *_ = results.values()
-    title = f"{experiment.name}: held-out pass@1 after one round, from {seeds_and_mean([r.pass_at_1[0] for r in first])}"
+    title = (
+        f"{experiment.name}: held-out pass@1 after one round, from {seeds_and_mean([r.pass_at_1[0] for r in first])}"
+    )
     table = Table(title=title)
-    for name in ("arm", "traces", "tokens", "with prompts", "steps", "by seed, mean", "by operands", "minus first (over tasks)", "(over seeds)"):
+    for name in (
+        "arm",
+        "traces",
+        "tokens",
+        "with prompts",
+        "steps",
+        "by seed, mean",
+        "by operands",
+        "minus first (over tasks)",
+        "(over seeds)",
+    ):
         table.add_column(name)
     for arm, runs in results.items():
-        learnt = zip(*((r.num_traces, r.accepted_tokens, r.trained_tokens, r.num_steps) for r in runs))
-        cells = [arm, *(f"{statistics.fmean(values):,.0f}" for values in learnt), seeds_and_mean([r.pass_at_1[-1] for r in runs])]
-        cells.append(" ".join(f"{statistics.fmean(r.by_difficulty[key] for r in runs):.2f}" for key in runs[0].by_difficulty))
+        learnt = zip(*((r.num_traces, r.accepted_tokens, r.trained_tokens, r.num_steps) for r in runs), strict=False)
+        cells = [
+            arm,
+            *(f"{statistics.fmean(values):,.0f}" for values in learnt),
+            seeds_and_mean([r.pass_at_1[-1] for r in runs]),
+        ]
+        cells.append(
+            " ".join(f"{statistics.fmean(r.by_difficulty[key] for r in runs):.2f}" for key in runs[0].by_difficulty)
+        )
         table.add_row(*cells, *(difference(first, runs) if runs is not first else ()))
     return table
 
@@ -197,8 +246,18 @@ def seeds_and_mean(values: list[float], digits: int = 3) -> str:
 def table_of_rounds(experiment: Experiment, results: dict[str, list[Result]]) -> Table:
     """Tokens a held-out sample and its pass@1 by round and arm, and how far the last round's pass@1 is from the first arm's."""
     first, *_ = results.values()
-    table = Table(title=f"{experiment.name}: tokens a held-out sample, their excess over the plain chain where right, and pass@1 by round")
-    for name in ("arm", "after", "tokens by seed, mean", "excess by seed, mean", "pass@1 by seed, mean", "minus first (over tasks)", "(over seeds)"):
+    table = Table(
+        title=f"{experiment.name}: tokens a held-out sample, their excess over the plain chain where right, and pass@1 by round"
+    )
+    for name in (
+        "arm",
+        "after",
+        "tokens by seed, mean",
+        "excess by seed, mean",
+        "pass@1 by seed, mean",
+        "minus first (over tasks)",
+        "(over seeds)",
+    ):
         table.add_column(name)
     for arm, runs in results.items():
         for number in range(len(runs[0].tokens)):

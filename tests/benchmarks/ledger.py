@@ -1,6 +1,6 @@
 """What the ledger and the alarm take beside the figures of a pass, and how far check bits err.
 
-    python -m tests.benchmarks.ledger [num_traces]
+python -m tests.benchmarks.ledger [num_traces]
 """
 
 import random
@@ -87,10 +87,16 @@ def false_alarms(num=200):
         counts = {"coverage": 0, "any": 0}
         for _ in range(num):
             rates = rng.beta(0.4, 1.34, 240)
-            raised = [each.figure for each in watch([("start", _drawn(rng, rates))], _drawn(rng, rates * (1 - fall)), 16) if each.raised]
+            raised = [
+                each.figure
+                for each in watch([("start", _drawn(rng, rates))], _drawn(rng, rates * (1 - fall)), 16)
+                if each.raised
+            ]
             counts["coverage"] += "pass@16" in raised
             counts["any"] += bool(raised)
-        print(f"  solve rates lower by {fall:4.0%}: coverage {counts['coverage'] / num:6.1%}, any figure {counts['any'] / num:6.1%}")
+        print(
+            f"  solve rates lower by {fall:4.0%}: coverage {counts['coverage'] / num:6.1%}, any figure {counts['any'] / num:6.1%}"
+        )
 
 
 def _drawn(rng, rates):
@@ -98,7 +104,16 @@ def _drawn(rng, rates):
     tokens = np.ones(rates.size * 16, dtype=np.int64)
     texts = rng.geometric(0.3, shape).ravel().astype(np.uint64)
     task = np.repeat(np.arange(len(rates)), 16)
-    return Pass([str(n) for n in range(len(rates))], task, tokens, tokens, tokens, (rng.random(shape) < rates[:, None]).ravel(), tokens > 0, texts)
+    return Pass(
+        [str(n) for n in range(len(rates))],
+        task,
+        tokens,
+        tokens,
+        tokens,
+        (rng.random(shape) < rates[:, None]).ravel(),
+        tokens > 0,
+        texts,
+    )
 
 
 if __name__ == "__main__":

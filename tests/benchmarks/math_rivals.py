@@ -106,9 +106,9 @@ def run_rival(python: str, rows: list[dict]) -> list[tuple[str, float]]:
 def report(name: str, rows: list[dict], results: list[tuple[str, float]]) -> float:
     """Prints one row of the table; returns pairs a second."""
     accepted = [outcome == "correct" for outcome, _ in results]
-    unequal = [a for a, row in zip(accepted, rows) if not row["equal"]]
-    equal = [a for a, row in zip(accepted, rows) if row["equal"]]
-    right = sum(a == row["equal"] for a, row in zip(accepted, rows))
+    unequal = [a for a, row in zip(accepted, rows, strict=False) if not row["equal"]]
+    equal = [a for a, row in zip(accepted, rows, strict=False) if row["equal"]]
+    right = sum(a == row["equal"] for a, row in zip(accepted, rows, strict=False))
     seconds = sorted(second for _, second in results)
     speed = len(seconds) / sum(seconds)
     undecided = sum(outcome == "undecided" for outcome, _ in results)

@@ -41,7 +41,22 @@ def write_journal(run: Path, num_rows: int) -> None:
     for number, (text, verdict) in zip(range(num_rows), _texts(), strict=False):
         words = len(text.split())
         task_id = f"{number // SAMPLES:016x}"
-        journal.append(Sample(task_id, number % SAMPLES, text, "stop", 90, 0, words, tuple(range(1000, 1000 + words)), -0.4 * words, 2**61 + number, "m"), verdict)
+        journal.append(
+            Sample(
+                task_id,
+                number % SAMPLES,
+                text,
+                "stop",
+                90,
+                0,
+                words,
+                tuple(range(1000, 1000 + words)),
+                -0.4 * words,
+                2**61 + number,
+                "m",
+            ),
+            verdict,
+        )
         if number % 4096 == 0:
             journal.commit()
     journal.close()

@@ -1,6 +1,6 @@
 """pass@k at every k for 128 tasks of 10,000 samples: seconds and error.
 
-    python -m tests.benchmarks.passk
+python -m tests.benchmarks.passk
 """
 
 import time
@@ -32,7 +32,9 @@ def main() -> None:
     print(f"every k of 128 tasks x 10,000 samples   {every:.3f} s   (bar: under 1 s)")
     print(f"mean and bootstrap intervals at {len(ks)} k    {bands:.3f} s")
     print(f"largest error against rationals         {max(errors):.1e} (bar: 1e-12)")
-    print(f"pass@1 {mean[0]:.4f}, pass@100 {mean[99]:.4f} [{intervals[-1].low:.3f}, {intervals[-1].high:.3f}] at 10,000")
+    print(
+        f"pass@1 {mean[0]:.4f}, pass@100 {mean[99]:.4f} [{intervals[-1].low:.3f}, {intervals[-1].high:.3f}] at 10,000"
+    )
 
 
 if __name__ == "__main__":

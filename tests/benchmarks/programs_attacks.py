@@ -25,7 +25,13 @@ from verifiers import Verdict
 from verifiers.programs import verify_program
 from verifiers.sandbox import pool
 
-_WORDS = {"pass": RIGHT, "timeout": {"timeout"}, "memory": {"memory"}, "output_limit": {"output_limit"}, "reject": WRONG}
+_WORDS = {
+    "pass": RIGHT,
+    "timeout": {"timeout"},
+    "memory": {"memory"},
+    "output_limit": {"output_limit"},
+    "reject": WRONG,
+}
 _ADD = FunctionTests("add", ({"args": [1, 2], "expected": 3},))
 
 
@@ -50,13 +56,17 @@ def labelled_rows(path: Path) -> list[Row]:
         for row in map(json.loads, lines):
             limits = Limits(cpu_seconds=row.get("limits", {}).get("cpu", 2.0))
             if row["entry"] == "stdin":
-                reference = StdioTests(tuple({key: test[key] for key in ("stdin", "stdout")} for test in row["tests"]), limits)
+                reference = StdioTests(
+                    tuple({key: test[key] for key in ("stdin", "stdout")} for test in row["tests"]), limits
+                )
             else:
                 cases = tuple({"args": test["input"], "expected": test["expected"]} for test in row["tests"])
                 reference = FunctionTests(row["function"], cases, row.get("tol") or 0.0, limits)
             reasons = frozenset().union(*(_WORDS[word] for word in row["accept_verdicts"]))
             case = Case(row["id"], row["category"], row["program"], reference, reasons)
-            rows += [Row(f"shared {row['family']}", case, row.get("canary_check", ""))] * (2 if row.get("run_twice") else 1)
+            rows += [Row(f"shared {row['family']}", case, row.get("canary_check", ""))] * (
+                2 if row.get("run_twice") else 1
+            )
     return rows
 
 

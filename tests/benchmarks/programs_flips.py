@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tests.program_cases.canary import Canary
 from tests.program_cases.case import Case
-from tests.program_cases.hostile import EXHAUSTS, REACHES
 from tests.program_cases.honest import HONEST
+from tests.program_cases.hostile import EXHAUSTS, REACHES
 from tests.program_cases.tricks import TRICKS
 from verifiers.programs import verify_program
 from verifiers.sandbox import configure
@@ -49,7 +49,9 @@ def main() -> int:
     rows: list[dict] = []
     if arguments.rows and arguments.rows.exists():
         rows = [json.loads(line) for line in arguments.rows.read_text().splitlines()]
-    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.busy * os.cpu_count())]
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.busy * os.cpu_count())
+    ]
     try:
         while len(rows) < arguments.repeats:
             rows.append(verdicts(cases, arguments.at_once))

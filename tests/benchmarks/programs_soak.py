@@ -19,8 +19,8 @@ from pathlib import Path
 
 from tests.program_cases.canary import Canary, traces_left
 from tests.program_cases.case import Case, calls
-from tests.program_cases.hostile import EXHAUSTS, REACHES
 from tests.program_cases.honest import HONEST
+from tests.program_cases.hostile import EXHAUSTS, REACHES
 from tests.program_cases.tricks import TRICKS
 from verifiers.programs import verify_program
 from verifiers.sandbox import close, configure, pool
@@ -30,7 +30,11 @@ _RIGHT = Case("right", "", "def add(a, b): return a + b", _ADD, frozenset({"matc
 _WRONG = Case("wrong", "", "def add(a, b): return a - b", _ADD, frozenset({"mismatch"}))
 _QUICK = {"memory", "raw_output", "crash", "abort", "open_files", "pipes", "other_door"}  # end well before their limits
 _LONG = {"exit_thread", "endless_answer", "holds_everything"}
-_ATTACKS = [*REACHES, *(case for case in TRICKS if case.name not in _LONG), *(case for case in EXHAUSTS if case.name in _QUICK)]
+_ATTACKS = [
+    *REACHES,
+    *(case for case in TRICKS if case.name not in _LONG),
+    *(case for case in EXHAUSTS if case.name in _QUICK),
+]
 
 
 def memory_kib(pid: int) -> int:
@@ -118,20 +122,31 @@ def main() -> int:
     before, start, memory, seen = traces_left(), time.monotonic(), [], arguments.first
     with Canary() as canary:
         soak = Soak(canary, start + arguments.seconds, next=arguments.first)
-        for last in [arguments.first + 1000, *range(arguments.first + 20_000, arguments.programs, 20_000), arguments.programs]:
+        for last in [
+            arguments.first + 1000,
+            *range(arguments.first + 20_000, arguments.programs, 20_000),
+            arguments.programs,
+        ]:
             run(soak, min(last, arguments.programs), arguments.threads)
             memory.append(server_memory())
             total, seen = sum(soak.counts.values()), arguments.first + sum(soak.counts.values())
-            print(f"{total} programs, {total / (time.monotonic() - start):.0f}/s, fork-servers' KiB {sorted(memory[-1].values())}", flush=True)
+            print(
+                f"{total} programs, {total / (time.monotonic() - start):.0f}/s, fork-servers' KiB {sorted(memory[-1].values())}",
+                flush=True,
+            )
         harm = canary.harm()
     dead, failures = zombies(), pool.pool().num_failures
     close()
     stayed = memory[0].keys() & memory[-1].keys()
     growth = max((100 * (memory[-1][pid] / memory[0][pid] - 1) for pid in stayed), default=0.0)
-    print(f"{total} programs, {dict(soak.counts)}, slowest {soak.slowest:.1f} s, fork-servers lost {failures}; go on with --first {seen}")
+    print(
+        f"{total} programs, {dict(soak.counts)}, slowest {soak.slowest:.1f} s, fork-servers lost {failures}; go on with --first {seen}"
+    )
     print(f"not as they should be: {dict(soak.bad) or 'none'}; harm: {harm or 'none'}; zombies {dead}; "
           f"left: {sorted(traces_left() - before) or 'nothing'}")  # fmt: skip
-    print(f"memory of the {len(stayed)} fork-servers that were there after 1,000 programs and at the end: at most {growth:+.1f}%")
+    print(
+        f"memory of the {len(stayed)} fork-servers that were there after 1,000 programs and at the end: at most {growth:+.1f}%"
+    )
     return 1 if soak.bad or harm or dead or abs(growth) > 5 else 0
 
 

@@ -56,7 +56,9 @@ def tell(rows: list[dict]) -> None:
           f"({100 * (base - strong) / max(killed, 1):.1f}%); accepted-wrong cut {base / max(strong, 1):.1f} times")  # fmt: skip
     ratio = sum(row["after"] for row in rows) / sum(row["before"] for row in rows)
     median = statistics.median(row["after"] / row["before"] for row in rows)
-    print(f"cost of a check: {ratio:.2f} times in total, median {median:.2f}, most {max(r['after'] / r['before'] for r in rows):.2f}")
+    print(
+        f"cost of a check: {ratio:.2f} times in total, median {median:.2f}, most {max(r['after'] / r['before'] for r in rows):.2f}"
+    )
 
 
 def main() -> int:
@@ -70,7 +72,9 @@ def main() -> int:
         return 0
     rows: list[dict] = []
     if arguments.rows and arguments.rows.exists():
-        rows = [row for row in map(json.loads, arguments.rows.read_text().splitlines()) if row["cases"] == arguments.cases]
+        rows = [
+            row for row in map(json.loads, arguments.rows.read_text().splitlines()) if row["cases"] == arguments.cases
+        ]
     done = {row["id"] for row in rows}
     for line in (SHARED / "data" / "humaneval.jsonl").read_text().splitlines()[: arguments.tasks]:
         task = json.loads(line)

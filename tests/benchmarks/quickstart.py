@@ -41,7 +41,12 @@ def main() -> None:
         base, verified, control = (
             pass_at_1(path) for path in (run / "base", finished_rounds(run)[-1], finished_rounds(run / "control")[-1])
         )
-        table.add_row(str(seed), *(f"{value:.3f}" for value in (base, verified, control)), f"{control - base:+.3f}", f"{seconds:.0f}")
+        table.add_row(
+            str(seed),
+            *(f"{value:.3f}" for value in (base, verified, control)),
+            f"{control - base:+.3f}",
+            f"{seconds:.0f}",
+        )
     table.add_row("bar", "<= 0.650", ">= 0.960", "", "within 0.060", "<= 360")
     Console(width=100).print(table)
 

@@ -34,7 +34,9 @@ class QueueActor(actors._ActorFacts, SamplerStation):
         super().__init__(QueueSampler(seconds=seconds, slots=slots))
 
 
-async def play(folder: Path, num_engines: int, rate: float, seconds: float, disturb=None) -> tuple[Meter, list[tuple[float, int]]]:
+async def play(
+    folder: Path, num_engines: int, rate: float, seconds: float, disturb=None
+) -> tuple[Meter, list[tuple[float, int]]]:
     """A pass on engines of `rate` samples a second each; the samples done by the time, every 0.2 s."""
     settings = Ray(num_samplers=num_engines, sampler_cpus=0.1, num_verifiers=1, verifier_cpus=0.1)
     slots, latency = 64, 64 / rate
@@ -59,7 +61,16 @@ async def play(folder: Path, num_engines: int, rate: float, seconds: float, dist
 
     try:
         tasks = sums(int(rate * num_engines * seconds) // 8)
-        pipeline = Pipeline(tasks, make_allocator(AllocationRule(samples_per_task=8)), samplers, verifiers, journal, None, seed_of, meter)
+        pipeline = Pipeline(
+            tasks,
+            make_allocator(AllocationRule(samples_per_task=8)),
+            samplers,
+            verifiers,
+            journal,
+            None,
+            seed_of,
+            meter,
+        )
         watching = asyncio.create_task(watch())
         await pipeline.play()
         watching.cancel()
@@ -72,7 +83,7 @@ async def play(folder: Path, num_engines: int, rate: float, seconds: float, dist
 
 def death(seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        meter, seen = asyncio.run(play(Path(folder), 4, 100.0, seconds, disturb=True))
+        _meter, seen = asyncio.run(play(Path(folder), 4, 100.0, seconds, disturb=True))
         rows = [(sample.task_id, sample.index) for sample, _ in read_journal(Path(folder))]
     assert len(rows) == len(set(rows)) == int(400 * seconds) // 8 * 8
     killed = next(at for at, count in seen if count < 0)
@@ -83,11 +94,20 @@ def death(seconds: float) -> None:
         return (inside[-1][1] - inside[0][1]) / (inside[-1][0] - inside[0][0])
 
     before = pace(2.0, killed)
-    windows = [(at, pace(at, at + 2.0)) for at in [killed + 0.5 * step for step in range(int((seen[-1][0] - killed - 3.0) / 0.5))]]
+    windows = [
+        (at, pace(at, at + 2.0))
+        for at in [killed + 0.5 * step for step in range(int((seen[-1][0] - killed - 3.0) / 0.5))]
+    ]
     low = min(rate for _, rate in windows)
-    back = next((at - killed for at, rate in windows if rate >= 0.97 * before and at > min(windows, key=lambda w: w[1])[0]), None)
+    back = next(
+        (at - killed for at, rate in windows if rate >= 0.97 * before and at > min(windows, key=lambda w: w[1])[0]),
+        None,
+    )
     print("one of four engines killed (bars: no sample lost, throughput falls at most 30% and returns)")
-    print(f"  {len(rows)} samples, each once; {before:.0f}/s before, {low:.0f}/s at the lowest over 2 s ({low / before - 1:+.0%}), ", end="")
+    print(
+        f"  {len(rows)} samples, each once; {before:.0f}/s before, {low:.0f}/s at the lowest over 2 s ({low / before - 1:+.0%}), ",
+        end="",
+    )
     print(f"back at 97% after {back:.1f} s" if back is not None else "not back before the end", flush=True)
 
 
@@ -96,9 +116,12 @@ def speed(seconds: float) -> None:
     for num_engines in (1, 2, 4, 8, 16, 32):
         with tempfile.TemporaryDirectory() as folder:
             before = time.process_time()
-            meter, seen = asyncio.run(play(Path(folder), num_engines, 100.0, seconds))
+            meter, _seen = asyncio.run(play(Path(folder), num_engines, 100.0, seconds))
             cpu = (time.process_time() - before) / meter.num_samples
-        print(f"  {num_engines:3} engines {meter.num_samples / meter.elapsed_seconds:7.0f}/s of {100 * num_engines:5}   {cpu * 1e6:5.0f} us of the driver's CPU each", flush=True)
+        print(
+            f"  {num_engines:3} engines {meter.num_samples / meter.elapsed_seconds:7.0f}/s of {100 * num_engines:5}   {cpu * 1e6:5.0f} us of the driver's CPU each",
+            flush=True,
+        )
     rates = []
     for _ in range(3):
         with tempfile.TemporaryDirectory() as folder:

@@ -53,7 +53,9 @@ class Played:
 def play(engines: Engines, model: str, tasks: list[Task], rule: AllocationRule) -> Played:
     """One pass; sample i of a task is the same under every rule."""
     with tempfile.TemporaryDirectory() as folder:
-        engines.play("", model, iter(tasks), rule, Path(folder), lambda task_id, index: number_of("allocation", task_id, index))
+        engines.play(
+            "", model, iter(tasks), rule, Path(folder), lambda task_id, index: number_of("allocation", task_id, index)
+        )
         rows = list(read_journal(Path(folder)))
     correct = Counter(sample.task_id for sample, verdict in rows if verdict.outcome is Outcome.CORRECT)
     return Played(len(rows), sum(sample.completion_tokens for sample, _ in rows), correct)
@@ -70,7 +72,10 @@ def show(name: str, played: Played) -> Played:
 
 def compare(engines: Engines, model: str, tasks: list[Task]) -> None:
     print(f"{'rule':36} {'samples':>8} {'tokens':>9} {'with all4':>9} {'solved':>7} {'accepted':>9} {'acc/ktok':>8}")
-    until = show(f"until {WANTED}, at most {CAP}", play(engines, model, tasks, AllocationRule("until", accepted_per_task=WANTED, cap=CAP)))
+    until = show(
+        f"until {WANTED}, at most {CAP}",
+        play(engines, model, tasks, AllocationRule("until", accepted_per_task=WANTED, cap=CAP)),
+    )
     shared = {"accepted_per_task": WANTED, "token_budget": until.tokens, "cap": 256}
     budget = show("budget of the same tokens", play(engines, model, tasks, AllocationRule("budget", **shared)))
     first = AllocationRule("budget", gains=(8.0, 1.0, 1.0, 1.0), **shared)

@@ -35,10 +35,16 @@ def real_rows(num_joined: int) -> list[Row]:
         for model in _MODELS:
             text, correct = problem[model]["solution"], problem[model]["is_correct"]
             extracted = text.rsplit("A:", 1)[-1].strip()
-            rows.append((task, text, Verdict.of(Reason.MATCH if correct else Reason.MISMATCH, extracted, 1e-4, "math@1")))
+            rows.append(
+                (task, text, Verdict.of(Reason.MATCH if correct else Reason.MISMATCH, extracted, 1e-4, "math@1"))
+            )
     texts = [text for _, text, _ in rows]
     return [
-        (task, "\n\n".join(texts[(place - STRIDE * part) % len(texts)] for part in reversed(range(num_joined))), verdict)
+        (
+            task,
+            "\n\n".join(texts[(place - STRIDE * part) % len(texts)] for part in reversed(range(num_joined))),
+            verdict,
+        )
         for place, (task, _, verdict) in enumerate(rows)
     ]
 
@@ -54,12 +60,17 @@ def main(num_joined: int) -> int:
         started = time.process_time()
         write_report([run], out)
         figures = {"characters of the completions, M": sum(len(text) for rows in rounds for _, text, _ in rows) / 1e6}
-        figures |= {"write the report, CPU s": time.process_time() - started, "size of the file, MB": out.stat().st_size / 1e6}
+        figures |= {
+            "write the report, CPU s": time.process_time() - started,
+            "size of the file, MB": out.stat().st_size / 1e6,
+        }
         figures["most memory of this program, GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         with Page() as page:
             figures["open, best of three, s"] = min(page.open(out) for _ in range(3)) / 1e3
             assert page.run("index.task.length") == NUM_TRACES
-            figures["next trace, ms"] = page.run("(async () => { const t = performance.now(); await open(position + 1); return performance.now() - t })()")
+            figures["next trace, ms"] = page.run(
+                "(async () => { const t = performance.now(); await open(position + 1); return performance.now() - t })()"
+            )
             figures["filter by outcome, ms"] = page.run(
                 "(async () => { at('outcome').selectedIndex = 1; const t = performance.now(); await applyFilters(); return performance.now() - t })()"
             )

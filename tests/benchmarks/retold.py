@@ -15,7 +15,33 @@ from pathlib import Path
 from tasks import MathReference, Task
 
 SAMPLES = 4
-_NAMES = "Ann Bo Cleo Dan Eve Finn Gus Hana Ivo Jun Kim Lea Max Nia Omar Pia Quinn Rosa Sven Tara Uma Vito Wanda Yara Zoe".split()
+_NAMES = [
+    "Ann",
+    "Bo",
+    "Cleo",
+    "Dan",
+    "Eve",
+    "Finn",
+    "Gus",
+    "Hana",
+    "Ivo",
+    "Jun",
+    "Kim",
+    "Lea",
+    "Max",
+    "Nia",
+    "Omar",
+    "Pia",
+    "Quinn",
+    "Rosa",
+    "Sven",
+    "Tara",
+    "Uma",
+    "Vito",
+    "Wanda",
+    "Yara",
+    "Zoe",
+]
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _ANNOTATION = re.compile(r"<<([-+*/().\d ]+)=([^<>]*)>>")
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}\b")
@@ -61,7 +87,9 @@ class Telling:
     def _fresh(self, number: str, known: dict[str, str]) -> str:
         size = len(number)
         keep = "." in number or number in ("0", "1", "2", "100") or size > 4
-        known[number] = self.numbers[number] = number if keep else str(self.rng.randrange(2 if size == 1 else 10 ** (size - 1), 10**size))
+        known[number] = self.numbers[number] = (
+            number if keep else str(self.rng.randrange(2 if size == 1 else 10 ** (size - 1), 10**size))
+        )
         return known[number]
 
     def _name(self, match: re.Match[str]) -> str:
@@ -79,7 +107,12 @@ def stories(folder: Path) -> list[Story]:
     found = []
     for line in (folder / "data" / "gsm8k_model_solutions.jsonl").open():
         row = json.loads(line)
-        found.append(Story(row["question"], [(value["solution"], value["is_correct"]) for value in row.values() if isinstance(value, dict)]))
+        found.append(
+            Story(
+                row["question"],
+                [(value["solution"], value["is_correct"]) for value in row.values() if isinstance(value, dict)],
+            )
+        )
     return found
 
 

@@ -56,7 +56,10 @@ def traces(num_traces: int, keep: Path | None) -> Iterator[Trace]:
             answer = rng.choice(answers)
             task = Task.make("made", task.prompt[0]["content"], MathReference(answer), license="MIT")
             boxed = [rng.choice(answers), *[answer] * (SAMPLES - 1)]
-            texts = [(f"{text}\nTherefore the answer is $\\boxed{{{end}}}$.", end == answer) for (text, _), end in zip(texts, boxed)]
+            texts = [
+                (f"{text}\nTherefore the answer is $\\boxed{{{end}}}$.", end == answer)
+                for (text, _), end in zip(texts, boxed, strict=False)
+            ]
         for index, (text, right) in enumerate(texts):
             verdict = Verdict.of(Reason.MATCH if right else Reason.MISMATCH, "", 1e-4, "math@0")
             yield Trace(task, Sample(task.id, index, text, "stop", 60, 0, 80, (), None, number, "m"), verdict, 0)
@@ -68,16 +71,26 @@ def make_run(run: Path, num_traces: int, keep: Path | None) -> None:
     recipe = Recipe.model_validate({"name": "made", "tasks": {"source": "arithmetic"}, "model": {"path": "m"}})
     (run / RECIPE).write_text(to_toml(recipe.model_dump()))
     write_json(folder / PROVENANCE, asdict(MADE_BY))
-    shards = write_shards(((trace, "accepted" if trace.sample.index else "wrong") for trace in traces(num_traces, keep)), folder / "shards", MADE_BY)
-    write_json(folder / MANIFEST, asdict(Round(0, "m", "sha256:0", "m", recipe.digest, shards, METRICS, SCHEMA_VERSION, [])))
+    shards = write_shards(
+        ((trace, "accepted" if trace.sample.index else "wrong") for trace in traces(num_traces, keep)),
+        folder / "shards",
+        MADE_BY,
+    )
+    write_json(
+        folder / MANIFEST, asdict(Round(0, "m", "sha256:0", "m", recipe.digest, shards, METRICS, SCHEMA_VERSION, []))
+    )
 
 
 def measure(run: Path) -> None:
     started, worked = time.perf_counter(), time.process_time()
-    (report,) = reverify(run, num_workers=2, show=lambda text: print(f"  {text}, {time.perf_counter() - started:.0f} s", flush=True))
+    (report,) = reverify(
+        run, num_workers=2, show=lambda text: print(f"  {text}, {time.perf_counter() - started:.0f} s", flush=True)
+    )
     print(f"{report.num_traces:,} traces verified again, shards written: {report.seconds:.1f} s with 2 processes")
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"CPU seconds: {time.process_time() - worked:.1f} here, {children.ru_utime + children.ru_stime:.1f} in the processes that grade")
+    print(
+        f"CPU seconds: {time.process_time() - worked:.1f} here, {children.ru_utime + children.ru_stime:.1f} in the processes that grade"
+    )
     print(f"{report.num_shared:,} verdicts shared, {report.num_changed:,} outcomes changed")
     sizes = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(f"peak memory: {sizes[0]:.0f} MB here, {sizes[1]:.0f} MB in the largest child")
@@ -85,7 +98,9 @@ def measure(run: Path) -> None:
     started = time.perf_counter()
     for trace in sample:
         verify(trace.task, trace.sample.text)
-    print(f"one by one, one process: {len(sample) / (time.perf_counter() - started):,.0f} traces/s; here {report.num_traces / report.seconds:,.0f}")
+    print(
+        f"one by one, one process: {len(sample) / (time.perf_counter() - started):,.0f} traces/s; here {report.num_traces / report.seconds:,.0f}"
+    )
 
 
 def main() -> None:

@@ -76,10 +76,15 @@ def measure(journal: Path, out: Path, rules: bool) -> dict[str, float]:
     settings, evaluation = Selection(reject=[], near_duplicates=0.0, decontaminate=False), None
     if rules:
         data = SHARED / "data"
-        sets = {"gsm8k train": load("gsm8k", path=str(data / "gsm8k_train.jsonl")), "math500": load("math500", path=str(data / "math500.jsonl"))}
+        sets = {
+            "gsm8k train": load("gsm8k", path=str(data / "gsm8k_train.jsonl")),
+            "math500": load("math500", path=str(data / "math500.jsonl")),
+        }
         settings, evaluation = Selection(), Contamination(sets)
     traces = OrderedTraces(lambda: load("files", path=str(journal / "tasks.jsonl"), license="MIT"), journal, 0)
-    shards = write_shards(account.record(select(traces, settings, evaluation, account, processes_for(len(traces)))), out, PROVENANCE)
+    shards = write_shards(
+        account.record(select(traces, settings, evaluation, account, processes_for(len(traces)))), out, PROVENANCE
+    )
     seconds, cpu = time.perf_counter() - started, time.process_time() - worked
     assert sum(shard.num_rows for shard in shards) == len(traces), "a trace was lost"
     for process in multiprocessing.active_children():
@@ -133,7 +138,11 @@ def _print(num_traces: int, rules: str, journal: Path) -> None:
     )
     if rules == "all":
         print("  traces by reason:", ", ".join(f"{name} {count:,}" for name, count in got["reasons"].items()))
-        print("  seconds of rules:", ", ".join(f"{name} {seconds:.1f}" for name, seconds in got["rule_seconds"].items()), flush=True)
+        print(
+            "  seconds of rules:",
+            ", ".join(f"{name} {seconds:.1f}" for name, seconds in got["rule_seconds"].items()),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

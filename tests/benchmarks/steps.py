@@ -21,10 +21,16 @@ def main() -> None:
     for line in (SHARED / "data" / "gsm8k_model_solutions.jsonl").open():
         for name, value in json.loads(line).items():
             if isinstance(value, dict):
-                groups.setdefault(f"{name}, {'correct' if value['is_correct'] else 'wrong'}", []).append(value["solution"])
-    groups["gsm8k train, by people"] = [json.loads(line)["answer"] for line in (SHARED / "data" / "gsm8k_train.jsonl").open()]
+                groups.setdefault(f"{name}, {'correct' if value['is_correct'] else 'wrong'}", []).append(
+                    value["solution"]
+                )
+    groups["gsm8k train, by people"] = [
+        json.loads(line)["answer"] for line in (SHARED / "data" / "gsm8k_train.jsonl").open()
+    ]
     groups["math500, by people"] = [json.loads(line)["solution"] for line in (SHARED / "data" / "math500.jsonl").open()]
-    print(f"{'solutions':<32}{'number':>8}{'equations':>11}{'with a wrong annotation':>25}{'with any wrong equation':>25}{'CPU us each':>13}")
+    print(
+        f"{'solutions':<32}{'number':>8}{'equations':>11}{'with a wrong annotation':>25}{'with any wrong equation':>25}{'CPU us each':>13}"
+    )
     for name, texts in groups.items():
         started = time.process_time()
         found = [list(equations(text)) for text in texts]

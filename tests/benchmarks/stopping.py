@@ -8,7 +8,9 @@ The rule: 4 accepted, at most 32, give up after 16 failures without a success.
 import argparse
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the matrices are small: threads that wait for each other cost threefold
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # the matrices are small: threads that wait for each other cost threefold
 
 import numpy as np
 
@@ -28,7 +30,7 @@ def play(rng: np.random.Generator, rates: np.ndarray) -> tuple[np.ndarray, np.nd
         right = rng.random(len(rates)) < rates
         successes += going & right
         failures += going & ~right
-        going = np.array([RULE.goes_on(int(s), int(f)) for s, f in zip(successes, failures)])
+        going = np.array([RULE.goes_on(int(s), int(f)) for s, f in zip(successes, failures, strict=False)])
     return successes, failures
 
 
@@ -42,19 +44,27 @@ def bias(rng: np.random.Generator, num_tasks: int = 40_000) -> None:
             chance = np.exp(points[2] + points[0] * np.log(rate) + points[1] * np.log(1 - rate))
             exact = chance @ pass_at_k_stopped(RULE, points[0], points[1], k) - truth
             plain = mean_pass_at_k(s + f, s, k).value
-            print(f"{rate:5} {k:3} {truth:7.4f} {exact:+8.1e} {pass_at_k_stopped(RULE, s, f, k).mean() - truth:+9.4f} {plain - truth:+8.4f}", flush=True)
+            print(
+                f"{rate:5} {k:3} {truth:7.4f} {exact:+8.1e} {pass_at_k_stopped(RULE, s, f, k).mean() - truth:+9.4f} {plain - truth:+8.4f}",
+                flush=True,
+            )
 
 
 def coverage(rng: np.random.Generator, sets: int) -> None:
     print(f"\nshare of 95% intervals that hold the truth; {TASKS} tasks, {sets} data sets (bar: 0.93 to 0.97)")
-    print("over tasks: of pass@k of tasks like these, so not where different tasks are held fast; within tasks: of these very tasks")
+    print(
+        "over tasks: of pass@k of tasks like these, so not where different tasks are held fast; within tasks: of these very tasks"
+    )
     print(f"{'tasks':34} {'k':>3} {'over tasks':>10} {'width':>6} {'within tasks':>12} {'width':>6}")
     thirds = np.repeat(RATES, -(-TASKS // 3))[:TASKS]
     kinds = {f"all at {rate}": lambda rate=rate: np.full(TASKS, rate) for rate in RATES}
     kinds["a third at each, the same tasks"] = lambda: thirds
     kinds["a third at each, fresh tasks"] = lambda: rng.choice(RATES, TASKS)
     kinds["Beta(0.40, 1.34), fresh tasks"] = lambda: rng.beta(0.40, 1.34, TASKS)
-    population = {"a third at each, fresh tasks": np.array(RATES), "Beta(0.40, 1.34), fresh tasks": rng.beta(0.40, 1.34, 4_000_000)}
+    population = {
+        "a third at each, fresh tasks": np.array(RATES),
+        "Beta(0.40, 1.34), fresh tasks": rng.beta(0.40, 1.34, 4_000_000),
+    }
     for name, draw in kinds.items():
         held = {k: [] for k in KS}
         for _ in range(sets):
@@ -66,11 +76,17 @@ def coverage(rng: np.random.Generator, sets: int) -> None:
                 estimates = pass_at_k_stopped(RULE, s, f, k)
                 over, within = over_tasks(estimates), within_tasks(s + f, s, k, RULE)
                 holds = over.low <= kind <= over.high, within.low <= these <= within.high
-                held[k].append((holds[0], over.high - over.low, holds[1], within.high - within.low, np.ptp(estimates) == 0))
+                held[k].append(
+                    (holds[0], over.high - over.low, holds[1], within.high - within.low, np.ptp(estimates) == 0)
+                )
         for k in KS:
             over, width, within, narrow, alike = np.mean(held[k], axis=0)
             asked = "-" if rates is thirds else f"{over:.3f}"
-            note = f"   {alike:.1%} of the data sets hold one figure alone: either nearly all intervals hold the truth, or nearly none" if alike > 0.07 else ""
+            note = (
+                f"   {alike:.1%} of the data sets hold one figure alone: either nearly all intervals hold the truth, or nearly none"
+                if alike > 0.07
+                else ""
+            )
             print(f"{name:34} {k:3} {asked:>10} {width:6.3f} {within:12.3f} {narrow:6.3f}{note}", flush=True)
 
 

@@ -62,7 +62,14 @@ async def play_pass(folder: Path, tasks, samples: int, samplers: Crew, verifiers
     try:
         journaled = JournaledSamples(folder)
         pipeline = Pipeline(
-            tasks, make_allocator(AllocationRule(samples_per_task=samples)), samplers, verifiers, journal, journaled, seed_of, meter
+            tasks,
+            make_allocator(AllocationRule(samples_per_task=samples)),
+            samplers,
+            verifiers,
+            journal,
+            journaled,
+            seed_of,
+            meter,
         )
         await pipeline.play()
     finally:
@@ -86,7 +93,12 @@ def crews(num_engines: int, in_flight: int, make_engine, make_verifier, num_veri
 
 async def alone(num_engines: int, in_flight: int, make_engine, tasks, samples: int) -> float:
     """Seconds that the engines need for the same requests when nothing follows: every one is kept full to its limit."""
-    requests = iter([Request(task.id, task.prompt, tuple(range(samples)), tuple(seed_of(task.id, i) for i in range(samples))) for task in tasks])
+    requests = iter(
+        [
+            Request(task.id, task.prompt, tuple(range(samples)), tuple(seed_of(task.id, i) for i in range(samples)))
+            for task in tasks
+        ]
+    )
 
     async def feed(sampler: QueueSampler) -> None:
         async def client() -> None:
@@ -103,8 +115,12 @@ async def alone(num_engines: int, in_flight: int, make_engine, tasks, samples: i
 
 def checks(seconds: float) -> None:
     """Checks that cost 78% of the generation: streaming must hide all of it."""
-    print(f"checks that cost {CHECK_SHARE:.0%} of the generation (bars: at most 1.05 x generation alone, idle under 3%)")
-    print(f"{'engines':>8} {'slots':>6} {'latency':>8} {'samples':>8} {'alone':>8} {'end to end':>11} {'ratio':>6} {'barrier would be':>17} {'idle':>6}")
+    print(
+        f"checks that cost {CHECK_SHARE:.0%} of the generation (bars: at most 1.05 x generation alone, idle under 3%)"
+    )
+    print(
+        f"{'engines':>8} {'slots':>6} {'latency':>8} {'samples':>8} {'alone':>8} {'end to end':>11} {'ratio':>6} {'barrier would be':>17} {'idle':>6}"
+    )
     for num_engines, slots, latency in ((1, 32, 0.2), (4, 32, 0.4), (4, 64, 1.0)):
         samples = 4
         num_samples = max(int(seconds * num_engines * slots / latency), num_engines * slots * 8) // samples * samples
@@ -116,7 +132,9 @@ def checks(seconds: float) -> None:
         in_flight = 2 * slots
         plain = asyncio.run(alone(num_engines, in_flight, engine, tasks, samples))
         with tempfile.TemporaryDirectory() as folder:
-            meter = asyncio.run(play_pass(Path(folder), iter(tasks), samples, *crews(num_engines, in_flight, engine, verifier)))
+            meter = asyncio.run(
+                play_pass(Path(folder), iter(tasks), samples, *crews(num_engines, in_flight, engine, verifier))
+            )
         assert meter.num_samples == num_samples == meter.num_acknowledged
         print(
             f"{num_engines:8} {slots:6} {latency:7.1f}s {num_samples:8} {plain:7.2f}s {meter.elapsed_seconds:10.2f}s "
@@ -127,8 +145,12 @@ def checks(seconds: float) -> None:
 
 def speed(seconds: float) -> None:
     """Verdicts a second as engines are added: linear until the driver's own limit."""
-    print("\nverdicts a second with simulated engines in this process, 64 slots each (bar: linear to 32 engines or 3,000/s)")
-    print(f"{'engines':>8} {'offered/s':>10} {'reached/s':>10} {'share':>6} {'real checks/s':>14} {'share':>6} {'driver CPU':>11}")
+    print(
+        "\nverdicts a second with simulated engines in this process, 64 slots each (bar: linear to 32 engines or 3,000/s)"
+    )
+    print(
+        f"{'engines':>8} {'offered/s':>10} {'reached/s':>10} {'share':>6} {'real checks/s':>14} {'share':>6} {'driver CPU':>11}"
+    )
     for num_engines in (1, 2, 4, 8, 16, 32):
         slots, latency = 64, 0.64  # 100 samples a second from each engine
         offered = num_engines * slots / latency
@@ -140,10 +162,17 @@ def speed(seconds: float) -> None:
                 engine = lambda number: QueueSampler(seconds=latency, slots=slots)  # noqa: E731
                 plain = asyncio.run(alone(num_engines, 2 * slots, engine, list(sums(num_samples // 8)), 8))
                 middle = time.process_time()
-                meter = asyncio.run(play_pass(Path(folder), sums(num_samples // 8), 8, *crews(num_engines, 2 * slots, engine, make)))
-            figures.append((meter.num_samples / meter.elapsed_seconds, plain / meter.elapsed_seconds, time.process_time() - middle))
+                meter = asyncio.run(
+                    play_pass(Path(folder), sums(num_samples // 8), 8, *crews(num_engines, 2 * slots, engine, make))
+                )
+            figures.append(
+                (meter.num_samples / meter.elapsed_seconds, plain / meter.elapsed_seconds, time.process_time() - middle)
+            )
         (rate, share, cpu), (real_rate, real_share, _) = figures
-        print(f"{num_engines:8} {offered:10.0f} {rate:10.0f} {share:6.3f} {real_rate:14.0f} {real_share:6.3f} {cpu / num_samples * 1e6:8.0f} us", flush=True)
+        print(
+            f"{num_engines:8} {offered:10.0f} {rate:10.0f} {share:6.3f} {real_rate:14.0f} {real_share:6.3f} {cpu / num_samples * 1e6:8.0f} us",
+            flush=True,
+        )
     print("\nno latency at all: the driver's own limit")
     for real in (False, True):
         rates, costs = [], []
@@ -151,11 +180,16 @@ def speed(seconds: float) -> None:
             make = (lambda: VerifierStation(Verification(threads=2))) if real else (lambda: SimulatedVerifier(2, 0.0))
             with tempfile.TemporaryDirectory() as folder:
                 before = time.process_time()
-                meter = asyncio.run(play_pass(Path(folder), sums(2500), 8, *crews(32, 128, lambda number: QueueSampler(), make)))
+                meter = asyncio.run(
+                    play_pass(Path(folder), sums(2500), 8, *crews(32, 128, lambda number: QueueSampler(), make))
+                )
                 costs.append((time.process_time() - before) / meter.num_samples)
             rates.append(meter.num_samples / meter.elapsed_seconds)
         name = "real checks" if real else "simulated checks"
-        print(f"{name:18} {statistics.median(rates):7.0f} verdicts/s   {statistics.median(costs) * 1e6:.0f} us of CPU each, engines' own included", flush=True)
+        print(
+            f"{name:18} {statistics.median(rates):7.0f} verdicts/s   {statistics.median(costs) * 1e6:.0f} us of CPU each, engines' own included",
+            flush=True,
+        )
 
 
 def memory(seconds: float) -> None:
@@ -166,9 +200,19 @@ def memory(seconds: float) -> None:
         if not child:
             with tempfile.TemporaryDirectory() as folder:
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                meter = asyncio.run(play_pass(Path(folder), sums(num_tasks), 1, *crews(4, 256, lambda number: QueueSampler(), lambda: SimulatedVerifier(2, 0.0))))
+                meter = asyncio.run(
+                    play_pass(
+                        Path(folder),
+                        sums(num_tasks),
+                        1,
+                        *crews(4, 256, lambda number: QueueSampler(), lambda: SimulatedVerifier(2, 0.0)),
+                    )
+                )
                 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            print(f"{num_tasks:8} tasks {meter.num_samples:8} samples   {before / 1024:6.1f} MB before, {(after - before) / 1024:6.1f} MB more at the peak", flush=True)
+            print(
+                f"{num_tasks:8} tasks {meter.num_samples:8} samples   {before / 1024:6.1f} MB before, {(after - before) / 1024:6.1f} MB more at the peak",
+                flush=True,
+            )
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
 
@@ -183,7 +227,10 @@ def resume(seconds: float, num_rows: int = 1_000_000) -> None:
         text = "We add the numbers step by step. " * 20
         for number in range(num_rows):
             task_id = f"{number // 8:016x}"
-            journal.append(Sample(task_id, number % 8, text, "stop", 60, 0, 170, tuple(range(170)), -1.5, 2**61 + number, "m"), Verdict.of(Reason.MATCH, "12", 0.001, "math@1"))
+            journal.append(
+                Sample(task_id, number % 8, text, "stop", 60, 0, 170, tuple(range(170)), -1.5, 2**61 + number, "m"),
+                Verdict.of(Reason.MATCH, "12", 0.001, "math@1"),
+            )
         journal.close()
         size = journal.path.stat().st_size
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -192,7 +239,10 @@ def resume(seconds: float, num_rows: int = 1_000_000) -> None:
         wall, cpu = time.monotonic() - started, time.process_time() - cpu
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert len(found) == num_rows and len(list(found.of(f"{5:016x}"))) == 8
-        print(f"\nresume: {num_rows:,} rows, {size / 1e9:.2f} GB, in {wall:.1f} s ({cpu:.1f} s of CPU), {(after - before) / 1024:.0f} MB more at the peak", flush=True)
+        print(
+            f"\nresume: {num_rows:,} rows, {size / 1e9:.2f} GB, in {wall:.1f} s ({cpu:.1f} s of CPU), {(after - before) / 1024:.0f} MB more at the peak",
+            flush=True,
+        )
 
 
 PARTS = {"checks": checks, "speed": speed, "memory": memory, "resume": resume}

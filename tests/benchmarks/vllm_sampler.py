@@ -57,7 +57,9 @@ async def engine_alone(sampler: VllmSampler, requests: list[tuple[Request, list[
     """The bare engine: prompts encoded beforehand, one call a sample, nothing made of the output."""
 
     async def one(token_ids: list[int], number: str, seed: int) -> int:
-        async for output in sampler._engine.generate(tokens_input(token_ids), sampler._parameters(seed), number):
+        async for output in sampler._engine.generate(  # noqa: B007
+            tokens_input(token_ids), sampler._parameters(seed), number
+        ):
             pass
         return len(output.outputs[0].token_ids)
 

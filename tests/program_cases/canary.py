@@ -23,7 +23,13 @@ class Canary:
     def fill(self, program: str) -> str:
         """A program with its placeholders replaced by what it is to reach for."""
         tcp, udp, abstract = self._names
-        places = {"@CANARY@": self.folder, "@VICTIM@": self.victim.pid, "@TCP@": tcp, "@UDP@": udp, "@ABSTRACT@": abstract}
+        places = {
+            "@CANARY@": self.folder,
+            "@VICTIM@": self.victim.pid,
+            "@TCP@": tcp,
+            "@UDP@": udp,
+            "@ABSTRACT@": abstract,
+        }
         for name, value in places.items():
             program = program.replace(name, str(value))
         return program
@@ -95,7 +101,14 @@ class Canary:
             path = self.folder / name
             if not path.exists() or path.read_text(errors="replace") != text or path.stat().st_mode & 0o777 != 0o666:
                 found.append(f"{name} was changed")
-        extra = {path.name for path in self.folder.iterdir()} - {"secret.txt", "victim.txt", "tree", "net.log", "sock", "victim.pid"}
+        extra = {path.name for path in self.folder.iterdir()} - {
+            "secret.txt",
+            "victim.txt",
+            "tree",
+            "net.log",
+            "sock",
+            "victim.pid",
+        }
         found += [f"{name} was made" for name in sorted(extra)]
         if self.victim.poll() is not None or _stopped(self.victim.pid):
             found.append("the victim process was ended or stopped")

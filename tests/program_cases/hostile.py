@@ -93,13 +93,16 @@ _REACHES = {
     "change_input": ("its own input, which the judge holds", "through = os.pwrite(0, b'x', 0)"),
 }  # fmt: skip
 
-_FRAME = _HEAD + """through = None
+_FRAME = (
+    _HEAD
+    + """through = None
 try:
     {body}
 except (OSError, ValueError, AttributeError):
     pass
 print("PWNED " + str(through)[:80] if through else "safe")
 """
+)
 
 REACHES = [
     Case(name, f"reaches for {what}", _FRAME.format(body=body.replace("\n", "\n    ")), prints(("", "safe\n")), RIGHT)
@@ -131,4 +134,6 @@ _EXHAUST = {
     "pipes": ("pipes' memory", "import os\nx = []\nwhile True: x.append(os.pipe())"),
 }  # fmt: skip
 
-EXHAUSTS = [Case(name, f"uses up {what}", body, prints(("", "safe\n")), WRONG) for name, (what, body) in _EXHAUST.items()]
+EXHAUSTS = [
+    Case(name, f"uses up {what}", body, prints(("", "safe\n")), WRONG) for name, (what, body) in _EXHAUST.items()
+]

@@ -167,7 +167,12 @@ class ForkServer:
         if child.pid < 0:
             child.pid = process_of(child.pidfd)
         before, child.last = child.last, look(child.pid)
-        return before is not None and child.last is not None and child.last.waiting and before.cpu_seconds == child.last.cpu_seconds
+        return (
+            before is not None
+            and child.last is not None
+            and child.last.waiting
+            and before.cpu_seconds == child.last.cpu_seconds
+        )
 
     def _send(self, packet: bytes, files: list[int]) -> None:
         try:

@@ -3,8 +3,8 @@
 import atexit
 import os
 import threading
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from verifiers.sandbox.controller import ForkServer
 from verifiers.sandbox.errors import SandboxError

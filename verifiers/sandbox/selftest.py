@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -47,13 +46,16 @@ def use_threads(folder):
     return not done
 """
 NAMES = [line[4:].split("(")[0] for line in _ATTACKS.splitlines() if line.startswith("def ")]
-_WRAPPED = _ATTACKS + """
+_WRAPPED = (
+    _ATTACKS
+    + """
 def attempt(name, folder):
     try:
         return bool(globals()[name](folder))
     except (OSError, ValueError, subprocess.SubprocessError):
         return False
 """
+)
 
 
 def attack(start: Callable[[], ForkServer]) -> list[str]:
@@ -91,7 +93,7 @@ def _run(server: ForkServer, folder: Path) -> dict[str, bool]:
     job = wire.pack_job({"program": _WRAPPED, "calls": calls})
     ended = server.wait(server.start("calls", job, 5, 2**30, 30))
     values = [json.loads(line) for line in ended.answers.splitlines()]
-    return {name: value[1] == "true" for name, value in zip(NAMES, values) if value[0] == "value"}
+    return {name: value[1] == "true" for name, value in zip(NAMES, values, strict=False) if value[0] == "value"}
 
 
 def _ends_endless_loop(server: ForkServer) -> bool:

@@ -58,7 +58,12 @@ class Peer:
     def borrow(self, tag: str, body):
         """What stands here for a form of the other side; ValueError where it is malformed."""
         if tag == "o":
-            if type(body) is list and len(body) == 2 and type(body[0]) is int and not self.classes.isdisjoint(map(str, body[1])):
+            if (
+                type(body) is list
+                and len(body) == 2
+                and type(body[0]) is int
+                and not self.classes.isdisjoint(map(str, body[1]))
+            ):
                 return RemoteObject(self, body[0], body[1])
         elif type(body) is int and tag == "h":
             if 0 <= body < len(self.lent):
@@ -220,7 +225,7 @@ def text_of(error: BaseException) -> str:
 
 def _write_back(args: tuple, after: list) -> None:
     """What a call that returned nothing did to the lists, dicts and sets that it was given."""
-    for mine, theirs in zip(args, after):
+    for mine, theirs in zip(args, after, strict=False):
         if type(mine) is not type(theirs):
             continue
         if type(mine) is list:

@@ -56,7 +56,11 @@ class RemoteObject:
 
 def _no_stand_in(answer, args: tuple):
     """The answer, unless it is data that an object gave to a question with data in it."""
-    if answer is not None and not isinstance(answer, RemoteObject) and not all(isinstance(arg, RemoteObject) for arg in args):
+    if (
+        answer is not None
+        and not isinstance(answer, RemoteObject)
+        and not all(isinstance(arg, RemoteObject) for arg in args)
+    ):
         raise ProgramError("an object where data was due")
     return answer
 

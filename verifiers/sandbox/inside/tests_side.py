@@ -5,7 +5,6 @@ import sys
 import types
 import unittest
 
-from . import wire
 from .proxy import Peer, ProgramGone, text_of
 from .remote import RemoteClass, error_class
 from .runner import make_module
