@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks import MathReference, UserError, reference_from_dict
-from verifiers import Reason, Verdict, guard, verify, verify_answer
+from verifiers import Reason, Verdict, verify, verify_answer
+from verifiers.mathematics.equivalence import worker_client as guard
 
 CHUNK_ROWS = 128
 

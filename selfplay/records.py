@@ -9,6 +9,11 @@ from tasks.task import Message
 from verifiers import Verdict
 
 
+def normalised(text: str) -> str:
+    """A text whose white space does not count."""
+    return " ".join(text.split())
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Samples that one task is owed, in one piece, so that an engine computes the prompt once."""
@@ -60,3 +65,6 @@ class Trace:
     sample: Sample
     verdict: Verdict
     round: int
+
+
+ACCEPTED = "accepted"

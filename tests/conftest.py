@@ -39,7 +39,7 @@ VLLM_OPTIONS = {"dtype": "float32", "enforce_eager": True, "kv_cache_memory_byte
 @pytest.fixture(scope="session")
 def small_models(tmp_path_factory):
     """Two Llamas of one shape and different random weights, with the character tokenizer, as paths."""
-    from selfplay.models import create_model
+    from selfplay.models.tiny_llama import create_model
 
     folder = tmp_path_factory.mktemp("models")
     return tuple(str(create_model(folder / str(seed), seed=seed, **MODEL_SHAPE)) for seed in (0, 1))

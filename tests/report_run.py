@@ -5,16 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, round_folder, write_json
-from selfplay.journal import Journal
-from selfplay.measuring import evaluation_metrics, sampling_metrics
-from selfplay.provenance import Provenance
-from selfplay.recipe import Recipe
-from selfplay.recipe_file import to_toml
+from selfplay.journal.journal import Journal
+from selfplay.layout import MANIFEST, METRICS, RECIPE, round_folder
+from selfplay.metrics.samples import evaluation_metrics, sampling_metrics
+from selfplay.recipe.sections import Recipe
+from selfplay.recipe.toml import to_toml
 from selfplay.records import Sample, Trace
-from selfplay.rounds import Round
-from selfplay.selection import select
-from selfplay.shards import write_shards
+from selfplay.rounds.round import Round
+from selfplay.selection.selection import select
+from selfplay.shards.files import write_shards
+from selfplay.shards.provenance import Provenance
+from selfplay.storage import write_json
 from tasks import Task
 from verifiers import Verdict
 

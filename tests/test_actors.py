@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 import verifiers
-from selfplay import actors
-from selfplay.allocation import AllocationRule, make_allocator
-from selfplay.crew import Crew
-from selfplay.journal import Journal, read_journal
-from selfplay.models import create_model
-from selfplay.pipeline import Meter, Pipeline
-from selfplay.recipe import Ray, Sampling, Verification
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation.rules import make_allocator
+from selfplay.driver import ray_workers as actors
+from selfplay.driver.pipeline import Meter, Pipeline
+from selfplay.driver.pool import Crew
+from selfplay.journal.journal import Journal, read_journal
+from selfplay.models.tiny_llama import create_model
+from selfplay.recipe.sections import Ray, Sampling, Verification
 from tasks import UserError, load
 from tests.test_pipeline import keys, seed_of
 

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from selfplay.alarm import chance_of_signs, watch
-from selfplay.columns import Pass
-from selfplay.files_on_disk import read_json
-from selfplay.intervals import paired_difference
-from selfplay.models import create_model
+from selfplay.estimators.intervals import paired_difference
+from selfplay.journal.samples import Pass
+from selfplay.metrics.collapse import chance_of_signs, watch
+from selfplay.models.tiny_llama import create_model
 from selfplay.progress import Progress
-from selfplay.recipe import Fitting
-from selfplay.recipe_file import read_recipe
+from selfplay.recipe.sections import Fitting
+from selfplay.recipe.toml import read_recipe
 from selfplay.report.page import write_report
-from selfplay.rounds import run
-from selfplay.training import Lesson, fit
-from tasks.arithmetic import organic_corpus
+from selfplay.rounds.run import run
+from selfplay.storage import read_json
+from selfplay.training.sft import Lesson, fit
+from tasks.sources.arithmetic import organic_corpus
 
 STEPS = 400  # of the start's training
 

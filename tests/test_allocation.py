@@ -5,10 +5,11 @@ import random
 import numpy as np
 import pytest
 
-from selfplay.allocation import AllocationRule, make_allocator
-from selfplay.priors import SolveRates
-from selfplay.stopping import StoppingRule, stopping_point
-from selfplay.until import PILOT_TASKS, PROBATION
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation.rules import make_allocator
+from selfplay.allocation.until import PILOT_TASKS, PROBATION
+from selfplay.estimators.solve_rates import SolveRates
+from selfplay.estimators.stopping import StoppingRule, stopping_point
 from verifiers import Outcome
 
 FIXED = AllocationRule("fixed", samples_per_task=5)

@@ -4,7 +4,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from selfplay.cli_data import add_commands
+from selfplay.cli.data import add_commands
 from tests.trace_making import made_run, recipe_of
 
 

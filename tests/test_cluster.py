@@ -10,16 +10,17 @@ import ray
 from ray.cluster_utils import Cluster
 from rich.console import Console
 
-from selfplay import actors
-from selfplay.allocation import AllocationRule, make_allocator
-from selfplay.crew import Crew
-from selfplay.engines import Engines
-from selfplay.journal import Journal, read_journal
-from selfplay.meter import Meter
-from selfplay.models import create_model
-from selfplay.pipeline import Pipeline
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation.rules import make_allocator
+from selfplay.driver import ray_workers as actors
+from selfplay.driver.executor import Engines
+from selfplay.driver.pipeline import Pipeline
+from selfplay.driver.pool import Crew
+from selfplay.driver.stats import Meter
+from selfplay.journal.journal import Journal, read_journal
+from selfplay.models.tiny_llama import create_model
 from selfplay.progress import Progress
-from selfplay.recipe import Ray, Recipe, Sampling, Tasks, Verification
+from selfplay.recipe.sections import Ray, Recipe, Sampling, Tasks, Verification
 from tests.benchmarks.ray_kill import QueueActor
 from tests.benchmarks.streaming import sums
 from tests.engines import QueueSampler

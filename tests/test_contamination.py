@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from selfplay.contamination import Contamination, text_of
+from selfplay.selection.decontamination import Contamination, text_of
 from tasks import MathReference, Task, UserError, load
 from tests.shared_data import SHARED
 
@@ -190,8 +190,8 @@ def real_tasks(name):
 
 
 def test_a_recipes_evaluation_and_the_sets_it_names_are_looked_for(tmp_path):
-    from selfplay.recipe_file import read_recipe, to_toml
-    from selfplay.rounds import contamination
+    from selfplay.recipe.toml import read_recipe, to_toml
+    from selfplay.rounds.data import contamination
 
     (tmp_path / "held.jsonl").write_text('{"prompt": "How many legs have 7 spiders and 3 dogs?", "answer": "68"}\n')
     recipe = tmp_path / "made.toml"
@@ -216,7 +216,7 @@ path = "{tmp_path / "held.jsonl"}"
 
 
 def test_a_mistake_in_a_named_set_is_told_with_its_section(tmp_path):
-    from selfplay.recipe_file import read_recipe
+    from selfplay.recipe.toml import read_recipe
 
     recipe = tmp_path / "made.toml"
     recipe.write_text('[tasks]\nsource = "arithmetic"\n[model.create]\n[selection.against.held]\nsource = "gsm9k"\n')

@@ -5,14 +5,14 @@ import shutil
 import fsspec
 import pytest
 
-from selfplay.checking import check_shards
-from selfplay.copying import copy_run
-from selfplay.first_models import Models
 from selfplay.progress import Progress
-from selfplay.readiness import obstacles
-from selfplay.rebuilding import rebuild_shards
-from selfplay.rounds import play_rounds
-from selfplay.shards import read_rows
+from selfplay.rounds.preflight import obstacles
+from selfplay.rounds.rebuild import rebuild_shards
+from selfplay.rounds.run import play_rounds
+from selfplay.shards.files import read_rows
+from selfplay.shards.integrity import check_shards
+from selfplay.shards.mirror import copy_run
+from selfplay.training.start import Models
 from tasks import UserError
 from tests.trace_making import made_run, recipe_of
 

@@ -5,19 +5,20 @@ from collections import Counter
 
 import pytest
 
-from selfplay.checking import check_shards
-from selfplay.crew import Crew
-from selfplay.engines import _first
-from selfplay.ensemble import Ensemble, shares
-from selfplay.files_on_disk import model_digest, read_json
-from selfplay.flops import decoder_of
-from selfplay.journal import read_journal
-from selfplay.models import create_model
-from selfplay.rebuilding import rebuild_shards
-from selfplay.recipe_file import read_recipe, to_toml
-from selfplay.rounds import run
-from selfplay.shards import read_rows
-from selfplay.stations import SamplerStation
+from selfplay.driver.executor import _first
+from selfplay.driver.plan import Ensemble, shares
+from selfplay.driver.pool import Crew
+from selfplay.driver.workers import SamplerStation
+from selfplay.journal.journal import read_journal
+from selfplay.models.files import model_digest
+from selfplay.models.flops import decoder_of
+from selfplay.models.tiny_llama import create_model
+from selfplay.recipe.toml import read_recipe, to_toml
+from selfplay.rounds.rebuild import rebuild_shards
+from selfplay.rounds.run import run
+from selfplay.shards.files import read_rows
+from selfplay.shards.integrity import check_shards
+from selfplay.storage import read_json
 from tasks import UserError
 from tests.engines import QueueSampler
 from tests.test_pipeline import hiring, play, seed_of

@@ -5,7 +5,7 @@ from fractions import Fraction
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from verifiers.equivalence import compare
+from verifiers.mathematics.equivalence.answers import compare
 from verifiers.verdict import Reason
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure

@@ -6,8 +6,8 @@ import datasets
 import pyarrow.parquet as pq
 import pytest
 
-from selfplay.export import export
-from selfplay.formats import FORMATS, PLAIN, pairs, step_labels
+from selfplay.export.export import export
+from selfplay.export.formats import FORMATS, PLAIN, pairs, step_labels
 from tasks import UserError
 from tests.trace_making import made_run, recipe_of, trace_of
 
@@ -110,7 +110,7 @@ def test_the_card_tells_how_often_the_verifier_that_graded_errs(exported):
 
 
 def test_a_verifier_that_was_never_measured_is_told_as_such():
-    from selfplay.card import _errors
+    from selfplay.export.card import _errors
 
     assert "`math@0` errs was not measured" in _errors("math@0")
     assert _errors("programs@1+landlock").startswith(
@@ -144,7 +144,7 @@ def test_an_export_to_a_url_is_the_same_as_to_a_folder(played, exported):
 def test_a_run_behind_a_url_is_exported_from_there(played, exported):
     import fsspec
 
-    from selfplay.copying import copy_run
+    from selfplay.shards.mirror import copy_run
 
     copy_run(played, "memory://copies/run")
     export("memory://copies/run", "dpo", "memory://exported/dpo", plain=True)
@@ -187,7 +187,7 @@ def test_an_unknown_format_names_those_there_are(played, tmp_path):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    from selfplay.models import create_model
+    from selfplay.models.tiny_llama import create_model
 
     return str(
         create_model(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifiers.boxes import unboxed
-from verifiers.extract import extract
+from verifiers.mathematics.extraction.boxes import unboxed
+from verifiers.mathematics.extraction.extract import extract
 
 settings.register_profile("patient", deadline=None)  # a busy machine is no failure
 settings.load_profile("patient")

@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM
 from transformers.models.auto import CONFIG_MAPPING
 
-from selfplay.flops import FAMILIES, decoder_of, decoder_of_config
+from selfplay.models.flops import FAMILIES, decoder_of, decoder_of_config
 
 VOCABULARY = 96
 SMALL = {

@@ -6,12 +6,21 @@ from math import lgamma
 import numpy as np
 import pytest
 
-from selfplay.allocation import AllocationRule
-from selfplay.forecast import forecast
-from selfplay.passk import mean_pass_at_k, pass_at_every_k
-from selfplay.powerlaw import fit_power_law, measure
-from selfplay.priors import BETA, GENERAL, KUMARASWAMY, TWO_BETAS, Counts, Grid, likeliest_mixture, log_beta, log_gamma
-from selfplay.stopping import StoppingRule
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.estimators.forecast import fit_power_law, forecast, measure
+from selfplay.estimators.passk import mean_pass_at_k, pass_at_every_k
+from selfplay.estimators.solve_rates import (
+    BETA,
+    GENERAL,
+    KUMARASWAMY,
+    TWO_BETAS,
+    Counts,
+    Grid,
+    likeliest_mixture,
+    log_beta,
+    log_gamma,
+)
+from selfplay.estimators.stopping import StoppingRule
 from tests.benchmarks.allocation import play
 from tests.benchmarks.forecast import FAMILIES, SAMPLES, TRUTH, K, beta_pass, kumaraswamy_pass
 

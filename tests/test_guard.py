@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tasks import MathReference
-from verifiers import Outcome, Reason, guard, verify, verify_answer
+from verifiers import Outcome, Reason, verify, verify_answer
+from verifiers.mathematics.equivalence import worker_client as guard
 
 NEEDS_A_WORKER = [
     (r"\frac{n(n+1)}{2}", r"\sum_{k=1}^{n} k", Outcome.CORRECT),
@@ -60,7 +61,7 @@ def workers_of(parent: int) -> list[int]:
                 line = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if int(fields[1]) == parent and (b"verifiers.worker" in line or fields[0] == "Z"):
+            if int(fields[1]) == parent and (b"verifiers.mathematics.worker" in line or fields[0] == "Z"):
                 found.append(int(entry.name))
     return found
 
@@ -110,7 +111,7 @@ def test_a_killed_worker_is_replaced():
 
 def test_a_worker_ends_with_its_parent_even_amid_work():
     program = (
-        "import os, threading, time; from verifiers import guard; guard.warm();"
+        "import os, threading, time; from verifiers.mathematics.equivalence import worker_client as guard; guard.warm();"
         f"threading.Thread(target=guard._worker.ask, args=('1', {ENDLESS!r}, time.perf_counter() + 60), daemon=True).start();"
         "time.sleep(0.3); print(guard._worker.process.pid, flush=True); os._exit(9)"
     )

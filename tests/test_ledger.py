@@ -8,22 +8,23 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from selfplay.allocation import AllocationRule
-from selfplay.columns import hash_of, read_accepted, read_pass
-from selfplay.engines import Engines
-from selfplay.files_on_disk import read_json
-from selfplay.flops import decoder_of
-from selfplay.information import check_bits, compressed_size, repeats, surprisal
-from selfplay.journal import read_journal
-from selfplay.ledger import engine_seconds, record_engine_time, tokens_of
-from selfplay.pipeline import Meter
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.driver.executor import Engines
+from selfplay.driver.pipeline import Meter
+from selfplay.estimators.information import check_bits, compressed_size, repeats, surprisal
+from selfplay.journal.journal import read_journal
+from selfplay.journal.samples import hash_of, read_pass
+from selfplay.metrics.accepted import read_accepted
+from selfplay.metrics.ledger import engine_seconds, record_engine_time, tokens_of
+from selfplay.metrics.trackers import numbers_of
+from selfplay.models.flops import decoder_of
 from selfplay.progress import Progress
-from selfplay.recipe import Recipe
-from selfplay.recipe_file import read_recipe
-from selfplay.rounds import run as play
+from selfplay.recipe.sections import Recipe
+from selfplay.recipe.toml import read_recipe
+from selfplay.rounds.run import run as play
 from selfplay.samplers.transformers import TransformersSampler
-from selfplay.shards import read_shards
-from selfplay.trackers import numbers_of
+from selfplay.shards.files import read_shards
+from selfplay.storage import read_json
 from tasks import load
 
 RECIPE = """

@@ -6,12 +6,12 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from selfplay.files_on_disk import write_json
-from selfplay.journal import Journal
-from selfplay.measuring import sampling_metrics, tally
-from selfplay.pass_table import Wanted, in_table, pass_table
-from selfplay.passk import best_of_k, majority_at_k, right_at_k
+from selfplay.estimators.passk import best_of_k, majority_at_k, right_at_k
+from selfplay.journal.journal import Journal
+from selfplay.metrics.pass_table import Wanted, in_table, pass_table
+from selfplay.metrics.samples import sampling_metrics, tally
 from selfplay.records import Sample
+from selfplay.storage import write_json
 from tasks import UserError
 from verifiers import Reason, Verdict
 

@@ -5,16 +5,16 @@ from collections import Counter
 
 import pytest
 
-from selfplay.checking import check_shards
-from selfplay.contamination import Contamination
-from selfplay.corpus import pretraining_corpus
-from selfplay.files_on_disk import read_json
-from selfplay.learning import _lessons
-from selfplay.mixing import make_mixed, mix_metrics
-from selfplay.rebuilding import rebuild_shards
 from selfplay.report.arms import Stage
 from selfplay.report.traces import _rows
-from selfplay.shards import read_rows
+from selfplay.rounds.rebuild import rebuild_shards
+from selfplay.selection.decontamination import Contamination
+from selfplay.shards.files import read_rows
+from selfplay.shards.integrity import check_shards
+from selfplay.storage import read_json
+from selfplay.training.corpus import pretraining_corpus
+from selfplay.training.mix import make_mixed, mix_metrics
+from selfplay.training.step import _lessons
 from tasks import MathReference, Task, UserError
 from tests.trace_making import made_run, recipe_of
 

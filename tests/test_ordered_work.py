@@ -3,7 +3,7 @@
 import os
 import time
 
-from selfplay.ordered_work import in_order
+from selfplay.parallel import in_order
 
 
 def lethal(items):

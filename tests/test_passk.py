@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.intervals import over_tasks, paired_difference, within_tasks
-from selfplay.passk import (
+from selfplay.estimators.intervals import over_tasks, paired_difference, within_tasks
+from selfplay.estimators.passk import (
     best_of_k,
     majority_at_k,
     mean_pass_at_k,

@@ -8,17 +8,18 @@ from dataclasses import replace
 
 import pytest
 
-from selfplay.allocation import AllocationRule, make_allocator
-from selfplay.budget import Budget
-from selfplay.crew import Crew
-from selfplay.ensemble import Ensemble
-from selfplay.journal import Journal, read_journal
-from selfplay.pipeline import Meter, Pipeline
-from selfplay.recipe import Verification
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation.budget import Budget
+from selfplay.allocation.rules import make_allocator
+from selfplay.driver.pipeline import Meter, Pipeline
+from selfplay.driver.plan import Ensemble
+from selfplay.driver.pool import Crew
+from selfplay.driver.workers import Checked, SamplerStation, StationLost, VerifierStation
+from selfplay.journal.index import JournaledSamples
+from selfplay.journal.journal import Journal, read_journal
+from selfplay.recipe.sections import Verification
 from selfplay.records import SampleFailure
-from selfplay.resumption import JournaledSamples
 from selfplay.seeds import number_of
-from selfplay.stations import Checked, SamplerStation, StationLost, VerifierStation
 from tasks import MathReference, Task, UserError, load
 from tests.engines import QueueSampler
 from verifiers import Outcome, Reason, Verdict, verify
@@ -284,7 +285,7 @@ def test_a_station_that_says_a_thing_twice_or_unasked_is_heard_once(tmp_path):
 
 def test_a_stream_in_another_order_resumes_though_it_draws_another_boundary(tmp_path, monkeypatch):
     """Of give_up_cost, which is fitted to the first tasks: the journal may then hold more of a task than it is owed now."""
-    monkeypatch.setattr("selfplay.until.PILOT_TASKS", 5)
+    monkeypatch.setattr("selfplay.allocation.until.PILOT_TASKS", 5)
     tasks = list(load("arithmetic", num_tasks=60))
     hard_first = sorted(tasks, key=lambda task: len(task.prompt[-1]["content"]), reverse=True)
     rule = AllocationRule(rule="until", accepted_per_task=1, cap=24, give_up_cost=20.0)

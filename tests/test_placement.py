@@ -9,11 +9,12 @@ import pytest
 import ray
 from ray.util import get_current_placement_group, placement_group_table
 
-from selfplay import actors, placement
-from selfplay.crew import Crew
-from selfplay.placement import Room, place, room_for
-from selfplay.recipe import Ray, Sampling
-from selfplay.stations import StationLost
+from selfplay.driver import placement
+from selfplay.driver import ray_workers as actors
+from selfplay.driver.placement import Room, place, room_for
+from selfplay.driver.pool import Crew
+from selfplay.driver.workers import StationLost
+from selfplay.recipe.sections import Ray, Sampling
 from tasks import UserError
 from tests.benchmarks.ray_kill import QueueActor
 

@@ -15,10 +15,10 @@ from tests.program_cases.case import asserts, calls, prints
 from tests.program_cases.honest import HONEST
 from tests.shared_data import SHARED
 from verifiers import programs, verify
-from verifiers.assertions import simple_calls
-from verifiers.comparison import equal, expected_from_json, expected_from_value, value_from_json, value_to_json
-from verifiers.program_text import extract_program
 from verifiers.programs import verify_program
+from verifiers.programs.assertions import simple_calls
+from verifiers.programs.comparison import equal, expected_from_json, expected_from_value, value_from_json, value_to_json
+from verifiers.programs.extraction import extract_program
 from verifiers.sandbox import pool
 from verifiers.sandbox.errors import SandboxError
 from verifiers.sandbox.inside import wire

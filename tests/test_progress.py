@@ -2,8 +2,8 @@
 
 import time
 
-from selfplay.allocation import AllocationRule
-from selfplay.meter import Meter, describe, share_done
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.driver.stats import Meter, describe, share_done
 from verifiers import Outcome
 
 

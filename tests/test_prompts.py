@@ -2,7 +2,7 @@
 
 import pytest
 
-from selfplay.models import character_tokenizer
+from selfplay.models.tiny_llama import character_tokenizer
 from selfplay.samplers.prompts import encode_prompt, render_prompt
 from tasks import UserError
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.readiness import obstacles
-from selfplay.recipe import Recipe
-from selfplay.recipe_file import first_difference, read_recipe, to_toml
+from selfplay.recipe.sections import Recipe
+from selfplay.recipe.toml import first_difference, read_recipe, to_toml
+from selfplay.rounds.preflight import obstacles
 from tasks import UserError
 from verifiers.sandbox.inside import landlock
 

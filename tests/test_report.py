@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.files_on_disk import MANIFEST, METRICS, read_json
+from selfplay.layout import MANIFEST, METRICS
 from selfplay.report import summary_table, write_plot, write_report
 from selfplay.report.arms import open_arms, paired
 from selfplay.report.charts import Line, line_chart
 from selfplay.report.figures import learning_charts, reason_chart
 from selfplay.report.notable import Notable, mark_notable
 from selfplay.report.traces import collect, count_tasks
+from selfplay.storage import read_json
 from tasks import MathReference, Task, UserError
 from tests.report_run import Row, write_run
 from verifiers import Reason, Verdict, verify

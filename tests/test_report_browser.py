@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfplay.report import write_report
-from selfplay.shards import read_rows
+from selfplay.shards.files import read_rows
 from tasks import AssertTests, FunctionTests, MathReference, Task
 from tests.chromium import BINARY, Page
 from tests.report_run import Row, write_run

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from selfplay.checking import check_shards
-from selfplay.export import export
-from selfplay.files_on_disk import read_json
-from selfplay.reverify import reverify
-from selfplay.shards import read_in_order
+from selfplay.export.export import export
+from selfplay.rounds.reverify import reverify
+from selfplay.shards.files import read_in_order
+from selfplay.shards.integrity import check_shards
+from selfplay.storage import read_json
 from tasks import UserError
 from tests import trace_making
 from tests.trace_making import made_run, recipe_of

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from selfplay.files_on_disk import read_json
-from selfplay.journal import read_journal
-from selfplay.preview import preview
+from selfplay.journal.journal import read_journal
 from selfplay.progress import Progress
-from selfplay.readiness import obstacles
-from selfplay.recipe_file import read_recipe
-from selfplay.rounds import run
-from selfplay.run_folder import open_run
-from selfplay.shards import read_shards
+from selfplay.recipe.toml import read_recipe
+from selfplay.rounds.preflight import obstacles
+from selfplay.rounds.preview import preview
+from selfplay.rounds.run import run
+from selfplay.rounds.run_folder import open_run
+from selfplay.shards.files import read_shards
+from selfplay.storage import read_json
 from tasks import UserError
 from verifiers import Outcome
 

@@ -18,9 +18,9 @@ from collections import Counter
 
 import pytest
 
-from selfplay.recipe import Sampling
+from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
-from selfplay.samplers import server_watch
+from selfplay.samplers import server_watchdog as server_watch
 from selfplay.samplers.openai import OpenAISampler
 from tasks import UserError
 from tests.conftest import VLLM_OPTIONS

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from selfplay.models import create_model
-from selfplay.recipe import Sampling
+from selfplay.models.tiny_llama import create_model
+from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
 from selfplay.samplers.transformers import TransformersSampler

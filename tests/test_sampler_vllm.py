@@ -10,10 +10,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from selfplay.models import create_model
-from selfplay.recipe import Sampling
+from selfplay.driver.workers import SamplerStation, StationLost
+from selfplay.models.tiny_llama import create_model
+from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
-from selfplay.stations import SamplerStation, StationLost
 from tasks import UserError
 from tests.conftest import MODEL_SHAPE, VLLM_OPTIONS
 
@@ -195,9 +195,9 @@ def test_new_weights_wait_for_the_samples_in_flight(sampler, run, small_models):
 
 
 def test_actor_holds_an_engine_and_tells_when_it_dies(run, small_models):
-    from selfplay import actors
-    from selfplay.recipe import Ray
-    from selfplay.stations import StationLost
+    from selfplay.driver import ray_workers as actors
+    from selfplay.driver.workers import StationLost
+    from selfplay.recipe.sections import Ray
 
     settings = Ray(num_samplers=1, num_verifiers=1)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.recipe import Verification
-from selfplay.stations import Check, VerifierStation
+from selfplay.driver.workers import Check, VerifierStation
+from selfplay.recipe.sections import Verification
 from tasks import Limits, StdioTests, UserError
 from tests.program_cases.case import calls
 from verifiers.programs import verify_program

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from selfplay.contamination import Contamination
-from selfplay.duplicates import signature, similarities
-from selfplay.recipe import Selection
-from selfplay.rules import RULES
-from selfplay.selection import Account, select
+from selfplay.recipe.sections import Selection
+from selfplay.selection.decontamination import Contamination
+from selfplay.selection.dedup import signature, similarities
+from selfplay.selection.filters import RULES
+from selfplay.selection.selection import Account, select
 from tasks import MathReference, Task, load
 from tests.shared_data import SHARED
 from tests.trace_making import arithmetic_traces, recipe_of, trace_of

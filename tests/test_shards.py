@@ -9,14 +9,15 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
-from selfplay.checking import check_shards
-from selfplay.journal import Journal
-from selfplay.ordering import OrderedTraces
-from selfplay.provenance import count_parameters, provenance_of, read_provenance
-from selfplay.rebuilding import rebuild_shards
-from selfplay.rounds import make_shards, round_tasks
-from selfplay.shard_schema import SCHEMA
-from selfplay.shards import read_in_order, read_shards, write_shards
+from selfplay.journal.by_task import OrderedTraces
+from selfplay.journal.journal import Journal
+from selfplay.models.files import count_parameters
+from selfplay.rounds.data import make_shards, round_tasks
+from selfplay.rounds.rebuild import rebuild_shards
+from selfplay.shards.files import read_in_order, read_shards, write_shards
+from selfplay.shards.integrity import check_shards
+from selfplay.shards.provenance import provenance_of, read_provenance
+from selfplay.shards.schema import SCHEMA
 from tasks import StdioTests, Task, UserError
 from tests.trace_making import DECODER, MADE_BY, arithmetic_traces, made_run, recipe_of, sample_of, trace_of
 from verifiers import Reason, Verdict
@@ -98,8 +99,8 @@ def test_each_row_has_the_digest_and_the_operations_of_the_model_that_drew_it(tm
 
 
 def test_the_provenance_of_a_round_describes_each_of_its_models(tmp_path):
-    from selfplay.files_on_disk import model_digest
-    from selfplay.models import create_model
+    from selfplay.models.files import model_digest
+    from selfplay.models.tiny_llama import create_model
 
     models = [
         str(create_model(tmp_path / name, hidden_size=width, num_layers=1, num_heads=2))
@@ -166,7 +167,7 @@ def test_the_same_journal_gives_the_same_bytes(played):
 
 
 def test_files_are_cut_by_their_size_and_hold_every_row(tmp_path, monkeypatch):
-    monkeypatch.setattr("selfplay.shards.GROUP_BYTES", 1 << 20)
+    monkeypatch.setattr("selfplay.shards.files.GROUP_BYTES", 1 << 20)
     rng = random.Random(0)
     texts = ["".join(rng.choices("0123456789abcdef", k=40_000)) for _ in range(150)]
     short = trace_of("12")
@@ -284,7 +285,7 @@ def test_a_recipe_of_another_version_is_told_as_such(played):
 def test_parameters_are_counted_from_a_models_files(tmp_path):
     from transformers import AutoModelForCausalLM
 
-    from selfplay.models import create_model
+    from selfplay.models.tiny_llama import create_model
 
     folder = create_model(tmp_path / "model", hidden_size=16, num_layers=1, num_heads=2)
     assert count_parameters(str(folder)) == AutoModelForCausalLM.from_pretrained(folder).num_parameters()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfplay.steps import equations, wrong_steps
+from selfplay.selection.step_checks import equations, wrong_steps
 from tests.shared_data import SHARED
 
 # (prompt, completion, right?, why); None: nothing to decide

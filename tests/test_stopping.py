@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfplay.intervals import over_tasks, within_tasks
-from selfplay.passk import mean_pass_at_k, pass_at_k
-from selfplay.stopping import (
+from selfplay.estimators.intervals import over_tasks, within_tasks
+from selfplay.estimators.passk import mean_pass_at_k, pass_at_k
+from selfplay.estimators.stopping import (
     StoppingRule,
     log_paths,
     pass_at_k_of_runs,
@@ -165,7 +165,8 @@ def test_average_samples_agree_with_drawing_them():
 
 
 def test_rules_are_read_back_from_their_record():
-    from selfplay.allocation import AllocationRule, make_allocator
+    from selfplay.allocation.allocator import AllocationRule
+    from selfplay.allocation.rules import make_allocator
 
     until = make_allocator(AllocationRule("until", accepted_per_task=4, cap=32, give_up_failures=16))
     assert StoppingRule.from_record(until.rule) == ISSUE_RULE

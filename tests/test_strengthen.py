@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from selfplay.task_listing import list_tasks
+from selfplay.cli.task_listing import list_tasks
 from tasks import AssertTests, UserError, load
 from tests.program_cases.case import asserts, calls
-from verifiers.input_growth import grow_inputs, invariants
-from verifiers.program_mutants import mutants
 from verifiers.programs import verify_program
-from verifiers.strengthen import strengthen
+from verifiers.programs.input_growth import grow_inputs, invariants
+from verifiers.programs.mutants import mutants
+from verifiers.programs.strengthen import strengthen
 
 LARGEST = "def largest(items):\n    best = items[0]\n    for item in items:\n        if item > best:\n            best = item\n    return best\n"
 WEAK = calls("largest", ([[1, 2, 3]], 3), ([[5, 2, 9, 9]], 9), ([[4]], 4))

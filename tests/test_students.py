@@ -5,20 +5,22 @@ import json
 import pytest
 from rich.console import Console
 
-from selfplay.early_stop import payment
-from selfplay.files_on_disk import model_digest, read_json, round_folder, write_json
-from selfplay.flops import decoder_of
-from selfplay.intervals import Interval
-from selfplay.journal import read_journal
-from selfplay.models import create_model
+from selfplay.estimators.intervals import Interval
+from selfplay.journal.journal import read_journal
+from selfplay.layout import round_folder
+from selfplay.metrics.early_stopping import payment
+from selfplay.models.files import model_digest
+from selfplay.models.flops import decoder_of
+from selfplay.models.tiny_llama import create_model
 from selfplay.progress import Progress
-from selfplay.recipe import Fitting
-from selfplay.recipe_file import read_recipe
-from selfplay.rounds import run
-from selfplay.shards import read_rows
-from selfplay.training import Lesson, fit
+from selfplay.recipe.sections import Fitting
+from selfplay.recipe.toml import read_recipe
+from selfplay.rounds.run import run
+from selfplay.shards.files import read_rows
+from selfplay.storage import read_json, write_json
+from selfplay.training.sft import Lesson, fit
 from tasks import UserError, load
-from tasks.arithmetic import organic_corpus
+from tasks.sources.arithmetic import organic_corpus
 
 RECIPE = """
 rounds = 4
@@ -186,8 +188,10 @@ def test_a_run_stops_only_where_nothing_pays(tmp_path, monkeypatch, shares, low,
     path = tmp_path / "rule.toml"
     path.write_text(RECIPE.format(teacher="a/model"))
     recipe = read_recipe(path, [f"stop.least_bits={least_bits}"])
-    monkeypatch.setattr("selfplay.early_stop.read_pass", lambda journal: journal)
-    monkeypatch.setattr("selfplay.early_stop.gain_of", lambda before, after: Interval(0.0, low, 0.1, 10, "made"))
+    monkeypatch.setattr("selfplay.metrics.early_stopping.read_pass", lambda journal: journal)
+    monkeypatch.setattr(
+        "selfplay.metrics.early_stopping.gain_of", lambda before, after: Interval(0.0, low, 0.1, 10, "made")
+    )
     round_folder(tmp_path, 2).mkdir()
     write_json(round_folder(tmp_path, 2) / "metrics.json", {"ledger": ledger(shares[0])})
     assert payment(recipe, tmp_path, 3, ledger(shares[1])).stops == stops
@@ -263,6 +267,6 @@ def test_adapters_without_peft_say_what_to_install(tmp_path, monkeypatch):
     path = tmp_path / "adapters.toml"
     path.write_text(RECIPE.format(teacher="a/model") + "[training.lora]\n")
     read_recipe(path)
-    monkeypatch.setattr("selfplay.recipe_checks.find_spec", lambda name: None)
+    monkeypatch.setattr("selfplay.recipe.consistency.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'pip install "selfplay\[lora\]"'):
         read_recipe(path)

@@ -6,13 +6,13 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from selfplay.rules import RULES
-from selfplay.validation import validate
+from selfplay.selection.filters import RULES
 from tasks import FunctionTests, MathReference, Task, UserError, load, reference_from_dict, reference_to_dict
-from tasks.arithmetic import chain_of_thought, organic_corpus
+from tasks.sources.arithmetic import chain_of_thought, organic_corpus
 from tests.shared_data import SHARED
 from tests.trace_making import trace_of
 from verifiers import verify_answer
+from verifiers.validation import validate
 
 needs_shared = pytest.mark.skipif(SHARED is None, reason="the folder of shared data is not here")
 

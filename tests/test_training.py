@@ -9,12 +9,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from selfplay import checkpoints
-from selfplay.learning import once
-from selfplay.models import create_model
-from selfplay.recipe import Lora, Training
+from selfplay.models.tiny_llama import create_model
+from selfplay.recipe.sections import Lora, Training
 from selfplay.samplers.prompts import encode_prompt
-from selfplay.training import Lesson, fit, fit_by_command
+from selfplay.training import checkpoints
+from selfplay.training.sft import Lesson, fit, fit_by_command
+from selfplay.training.step import once
 from tasks import UserError
 
 

@@ -8,19 +8,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from selfplay.allocation import AllocationRule, make_allocator
-from selfplay.crew import Crew
-from selfplay.engines import Engines
-from selfplay.journal import Journal, read_journal
-from selfplay.meter import Meter
-from selfplay.pipeline import Pipeline
-from selfplay.recipe import Recipe, Verification
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation.rules import make_allocator
+from selfplay.driver.executor import Engines
+from selfplay.driver.pipeline import Pipeline
+from selfplay.driver.pool import Crew
+from selfplay.driver.recovery import MAX_WITHHELD, Survivors
+from selfplay.driver.stats import Meter
+from selfplay.driver.workers import SamplerStation, StationLost, VerifierStation
+from selfplay.journal.index import JournaledSamples, SeenTasks
+from selfplay.journal.journal import Journal, read_journal
+from selfplay.recipe.sections import Recipe, Verification
 from selfplay.records import SampleFailure
-from selfplay.resumption import JournaledSamples, SeenTasks
-from selfplay.samplers import server_watch
-from selfplay.stations import SamplerStation, StationLost, VerifierStation
-from selfplay.survivors import Survivors
-from selfplay.withheld import MAX_WITHHELD
+from selfplay.samplers import server_watchdog as server_watch
 from tasks import UserError, load
 from tests.engines import QueueSampler
 from tests.test_pipeline import keys, seed_of
@@ -327,7 +327,7 @@ def test_a_damaged_row_is_said_and_drawn_again(tmp_path):
 
 
 def test_seen_tasks_are_known_again_across_sorting(monkeypatch):
-    monkeypatch.setattr("selfplay.resumption._RECENT", 50)
+    monkeypatch.setattr("selfplay.journal.index._RECENT", 50)
     seen = SeenTasks()
     names = [f"task {number}" for number in range(1000)]
     assert all(seen.add(name) for name in names)

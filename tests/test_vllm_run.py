@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("vllm", reason="vllm is not installed")
 
-from selfplay.files_on_disk import read_json
-from selfplay.journal import read_journal
-from selfplay.recipe_file import read_recipe
-from selfplay.rounds import run
-from selfplay.shards import read_shards
+from selfplay.journal.journal import read_journal
+from selfplay.recipe.toml import read_recipe
+from selfplay.rounds.run import run
+from selfplay.shards.files import read_shards
+from selfplay.storage import read_json
 from tests.conftest import VLLM_OPTIONS
 from tests.test_rounds import quietly
 

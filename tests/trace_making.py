@@ -4,17 +4,19 @@ import random
 from dataclasses import asdict
 from pathlib import Path
 
-from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, round_folder, write_json
-from selfplay.flops import Decoder
-from selfplay.journal import Journal
-from selfplay.provenance import PROVENANCE, Provenance
-from selfplay.recipe import Recipe
-from selfplay.recipe_file import to_toml
+from selfplay.journal.journal import Journal
+from selfplay.layout import MANIFEST, METRICS, RECIPE, round_folder
+from selfplay.models.flops import Decoder
+from selfplay.recipe.sections import Recipe
+from selfplay.recipe.toml import to_toml
 from selfplay.records import Sample, Trace
-from selfplay.rounds import Round, make_shards, round_tasks
-from selfplay.shard_schema import SCHEMA_VERSION
+from selfplay.rounds.data import make_shards, round_tasks
+from selfplay.rounds.round import Round
+from selfplay.shards.provenance import PROVENANCE, Provenance
+from selfplay.shards.schema import SCHEMA_VERSION
+from selfplay.storage import write_json
 from tasks import MathReference, Task
-from tasks.arithmetic import chain_of_thought
+from tasks.sources.arithmetic import chain_of_thought
 from verifiers import verify
 
 DECODER = Decoder(body=1000, head=100, attention=((8, 0), (8, 16)), source="config")

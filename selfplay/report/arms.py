@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from selfplay.files_on_disk import CONTROL, METRICS, RECIPE, finished_rounds, read_json
-from selfplay.forecast import Forecast, forecast
-from selfplay.intervals import Interval, over_tasks, paired_difference
-from selfplay.measuring import Tally, tally
-from selfplay.passk import pass_at_every_k, pass_at_k, pass_at_k_bounds
-from selfplay.run_folder import stored_recipe
+from selfplay.estimators.forecast import Forecast, forecast
+from selfplay.estimators.intervals import Interval, over_tasks, paired_difference
+from selfplay.estimators.passk import pass_at_every_k, pass_at_k, pass_at_k_bounds
+from selfplay.layout import CONTROL, METRICS, RECIPE, finished_rounds
+from selfplay.metrics.samples import Tally, tally
+from selfplay.rounds.run_folder import stored_recipe
+from selfplay.storage import read_json
 from tasks import UserError
 
 LEAST_TO_FORECAST = 8  # samples a task

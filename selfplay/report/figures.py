@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from selfplay.forecast import Forecast
-from selfplay.intervals import Interval
+from selfplay.estimators.forecast import Forecast
+from selfplay.estimators.intervals import Interval
 from selfplay.report.arms import Arm, Stage
 from selfplay.report.charts import Bars, Chart, Line, bar_chart, line_chart
 from selfplay.report.traces import Counted, Counts

@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selfplay.journal import read_rows
-from selfplay.recipe import Recipe
+from selfplay.journal.journal import read_rows
+from selfplay.recipe.sections import Recipe
 from selfplay.report.arms import Arm, Stage
-from selfplay.rounds import evaluation_tasks
-from selfplay.shard_schema import task_columns
+from selfplay.rounds.data import evaluation_tasks
+from selfplay.shards.schema import task_columns
 from tasks import UserError
 
 SELECTION = "held out"

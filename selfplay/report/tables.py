@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from selfplay.files_on_disk import RECIPE
+from selfplay.layout import RECIPE
 from selfplay.progress import duration, quantity
 from selfplay.report.arms import Arm, Stage, paired
 from selfplay.report.charts import number

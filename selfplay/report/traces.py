@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from selfplay.report.arms import Arm, Stage
 from selfplay.report.held_out import HeldOut
 from selfplay.report.notable import Notable, mark_notable
-from selfplay.shards import read_rows
+from selfplay.shards.files import read_rows
 
 MAX_TRACES = 60_000
 MAX_CHARACTERS = 150_000_000  # of completions; a page of some 60 MB

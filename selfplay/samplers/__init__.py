@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from selfplay.records import Request, Sample, SampleFailure
 
 if TYPE_CHECKING:
-    from selfplay.recipe import Sampling
+    from selfplay.recipe.sections import Sampling
 
 __all__ = ["Request", "Sample", "SampleFailure", "Sampler", "make_sampler"]
 

@@ -15,12 +15,12 @@ import openai
 
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import join_contents
-from selfplay.samplers.server_watch import ServerWatch
+from selfplay.samplers.server_watchdog import ServerWatch
 from selfplay.samplers.streaming import as_finished
 from tasks import UserError
 
 if TYPE_CHECKING:
-    from selfplay.recipe import Sampling
+    from selfplay.recipe.sections import Sampling
 
 CONNECT_SECONDS = 10.0  # a server that is up accepts a connection at once; its answer may take timeout_seconds
 LOOK_SECONDS = 2.0  # for an answer that is looked for and not needed

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from selfplay.records import Request, Sample, SampleFailure
 from tasks import UserError
-from tasks.files import rows_of
+from tasks.sources.datasets import rows_of
 
 if TYPE_CHECKING:
-    from selfplay.recipe import Replay, Sampling
+    from selfplay.recipe.sections import Replay, Sampling
 
 
 class ReplaySampler:

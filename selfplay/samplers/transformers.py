@@ -20,12 +20,12 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
+from selfplay.models.threads import fitting_threads
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
-from selfplay.threads import fitting_threads
 
 if TYPE_CHECKING:
-    from selfplay.recipe import Sampling
+    from selfplay.recipe.sections import Sampling
 
 _Row = tuple[Request, int, asyncio.Queue]  # a request, the position of one of its samples, where the sample goes
 

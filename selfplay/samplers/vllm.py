@@ -37,7 +37,7 @@ except ImportError as error:
     raise UserError(f'engine = "vllm" needs vLLM ({error}); install it with pip install "selfplay[vllm]"') from error
 
 if TYPE_CHECKING:
-    from selfplay.recipe import Sampling
+    from selfplay.recipe.sections import Sampling
 
 LOOK_SECONDS = 0.1  # between two looks for processes that have started
 _FREE = {

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfplay.allocation import AllocationRule, make_allocator
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation.rules import make_allocator
 from verifiers import Outcome
 
 WANTED, CAP = 4, 32

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable
 
-from selfplay.contamination import Contamination, text_of
+from selfplay.selection.decontamination import Contamination, text_of
 from tasks import Task, load
 from tests.shared_data import SHARED
 

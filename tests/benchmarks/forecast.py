@@ -20,9 +20,9 @@ os.environ.setdefault(
 
 import numpy as np
 
-from selfplay.forecast import forecast
-from selfplay.passk import pass_at_every_k
-from selfplay.priors import _derivatives, log_beta
+from selfplay.estimators.forecast import forecast
+from selfplay.estimators.passk import pass_at_every_k
+from selfplay.estimators.solve_rates import _derivatives, log_beta
 
 SAMPLES, K = 100, 10_000
 FAMILIES = {

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from selfplay.journal import Journal
+from selfplay.journal.journal import Journal
 from selfplay.progress import Progress
-from selfplay.recipe_file import read_recipe
-from selfplay.rounds import run
+from selfplay.recipe.toml import read_recipe
+from selfplay.rounds.run import run
 
 RECIPE = """
 [tasks]

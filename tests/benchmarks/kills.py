@@ -22,11 +22,11 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from selfplay.journal import read_journal
-from selfplay.recipe import Verification
+from selfplay.driver.workers import VerifierStation
+from selfplay.journal.journal import read_journal
+from selfplay.recipe.sections import Verification
 from selfplay.records import Request, Sample, SampleFailure
-from selfplay.shards import read_shards
-from selfplay.stations import VerifierStation
+from selfplay.shards.files import read_shards
 from tests.benchmarks.killed_run import child, play, prepare
 from tests.benchmarks.streaming import crews, play_pass, sums
 from tests.engines import QueueSampler

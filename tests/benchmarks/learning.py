@@ -1,7 +1,7 @@
 """What selection does to the model that learns from it: python -m tests.benchmarks.learning FOLDER [EXPERIMENT ...]
 
 Each experiment plays arms that differ in one key of [selection], from the same base model and with the same samples in
-the first round, over three seeds: real sampling, verdicts and training through `selfplay.rounds.run`. What is in FOLDER
+the first round, over three seeds: real sampling, verdicts and training through `selfplay.rounds.run.run`. What is in FOLDER
 is resumed: the same command goes on. FOLDER may be that of tests.benchmarks.quickstart, whose base models are then taken.
 
     scarce, plenty, quickstart   which traces to learn from, at equal completion tokens and epochs: one round with 200
@@ -24,15 +24,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from selfplay.files_on_disk import METRICS, finished_rounds, read_json, round_folder
-from selfplay.intervals import paired_difference
-from selfplay.journal import read_journal
+from selfplay.estimators.intervals import paired_difference
+from selfplay.journal.journal import read_journal
+from selfplay.layout import METRICS, finished_rounds, round_folder
 from selfplay.progress import Progress
-from selfplay.recipe import Recipe
-from selfplay.recipe_file import read_recipe
-from selfplay.rounds import evaluation_tasks, run
+from selfplay.recipe.sections import Recipe
+from selfplay.recipe.toml import read_recipe
+from selfplay.rounds.data import evaluation_tasks
+from selfplay.rounds.run import run
+from selfplay.storage import read_json
 from tasks import Task
-from tasks.arithmetic import chain_of_thought
+from tasks.sources.arithmetic import chain_of_thought
 from verifiers import Outcome
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "runs/quickstart.toml"

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
-from selfplay.alarm import watch
-from selfplay.columns import Pass, accepted_texts, read_accepted, read_pass
-from selfplay.information import check_bits, compressed_size
-from selfplay.journal import Journal
-from selfplay.measuring import sampling_metrics
-from selfplay.records import Trace
-from selfplay.selection import ACCEPTED
-from selfplay.shards import write_shards
+from selfplay.estimators.information import check_bits, compressed_size
+from selfplay.journal.journal import Journal
+from selfplay.journal.samples import Pass, read_pass
+from selfplay.metrics.accepted import accepted_texts, read_accepted
+from selfplay.metrics.collapse import watch
+from selfplay.metrics.samples import sampling_metrics
+from selfplay.records import ACCEPTED, Trace
+from selfplay.shards.files import write_shards
 from tasks import MathReference, Task
 from tests.trace_making import MADE_BY, sample_of
 from verifiers import Reason, Verdict

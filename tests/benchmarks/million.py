@@ -15,9 +15,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from selfplay.files_on_disk import METRICS, write_json
-from selfplay.journal import Journal
+from selfplay.journal.journal import Journal
+from selfplay.layout import METRICS
 from selfplay.records import Sample
+from selfplay.storage import write_json
 from tests.benchmarks.report import real_rows
 from tests.shared_data import SHARED
 

@@ -9,8 +9,8 @@ from math import comb
 
 import numpy as np
 
-from selfplay.intervals import over_tasks
-from selfplay.passk import pass_at_every_k, pass_at_k
+from selfplay.estimators.intervals import over_tasks
+from selfplay.estimators.passk import pass_at_every_k, pass_at_k
 
 
 def main() -> None:

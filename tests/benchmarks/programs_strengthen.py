@@ -18,7 +18,7 @@ from pathlib import Path
 from tasks import AssertTests
 from tests.shared_data import SHARED
 from verifiers.programs import verify_program
-from verifiers.strengthen import strengthen
+from verifiers.programs.strengthen import strengthen
 
 _SUMMED = ("num_grown", "num_held_back", "num_wrong", "num_past_given", "num_past_grown")
 

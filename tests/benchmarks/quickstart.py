@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from selfplay.files_on_disk import METRICS, finished_rounds, read_json
+from selfplay.layout import METRICS, finished_rounds
+from selfplay.storage import read_json
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = (0, 1, 2)

@@ -16,14 +16,15 @@ from pathlib import Path
 
 import ray
 
-from selfplay import actors
-from selfplay.allocation import AllocationRule, make_allocator
-from selfplay.crew import Crew
-from selfplay.journal import Journal, read_journal
-from selfplay.meter import Meter
-from selfplay.pipeline import Pipeline
-from selfplay.recipe import Ray, Verification
-from selfplay.stations import SamplerStation
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation.rules import make_allocator
+from selfplay.driver import ray_workers as actors
+from selfplay.driver.pipeline import Pipeline
+from selfplay.driver.pool import Crew
+from selfplay.driver.stats import Meter
+from selfplay.driver.workers import SamplerStation
+from selfplay.journal.journal import Journal, read_journal
+from selfplay.recipe.sections import Ray, Verification
 from tests.benchmarks.streaming import seed_of, sums
 from tests.engines import QueueSampler
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from selfplay.allocation import AllocationRule
-from selfplay.engines import Engines
-from selfplay.first_models import first_models
-from selfplay.journal import read_journal
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.driver.executor import Engines
+from selfplay.journal.journal import read_journal
 from selfplay.progress import Progress
-from selfplay.recipe import Recipe
-from selfplay.recipe_file import read_recipe
+from selfplay.recipe.sections import Recipe
+from selfplay.recipe.toml import read_recipe
 from selfplay.seeds import number_of
+from selfplay.training.start import first_models
 from tasks import Task, load
 from verifiers import Outcome
 

@@ -18,16 +18,17 @@ from dataclasses import asdict
 from itertools import groupby, islice
 from pathlib import Path
 
-from selfplay.files_on_disk import MANIFEST, METRICS, RECIPE, write_json
-from selfplay.ordering import OrderedTraces
-from selfplay.provenance import PROVENANCE
-from selfplay.recipe import Recipe
-from selfplay.recipe_file import to_toml
+from selfplay.journal.by_task import OrderedTraces
+from selfplay.layout import MANIFEST, METRICS, RECIPE
+from selfplay.recipe.sections import Recipe
+from selfplay.recipe.toml import to_toml
 from selfplay.records import Sample, Trace
-from selfplay.reverify import reverify
-from selfplay.rounds import Round
-from selfplay.shard_schema import SCHEMA_VERSION
-from selfplay.shards import read_shards, write_shards
+from selfplay.rounds.reverify import reverify
+from selfplay.rounds.round import Round
+from selfplay.shards.files import read_shards, write_shards
+from selfplay.shards.provenance import PROVENANCE
+from selfplay.shards.schema import SCHEMA_VERSION
+from selfplay.storage import write_json
 from tasks import MathReference, Task, load
 from tests.benchmarks.retold import SAMPLES, retold, stories
 from tests.benchmarks.shards import PROVENANCE as MADE_BY

@@ -22,13 +22,13 @@ import time
 import zlib
 from pathlib import Path
 
-from selfplay.contamination import Contamination
-from selfplay.ordering import OrderedTraces
-from selfplay.provenance import Provenance
-from selfplay.recipe import Selection
-from selfplay.selection import Account, select
-from selfplay.shards import write_shards
-from selfplay.text_faults import processes_for
+from selfplay.journal.by_task import OrderedTraces
+from selfplay.recipe.sections import Selection
+from selfplay.selection.decontamination import Contamination
+from selfplay.selection.filters import processes_for
+from selfplay.selection.selection import Account, select
+from selfplay.shards.files import write_shards
+from selfplay.shards.provenance import Provenance
 from tasks import load
 from tests.benchmarks.retold import SAMPLES, retold, stories
 from tests.shared_data import SHARED

@@ -9,7 +9,7 @@ MATH from the folder of real data.
 import json
 import time
 
-from selfplay.steps import equations
+from selfplay.selection.step_checks import equations
 from tests.shared_data import SHARED
 
 

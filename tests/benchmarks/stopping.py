@@ -14,9 +14,9 @@ os.environ.setdefault(
 
 import numpy as np
 
-from selfplay.intervals import over_tasks, within_tasks
-from selfplay.passk import mean_pass_at_k
-from selfplay.stopping import StoppingRule, pass_at_k_stopped, stopping_points
+from selfplay.estimators.intervals import over_tasks, within_tasks
+from selfplay.estimators.passk import mean_pass_at_k
+from selfplay.estimators.stopping import StoppingRule, pass_at_k_stopped, stopping_points
 
 RULE = StoppingRule.until(4, 32, 16)
 RATES, KS, TASKS = (0.05, 0.2, 0.5), (1, 4, 16), 200

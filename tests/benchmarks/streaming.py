@@ -16,16 +16,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from selfplay.allocation import AllocationRule, make_allocator
-from selfplay.crew import Crew
-from selfplay.journal import Journal
-from selfplay.meter import Meter
-from selfplay.pipeline import Pipeline
-from selfplay.recipe import Verification
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation.rules import make_allocator
+from selfplay.driver.pipeline import Pipeline
+from selfplay.driver.pool import Crew
+from selfplay.driver.stats import Meter
+from selfplay.driver.workers import Check, SamplerStation, VerifierStation
+from selfplay.journal.index import JournaledSamples
+from selfplay.journal.journal import Journal
+from selfplay.recipe.sections import Verification
 from selfplay.records import Request
-from selfplay.resumption import JournaledSamples
 from selfplay.seeds import number_of
-from selfplay.stations import Check, SamplerStation, VerifierStation
 from tasks import MathReference, Task
 from tests.engines import QueueSampler
 from verifiers import Reason, Verdict

@@ -20,11 +20,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from selfplay.allocation import AllocationRule
-from selfplay.engines import Engines
-from selfplay.models import CHARACTERS, create_model
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.driver.executor import Engines
+from selfplay.models.tiny_llama import CHARACTERS, create_model
 from selfplay.progress import Progress
-from selfplay.recipe import Ray, Recipe, Sampling, Tasks
+from selfplay.recipe.sections import Ray, Recipe, Sampling, Tasks
 from selfplay.records import Request
 from selfplay.seeds import number_of
 from tasks import load

@@ -18,8 +18,8 @@ from collections.abc import Callable
 
 from vllm.inputs import tokens_input
 
-from selfplay.models import CHARACTERS, create_model
-from selfplay.recipe import Sampling
+from selfplay.models.tiny_llama import CHARACTERS, create_model
+from selfplay.recipe.sections import Sampling
 from selfplay.records import Request
 from selfplay.samplers.prompts import encode_prompt
 from selfplay.samplers.vllm import VllmSampler

@@ -1,0 +1,1 @@
+"""Programs with tests: honest, hostile and tricky ones."""

@@ -1,0 +1,1 @@
+"""Allocation: how many samples each task gets. One file a rule."""

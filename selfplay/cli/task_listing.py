@@ -1,0 +1,97 @@
+"""`selfplay tasks`: show tasks, prove their references, strengthen their tests, and write them to a file."""
+
+import contextlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from selfplay.grading import refuse_same_file
+from tasks import AssertTests, FunctionTests, Task, load
+from verifiers.programs.strengthen import Report, strengthen
+from verifiers.validation import validate as put_to_test
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the tasks of a source."""
+
+    num_tasks: int = 0
+    num_tried: int = 0  # references put through their own verifier
+    num_invalid: int = 0
+    num_strengthened: int = 0
+    num_cases: int = 0  # test cases added
+    num_held_back: int = 0  # of these, in the task's metadata as what no prompt may show
+    num_wrong: int = 0  # slightly changed reference programs that are known to be wrong
+    num_past_given: int = 0  # of these, those that pass the given tests
+    num_past_grown: int = 0  # of these, those that pass the strengthened tests
+    validated: bool = False
+
+    def add(self, report: Report) -> None:
+        self.num_strengthened += report.num_grown > 0
+        self.num_cases += report.num_grown
+        self.num_held_back += report.num_held_back
+        self.num_wrong += report.num_wrong
+        self.num_past_given += report.num_past_given
+        self.num_past_grown += report.num_past_grown
+
+    def in_words(self) -> str:
+        parts = [f"{self.num_tasks} tasks"]
+        if self.validated:
+            parts.append(f"{self.num_tried - self.num_invalid} valid, {self.num_invalid} not")
+            if untried := self.num_tasks - self.num_tried:
+                parts.append(f"{untried} without a reference solution to try")
+        if self.num_strengthened:
+            parts.append(
+                f"{self.num_cases} cases added to {self.num_strengthened} of them, {self.num_held_back} held back from prompts"
+            )
+            parts.append(
+                f"of {self.num_wrong} wrong programs the given tests let {self.num_past_given} pass, "
+                f"the strengthened ones {self.num_past_grown} ({self.num_past_grown / max(self.num_wrong, 1):.1%})"
+            )
+        return ", ".join(parts)
+
+
+def list_tasks(
+    source: str, options: dict[str, Any], num_shown: int, validate: bool, num_cases: int, out: Path | None
+) -> Counts:
+    """Go through a source once; prints the first tasks, every invalid one, and every one that could not be strengthened."""
+    counts = Counts(validated=validate)
+    if out and isinstance(options.get("path"), str):
+        refuse_same_file(Path(options["path"]), out)
+    with contextlib.ExitStack() as stack:
+        results = stack.enter_context(out.open("w", encoding="utf-8")) if out else None
+        for task in load(source, **options):
+            counts.num_tasks += 1
+            if num_cases:
+                task = _strengthened(task, num_cases, counts)
+            if counts.num_tasks <= num_shown:
+                print(json.dumps(task.to_dict(), ensure_ascii=False, indent=1))
+            if validate:
+                _try(task, counts)
+            if results:
+                results.write(json.dumps(task.to_dict(), ensure_ascii=False) + "\n")
+    return counts
+
+
+def _strengthened(task: Task, num_cases: int, counts: Counts) -> Task:
+    solution = task.metadata.get("solution")
+    if not isinstance(task.reference, (FunctionTests, AssertTests)) or not solution:
+        print(f"task {task.id}: not strengthened, since it has no function tests with a reference program")
+        return task
+    prompt = "\n".join(message["content"] for message in task.prompt)
+    stronger = strengthen(task.reference, solution, num_cases, prompt=prompt)
+    counts.add(stronger.report)
+    if stronger.report.note:
+        print(f"task {task.id}: not strengthened: {stronger.report.note}")
+    grown = {"held_back": list(stronger.held_back), "strengthening": asdict(stronger.report)}
+    return Task.make(task.source, list(task.prompt), stronger.reference, **{**task.metadata, **grown})
+
+
+def _try(task: Task, counts: Counts) -> None:
+    tried = put_to_test(task)
+    counts.num_tried += tried.valid is not None
+    if tried.valid is False:
+        counts.num_invalid += 1
+        verdict = tried.verdict
+        print(f"task {task.id}: its own reference gets {verdict.outcome}, {verdict.reason}: {verdict.answer}")

@@ -1,0 +1,1 @@
+"""Estimators: pure functions of numbers, with the sources of their formulas."""

@@ -1,0 +1,1 @@
+"""Rows that other trainers read, with a dataset card."""

@@ -1,0 +1,127 @@
+"""The dataset card of an export: what the rows are, where they came from, and how far they can be trusted."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from selfplay.estimators.intervals import wilson
+from verifiers.error_rates import rates_of
+
+if TYPE_CHECKING:
+    from selfplay.export.summary import Summary
+
+_HUB_LICENSES = {"MIT": "mit", "Apache-2.0": "apache-2.0", "CC-BY-4.0": "cc-by-4.0", "CC0-1.0": "cc0-1.0"}
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+_ROWS = {
+    "sft": "`prompt` and `completion`, as text: accepted traces.",
+    "chat": "`messages`, with `task_id` and `source`: accepted traces.",
+    "dpo": "`prompt`, `chosen`, `rejected`: an accepted trace against a wrong one of the same task, the nearest in length.",
+    "kto": "`prompt`, `completion`, `label`: accepted traces (true) and wrong ones (false).",
+    "prm": "`prompt`, `completions` (steps), `labels`: a step is false from the first wrong equation on.",
+    "verl": "`data_source`, `prompt`, `ability`, `reward_model.ground_truth`, `extra_info`: one row a task.",
+    "openai": "`messages`: accepted traces.",
+}
+
+
+_READERS = {  # by format, what reads the rows and how it is told to
+    "sft": "- trl: `SFTTrainer` as it is.\n"
+    "- axolotl: `type: {field_instruction: prompt, field_output: completion, format: '{instruction}', no_input_format: '{instruction}'}`.\n"
+    "- LLaMA-Factory: `columns: {prompt: prompt, response: completion}`.",
+    "chat": "- trl: `SFTTrainer` as it is.\n- axolotl: `type: chat_template`, `field_messages: messages`.\n"
+    "- LLaMA-Factory: `formatting: sharegpt`, `columns: {messages: messages}`, `tags: {role_tag: role, content_tag: content, user_tag: user,"
+    " assistant_tag: assistant, system_tag: system}`.",
+    "dpo": "- trl: `DPOTrainer` as it is.\n- axolotl: `rl: dpo`, `type: chat_template.default`, `field_messages: prompt`.\n"
+    "- LLaMA-Factory: written with `--plain`; `ranking: true`, `columns: {prompt: prompt, chosen: chosen, rejected: rejected}`.",
+    "kto": "- trl: `KTOTrainer` as it is.\n- axolotl: written with `--plain`; `rl: kto`, `type: {field_prompt: prompt, field_completion: completion,"
+    " field_label: label, prompt_format: '{prompt}', completion_format: '{completion}'}`.\n"
+    "- LLaMA-Factory: written with `--plain`; `columns: {prompt: prompt, response: completion, kto_tag: label}`.",
+    "prm": "- axolotl: `type: stepwise_supervised`.\n- trl: its stepwise supervision rows.",
+    "verl": "- verl: `data.train_files=train.parquet`.",
+}
+_READERS["openai"] = "- OpenAI's fine-tuning: upload the file.\n" + _READERS["chat"]
+
+
+def card(summary: "Summary", name: str, file: str) -> str:
+    """Markdown with the front matter that the Hugging Face hub and `datasets.load_dataset` read."""
+    undecided = summary.outcomes["undecided"]
+    decided = summary.num_traces - undecided
+    rate = summary.pass_rates / summary.num_decided_tasks if summary.num_decided_tasks else 0.0
+    step = summary.selections["wrong_step"]
+    front = [
+        "---",
+        f"license: {_license(summary.licenses)}",
+        f"size_categories:\n- {next((size for most, size in _SIZES if summary.num_rows < most), 'n>10M')}",
+        "tags:\n- synthetic\n- reasoning\n- selfplay",
+        f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {file}",
+        "---",
+    ]
+    body = [
+        f"# {name}, as {summary.format}",
+        f"{summary.num_rows:,} rows in `{file}`: {_ROWS[summary.format]}",
+        "## How to read it",
+        _READERS[summary.format],
+        "## Where it comes from",
+        f"A model sampled {summary.num_traces:,} completions for {summary.num_tasks:,} tasks; a verifier checked each one.",
+        _sources(summary) + "\n\n" + _table("license of the tasks", summary.licenses),
+        _table("sampled model", summary.models),
+        "## What the checks said",
+        f"Of {decided:,} decided traces {summary.outcomes['correct']:,} are correct. The mean pass rate of a task is {rate:.3f}.",
+        _table("outcome", summary.outcomes) + "\n\n" + _table("reason", summary.reasons),
+        _table("verifier", summary.verifiers),
+        "## How far to trust it",
+        f"- {_share(undecided, summary.num_traces)} of the traces could not be decided; they are in no row.\n"
+        f"- {_share(step, summary.outcomes['correct'])} of the correct traces reach a right answer over an equation that does not hold; they are"
+        " rejected where the recipe checks steps.\n"
+        f"- {_share(summary.num_wrong_steps, summary.selections['accepted'])} of the accepted traces hold such an equation.\n"
+        + "\n".join(map(_errors, sorted(summary.deciders))),
+        "## What selection did",
+        _table("selection", summary.selections),
+    ]
+    return "\n".join(front) + "\n\n" + "\n\n".join(body) + "\n"
+
+
+def _errors(verifier: str) -> str:
+    """How often a verifier errs, as far as it was measured."""
+    rates = rates_of(verifier)
+    if rates is None:
+        return f"- How often `{verifier}` errs was not measured: a verdict of it is about the final answer or the tests, and no more is known."
+    return (
+        f"- `{verifier}` accepted {_interval(rates.accepted, rates.wrong, 'wrong')} and rejected"
+        f" {_interval(rates.rejected, rates.right, 'right')}: {rates.cases} (`{rates.command}`). On other cases expect more than the share seen; the intervals say how much these prove."
+    )
+
+
+def _interval(errors: int, total: int, kind: str) -> str:
+    low, high = wilson(errors / total, total, 0.95)
+    return f"{errors} of {total} {kind} cases (95% interval {low:.2%} to {high:.2%})"
+
+
+def _sources(summary: "Summary") -> str:
+    rows = [
+        f"| {_cell(name)} | {summary.source_tasks[name]:,} | {count:,} | {summary.source_rates[name] / (summary.source_tasks[name] or 1):.3f} |"
+        for name, count in summary.sources.most_common()
+    ]
+    return "\n".join(["| source | tasks with a decided trace | traces | mean pass rate |", "|---|---|---|---|", *rows])
+
+
+def _cell(text: str) -> str:
+    return str(text).replace("|", "/").replace("\n", " ")
+
+
+def _license(licenses: Counter[str]) -> str:
+    only = next(iter(licenses)) if len(licenses) == 1 else ""
+    return _HUB_LICENSES.get(only, "unknown" if only == "unknown" else "other")
+
+
+def _table(title: str, counts: Counter[str]) -> str:
+    rows = [f"| {_cell(name)} | {count:,} |" for name, count in counts.most_common()]
+    return "\n".join([f"| {title} | traces |", "|---|---|", *rows])
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,} ({part / whole:.2%})" if whole else "none"

@@ -1,0 +1,1 @@
+"""The journal: every sample with its verdict, append-only and safe against a kill."""

@@ -1,0 +1,1 @@
+"""Figures read from the files of a run."""

@@ -1,0 +1,167 @@
+"""What is impossible in a recipe whose every key is sound by itself."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+from selfplay.recipe.sections import Allocation, Recipe
+
+_READ = {  # by each rule of [allocation]
+    "fixed": {"samples_per_task"},
+    "until": {"accepted_per_task", "cap", "give_up_failures", "give_up_cost"},
+    "budget": {"accepted_per_task", "cap", "token_budget", "gains"},
+}
+
+
+def impossible(recipe: Recipe) -> list[tuple[str, str]]:
+    """Mistakes that no single key shows: section and words."""
+    mistakes = []
+    engine = recipe.sampling.engine
+    if recipe.evaluation:
+        least = recipe.evaluation.samples_per_task
+        mistakes += [
+            ("evaluation", f"k = {k} needs at least {k} samples_per_task, not {least}")
+            for k in recipe.evaluation.k
+            if k > least
+        ]
+    if bool(recipe.model.path) + bool(recipe.model.create) + bool(recipe.model.teachers) != 1 and engine != "replay":
+        mistakes.append(("model", "exactly one of path and create is needed, or [[model.teachers]]"))
+    if recipe.model.teachers:
+        mistakes += _impossible_teachers(recipe)
+    if recipe.pretraining and not recipe.model.create:
+        mistakes.append(("pretraining", "it needs [model.create]: a model that is there already is not trained first"))
+    if engine == "replay":
+        if not recipe.sampling.replay:
+            mistakes.append(("sampling", 'engine = "replay" needs [sampling.replay] with the path of the completions'))
+        if recipe.rounds > 1 or recipe.evaluation or (recipe.training and not _only_a_student_learns(recipe)):
+            words = "without [evaluation], and with [training] only for a [model.student] that does not teach"
+            mistakes.append(("sampling", f'engine = "replay" plays one round, {words}'))
+    if engine == "openai":
+        if not recipe.sampling.base_url:
+            mistakes.append(("sampling", 'engine = "openai" needs base_url, such as "http://localhost:8000/v1"'))
+        if recipe.training and not _only_a_student_learns(recipe):
+            words = "play one round without [training], or train a [model.student] that does not teach"
+            mistakes.append(("training", f"a server's model cannot be replaced between rounds; {words}"))
+        if recipe.model.student and recipe.evaluation:
+            mistakes.append(("evaluation", "a server cannot sample the student; evaluate it in a recipe of its own"))
+    mistakes += _impossible_learning(recipe)
+    if recipe.rounds > 1 and not recipe.training:
+        mistakes.append(
+            ("training", f"rounds = {recipe.rounds} needs [training], or each round would sample the same model")
+        )
+    mistakes += _unread(recipe.allocation)
+    if recipe.allocation.rule == "budget" and not recipe.allocation.token_budget:
+        mistakes.append(("allocation", 'rule = "budget" needs token_budget'))
+    if recipe.allocation.rule == "until" and recipe.allocation.cap < recipe.allocation.accepted_per_task:
+        mistakes.append(
+            (
+                "allocation",
+                f"cap = {recipe.allocation.cap} is below accepted_per_task = {recipe.allocation.accepted_per_task}",
+            )
+        )
+    return mistakes + _missing_files(recipe)
+
+
+def _unread(allocation: Allocation) -> list[tuple[str, str]]:
+    """Keys that would spend nothing and save nothing under the recipe's rule."""
+    given = {
+        key
+        for key, field in Allocation.model_fields.items()
+        if key != "rule" and getattr(allocation, key) != field.default
+    }
+    unread = sorted(given - _READ[allocation.rule])
+    if not unread:
+        return []
+    better = " or ".join(f'rule = "{rule}"' for rule, read in _READ.items() if given <= read)
+    return [
+        (
+            "allocation",
+            f'rule = "{allocation.rule}" does not read {", ".join(unread)}; {f"set {better}, or " if better else ""}leave out what is not meant',
+        )
+    ]
+
+
+def _impossible_teachers(recipe: Recipe) -> list[tuple[str, str]]:
+    paths = [teacher.path for teacher in recipe.model.teachers]
+    num, by_teacher = recipe.ray.num_samplers, recipe.ray.samplers_of_teachers
+    mistakes = []
+    if len(set(paths)) < len(paths):
+        mistakes.append(("model", "a teacher is there twice; give it more weight instead"))
+    if num < len(paths):
+        mistakes.append(
+            (
+                "ray",
+                f"num_samplers = {num} is below the number of teachers, {len(paths)}; each needs an engine of its own",
+            )
+        )
+    if by_teacher and (len(by_teacher) != len(paths) or sum(by_teacher) != num):
+        mistakes.append(
+            (
+                "ray",
+                f"samplers_of_teachers = {by_teacher} needs {len(paths)} numbers with the sum of num_samplers, {num}",
+            )
+        )
+    if (recipe.training or recipe.evaluation) and not recipe.model.student:
+        mistakes.append(("model", "teachers stay as they are: name what is trained and evaluated in [model.student]"))
+    if recipe.sampling.engine == "replay":
+        mistakes.append(("sampling", 'engine = "replay" samples no model'))
+    return mistakes
+
+
+def _impossible_learning(recipe: Recipe) -> list[tuple[str, str]]:
+    """Of [model.student], [selection.mix], [training.lora] and [stop]."""
+    mistakes = []
+    student, mix, stop = recipe.model.student, recipe.selection.mix, recipe.stop
+    if student and bool(student.path) == bool(student.create):
+        mistakes.append(("model.student", "exactly one of path and create is needed"))
+    if student and not recipe.training:
+        mistakes.append(("model.student", "it needs [training], which is what it learns by"))
+    if mix and not recipe.training:
+        mistakes.append(("selection.mix", "it needs [training], which is what it adds rows to"))
+    if mix and mix.earlier_rounds + mix.corpus >= 1:
+        shares = f"earlier_rounds = {mix.earlier_rounds} and corpus = {mix.corpus}"
+        mistakes.append(
+            ("selection.mix", f"{shares} leave nothing for the round's own traces; together they must be below 1")
+        )
+    if mix and mix.corpus and not mix.path and not recipe.pretraining:
+        mistakes.append(
+            ("selection.mix", f"corpus = {mix.corpus} needs the path of a corpus where there is no [pretraining]")
+        )
+    if recipe.training and recipe.training.lora:
+        if recipe.training.command:
+            mistakes.append(("training.lora", "a command trains as it likes; leave one of them out"))
+        if not find_spec("peft"):
+            mistakes.append(("training.lora", 'it needs the package peft: pip install "selfplay[lora]"'))
+    if stop and not stop.least_bits and not recipe.evaluation:
+        mistakes.append(("stop", "least_bits = 0 judges by pass@1 alone, which needs [evaluation]"))
+    return mistakes
+
+
+def _only_a_student_learns(recipe: Recipe) -> bool:
+    return recipe.model.student is not None and not recipe.model.student.teaches
+
+
+def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
+    paths = [("tasks", recipe.tasks.options.get("path")), ("model", recipe.model.path)]
+    paths += [("model.teachers", teacher.path) for teacher in recipe.model.teachers]
+    if recipe.evaluation:
+        paths.append(("evaluation.tasks", recipe.evaluation.tasks.options.get("path")))
+    paths += [
+        (f"selection.against.{name}", against.options.get("path")) for name, against in recipe.selection.against.items()
+    ]
+    if recipe.model.student:
+        paths.append(("model.student", recipe.model.student.path))
+    if recipe.selection.mix:
+        paths.append(("selection.mix", recipe.selection.mix.path))
+    if recipe.sampling.replay:
+        paths.append(("sampling.replay", recipe.sampling.replay.path))
+    return [
+        (section, f"path = {json.dumps(path)}: no such file")
+        for section, path in paths
+        if isinstance(path, str) and _looks_local(path) and not Path(path).exists()
+    ]
+
+
+def _looks_local(path: str) -> bool:
+    """Whether a path can only mean this machine: a hub name has one slash, no ending and no dots at its front."""
+    return path.startswith((".", "/", "~")) or path.endswith((".jsonl", ".json", ".parquet")) or path.count("/") > 1

@@ -1,0 +1,120 @@
+"""The mistakes of a recipe: all of them at once, each where it stands and with a suggestion."""
+
+import copy
+import difflib
+import itertools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from selfplay.recipe.consistency import impossible
+from selfplay.recipe.sections import Recipe, Section
+from tasks.sources.catalog import Mistake, did_you_mean, mistakes_of
+
+
+def mistakes_in(settings: dict[str, Any], file: str, given: dict[str, str]) -> list[str]:
+    """In words, one line each. `given`: dotted keys that overrides set, with these, such as "seed" -> "seed=3"."""
+    broken = {}  # place -> what pydantic says of it
+    try:
+        Recipe.model_validate(settings)
+    except ValidationError as error:
+        broken = {mistake["loc"]: mistake for mistake in error.errors()}
+    told = [_in_words(mistake, file, given) for mistake in broken.values()]
+    for section, (key, text, hint) in _mistakes_of_sources(settings):
+        told.append(f"{text}{_place([f'{section}.{key}'], file, section, given)}{hint}")
+    for section, text in _impossible_beside(settings, broken):
+        told.append(f"{text}{_place(_keys_meant(section, text, given), file, section, given)}")
+    return told
+
+
+def _mistakes_of_sources(settings: dict[str, Any]) -> Iterator[tuple[str, Mistake]]:
+    """Section and mistake of each set of tasks; what is no source with options at all is another check's."""
+    sections = {"tasks": settings.get("tasks"), "evaluation.tasks": _within(settings, "evaluation", "tasks")}
+    against = _within(settings, "selection", "against")
+    sections |= (
+        {f"selection.against.{name}": section for name, section in against.items()} if isinstance(against, dict) else {}
+    )
+    for name, section in sections.items():
+        if isinstance(section, dict) and isinstance(section.get("source"), str):
+            options = {key: value for key, value in section.items() if key != "source"}
+            yield from ((name, mistake) for mistake in mistakes_of(section["source"], options))
+
+
+def _impossible_beside(settings: dict[str, Any], broken: dict[tuple, Any]) -> list[tuple[str, str]]:
+    """What is impossible in the recipe without its broken keys, save in the sections where these stand."""
+    sound, touched = copy.deepcopy(settings), set()
+    for loc, mistake in broken.items():
+        *sections, key = _dictionary_keys(loc[:-1] if mistake["type"] == "missing" else loc) or [""]
+        if isinstance(section := _within(sound, *sections), dict):
+            section.pop(key, None)
+        touched.add(loc[0])
+        if mistake["type"] == "extra_forbidden":
+            touched.update(difflib.get_close_matches(str(loc[-1]), Recipe.model_fields, 1))  # perhaps it was meant
+    try:
+        found = impossible(Recipe.model_validate(sound))
+    except ValidationError:  # a section that no recipe can do without is broken
+        return []
+    if ("sampling", "engine") in broken:  # too much hangs on it
+        return []
+    return [(section, text) for section, text in found if section.partition(".")[0] not in touched]
+
+
+def _dictionary_keys(loc: tuple) -> list[str]:
+    """The keys of a place in nested tables; what is within a list belongs to the list's key."""
+    return list(itertools.takewhile(lambda part: isinstance(part, str), loc))
+
+
+def _within(table: Any, *keys: str) -> Any:
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
+
+
+def _keys_meant(section: str, text: str, given: dict[str, str]) -> list[str]:
+    """Of the keys given by --set, those that a mistake's words name: of its section, or of the recipe's top."""
+    words = set(re.findall(r"[\w.]+", text))
+    return [key for key in given if key.rpartition(".")[2] in words and key.rpartition(".")[0] in (section, "")]
+
+
+def _place(keys: list[str], file: str, section: str, given: dict[str, str]) -> str:
+    """Where a mistake about these keys stands: in an override, else in the file."""
+    for key in keys:
+        for name, override in given.items():
+            if key == name or key.startswith(f"{name}."):
+                return f" in --set {override}"
+    return f" in {file} [{section}]" if section else f" in {file}"
+
+
+def _in_words(mistake: Any, file: str, given: dict[str, str]) -> str:
+    *sections, key = [str(part) for part in mistake["loc"]]
+    place = _place([".".join([*sections, key])], file, ".".join(sections), given)
+    if mistake["type"] == "extra_forbidden":
+        return f'unknown key "{key}"{place}{did_you_mean(key, _keys_of(sections))}'
+    if mistake["type"] == "missing":
+        return f'"{key}" is missing{place}'
+    if mistake["type"] == "model_type":
+        return f"{key} = {mistake['input']!r}{place}: it is a section, and takes no value of its own"
+    if key.isdigit() and sections:
+        key = f"{sections[-1]}[{key}]"
+    return f"{key} = {mistake['input']!r}{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}"
+
+
+def _keys_of(sections: list[str]) -> list[str]:
+    model: Any = Recipe
+    for section in sections:
+        if section.isdigit():  # a place in a list of tables
+            continue
+        field = model.model_fields[section].annotation
+        model = next(
+            (
+                part
+                for part in (field, *getattr(field, "__args__", ()))
+                if isinstance(part, type) and issubclass(part, Section)
+            ),
+            None,
+        )
+        if model is None:
+            return []
+    return list(model.model_fields)

@@ -1,0 +1,1 @@
+"""A run: its rounds, from sampling to the next model."""

@@ -1,0 +1,152 @@
+"""What would stop a run later and can be seen now: `selfplay run` asks before it begins, and so does `--check`."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+
+from selfplay.layout import CONTROL, finished_rounds
+from selfplay.recipe.sections import Recipe
+from selfplay.rounds.run_folder import refuse_other_recipe
+from selfplay.shards.mirror import make_place
+from tasks import MathReference, Task, UserError, load
+
+NUM_TRIED = 1000  # tasks read of each source, and stored completions
+
+
+def obstacles(recipe: Recipe, writes: bool = True, imports: bool = False) -> list[str]:
+    """Everything that the run would meet later on, in words; seconds, or a minute where a cluster or the hub is slow.
+
+    `writes`: whether the run's folder is to be written. Of a finished run nothing else is asked. `imports`: whether to
+    import vLLM rather than to look whether it is there; it takes some ten seconds, in a process of its own.
+    """
+    if writes and _is_finished(recipe):
+        return list(_folder(recipe))
+    tasks: list[Task] = []
+    checks = (
+        _folder(recipe) if writes else (),
+        _engine(recipe, imports),
+        _models(recipe),
+        _ray(recipe),
+        _tasks(recipe, tasks),
+        _sandbox(recipe, tasks),
+    )
+    return [text for check in checks for text in check]
+
+
+def _is_finished(recipe: Recipe) -> bool:
+    folder = Path(recipe.output)
+    arms = (folder, folder / CONTROL) if recipe.control else (folder,)
+    return all(len(finished_rounds(arm)) >= recipe.rounds for arm in arms)
+
+
+def _folder(recipe: Recipe) -> Iterator[str]:
+    folder = Path(recipe.output).absolute()
+    present = next(path for path in (folder, *folder.parents) if path.exists())
+    if not present.is_dir():
+        yield f"the run's folder {recipe.output} cannot be made, since {present} is a file; choose another with `output`"
+    elif not os.access(present, os.W_OK | os.X_OK):
+        yield f"the run's folder {recipe.output} cannot be written: {present} belongs to another user, or is read-only; choose another with `output`"
+    else:
+        yield from _complaint(refuse_other_recipe, folder, recipe)
+    if recipe.copy_to:
+        yield from _complaint(make_place, recipe.copy_to)
+
+
+def _engine(recipe: Recipe, imports: bool) -> Iterator[str]:
+    settings, is_here = recipe.sampling, recipe.ray.address in ("local", "none")
+    if settings.engine == "vllm" and is_here:
+        if find_spec("vllm") is None:
+            yield 'engine = "vllm" needs vLLM, which is not installed: .venv/bin/pip install -e ".[vllm]"'
+        elif imports:
+            done = subprocess.run(
+                [sys.executable, "-c", "import selfplay.samplers.vllm"], capture_output=True, text=True
+            )
+            if done.returncode:
+                yield f'engine = "vllm" cannot be imported: {(done.stderr.splitlines() or [""])[-1]}'
+    if recipe.ray.sampler_gpus and is_here:
+        import torch
+
+        from selfplay.driver.placement import num_workers
+
+        workers, present = num_workers(settings), torch.cuda.device_count()
+        wanted = recipe.ray.num_samplers * (recipe.ray.sampler_gpus if workers == 1 else workers)
+        if wanted > present:
+            each = "sampler_gpus" if workers == 1 else f"{workers} of a parallel engine"
+            yield f"[ray] asks for {wanted:g} GPUs (num_samplers x {each}), and torch sees {present} here"
+    if settings.engine == "openai":
+        from selfplay.samplers.openai import OpenAISampler
+
+        try:
+            absence = asyncio.run(OpenAISampler(settings, recipe.model.name).absence())
+        except UserError as error:
+            yield str(error)
+        else:
+            if absence:
+                yield f"no server answers at base_url = {settings.base_url!r} in [sampling]: {absence}; start it, or name another"
+    if settings.engine == "replay" and settings.replay:
+        from selfplay.samplers.replay import completions_of
+
+        yield from _complaint(lambda: list(islice(completions_of(settings.replay), NUM_TRIED)))
+
+
+def _models(recipe: Recipe) -> Iterator[str]:
+    if recipe.sampling.engine in ("transformers", "vllm"):
+        student = recipe.model.student
+        for path in (
+            recipe.model.path,
+            *(teacher.path for teacher in recipe.model.teachers),
+            student.path if student else "",
+        ):
+            if path and Path(path).is_dir() and not (Path(path) / "config.json").exists():
+                yield f"{path} holds no model: it has no config.json, as a model saved by transformers has"
+
+
+def _ray(recipe: Recipe) -> Iterator[str]:
+    if recipe.ray.address not in ("local", "none"):
+        from selfplay.driver.ray_workers import connect
+
+        yield from _complaint(connect, recipe.ray)  # the run goes on with this connection
+
+
+def _tasks(recipe: Recipe, found: list[Task]) -> Iterator[str]:
+    """Reads the first tasks of each source; those that are sampled go to `found`."""
+    sections = {
+        "tasks": recipe.tasks,
+        **{f"selection.against.{name}": tasks for name, tasks in recipe.selection.against.items()},
+    }
+    if recipe.evaluation:
+        sections["evaluation.tasks"] = recipe.evaluation.tasks
+    for name, section in sections.items():
+        try:
+            tasks = list(islice(load(section.source, **section.options), NUM_TRIED))
+        except UserError as error:
+            yield f"[{name}]: {error}"
+            continue
+        if not tasks:
+            yield f"[{name}]: the source {section.source} gives no task"
+        if name == "tasks":
+            found += tasks
+
+
+def _sandbox(recipe: Recipe, tasks: list[Task]) -> Iterator[str]:
+    from verifiers.sandbox import SandboxError
+    from verifiers.sandbox.tiers import choose, settings_from_environment
+
+    are_programs = any(not isinstance(task.reference, MathReference) for task in tasks)
+    if are_programs and recipe.ray.address in ("local", "none") and not recipe.verification.unsafe:
+        try:
+            choose(settings_from_environment())
+        except (SandboxError, UserError) as error:
+            yield f"the tasks are programs, and nothing here can hold one: {error}; `selfplay doctor` says more"
+
+
+def _complaint(check, *arguments) -> Iterator[str]:
+    try:
+        check(*arguments)
+    except UserError as error:
+        yield str(error)

@@ -1,0 +1,137 @@
+"""`selfplay run RECIPE --preview N`: a few tasks through sampling, checking and selection, and what the whole run would take.
+
+Engine, verifiers and seeds are the run's own, so that these are samples which the run will draw again. Nothing is trained,
+and nothing is kept.
+"""
+
+import json
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfplay.driver.executor import Engines
+from selfplay.driver.stats import Meter
+from selfplay.progress import Progress, duration, quantity
+from selfplay.recipe.sections import Recipe
+from selfplay.records import Trace
+from selfplay.rounds.data import MAX_COUNTED, make_shards, models_of, num_tasks_of, round_tasks
+from selfplay.rounds.round import sample
+from selfplay.rounds.run_folder import refuse_other_recipe
+from selfplay.shards.files import read_in_order
+from selfplay.shards.provenance import provenance_of
+from selfplay.training.start import first_models
+from tasks import MathReference, UserError, load, reference_to_dict
+
+MAX_CHARACTERS = 2000  # shown of a prompt or a completion
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A few tasks of the first round, and the whole run by what they took."""
+
+    traces: list[tuple[Trace, str]]  # the first sample of each task, and what selection made of it
+    outcomes: Counter  # of all samples
+    selected: Counter  # of all samples, what selection made of them
+    num_tasks: int  # of a round of the whole run; 0: more than MAX_COUNTED, of which the following are counted
+    num_samples: int  # of the whole run, evaluations with them
+    num_tokens: int  # completion tokens of these
+    seconds: float  # of sampling these, at the preview's pace
+    is_untrained: bool  # the model that the recipe makes is not there yet: these are of its random weights
+
+    def in_words(self) -> str:
+        parts = [_trace_in_words(number, len(self.traces), *pair) for number, pair in enumerate(self.traces, 1)]
+        for title, counts in (("all samples", self.outcomes), ("selection", self.selected)):
+            parts.append(f"{title}: {', '.join(f'{number} {name}' for name, number in counts.most_common())}")
+        tokens = f" and {quantity(self.num_tokens)} completion tokens" if self.num_tokens else ""
+        parts.append(
+            f"the whole run, {f'{self.num_tasks:,}' if self.num_tasks else f'only {MAX_COUNTED:,} counted'} tasks a round: about "
+            f"{quantity(self.num_samples)} samples{tokens}, evaluations included; at this pace, that of few samples at once, "
+            f"sampling takes {duration(self.seconds)}, and less where batches are full. Training is not counted"
+        )
+        if self.is_untrained:
+            parts.append(
+                "the recipe's model is not made yet: these are samples of its random weights, which say nothing of right or long"
+            )
+        return "\n".join(parts)
+
+
+def preview(recipe: Recipe, num_tasks: int, progress: Progress) -> Preview:
+    """Play `num_tasks` tasks of the first round in a folder that is then removed."""
+    whole = recipe.tasks.options.get("num_tasks") or num_tasks_of(round_tasks(recipe, 0))
+    few = _of_few_tasks(recipe, min(num_tasks, whole or num_tasks), whole)
+    with tempfile.TemporaryDirectory(prefix="selfplay-preview-") as scratch:
+        folder = Path(scratch, "round_000")
+        model, is_untrained = _model(recipe, Path(scratch, "base"), progress)
+        provenance_of(few, model, folder, models_of(few, model, 0).models)
+        with Engines(few, progress) as engines:
+            meter = sample(few, "preview", 0, model, folder, engines)
+        _, account = make_shards(few, 0, folder)
+        firsts: dict[str, tuple[Trace, str]] = {}
+        for trace, selection in read_in_order(folder / "shards"):
+            firsts.setdefault(trace.task.id, (trace, selection))
+    num_samples, num_tokens = _whole_run(recipe, meter, whole or MAX_COUNTED)
+    seconds = num_samples * meter.elapsed_seconds / max(meter.num_samples, 1)
+    return Preview(
+        list(firsts.values()), meter.outcomes, account.counts, whole, num_samples, num_tokens, seconds, is_untrained
+    )
+
+
+def _of_few_tasks(recipe: Recipe, num_tasks: int, whole: int) -> Recipe:
+    allocation = recipe.allocation
+    if allocation.rule == "budget" and whole:
+        budget = max(1, allocation.token_budget * num_tasks // whole)
+        allocation = allocation.model_copy(update={"token_budget": budget})
+    tasks = recipe.tasks.model_copy(update={"num_tasks": num_tasks})
+    selection = recipe.selection.model_copy(update={"mix": None})  # it is about training
+    return recipe.model_copy(update={"tasks": tasks, "allocation": allocation, "selection": selection})
+
+
+def _model(recipe: Recipe, scratch: Path, progress: Progress) -> tuple[str, bool]:
+    """What the first round samples, and whether its pretraining is left out."""
+    if recipe.model.create:
+        made = Path(recipe.output, "base", "model")
+        try:
+            refuse_other_recipe(Path(recipe.output), recipe)
+        except UserError:
+            made = scratch / "model"
+        if made.exists():
+            return str(made), False
+    return first_models(
+        recipe.model_copy(update={"pretraining": None}), scratch, progress
+    ).sampled, recipe.pretraining is not None
+
+
+def _whole_run(recipe: Recipe, meter: Meter, num_tasks: int) -> tuple[int, int]:
+    """Samples and completion tokens of all rounds of `num_tasks`, of the control and of the evaluations."""
+    per_sample = meter.num_tokens / max(meter.num_samples, 1)
+    num_rounds = recipe.rounds * (2 if recipe.control else 1)
+    samples = num_tasks * meter.num_samples / max(meter.num_tasks, 1)
+    if recipe.allocation.rule == "budget" and per_sample:
+        samples = min(samples, recipe.allocation.token_budget / per_sample)
+    samples *= num_rounds
+    if recipe.evaluation:
+        section = recipe.evaluation.tasks
+        num_held_out = section.options.get("num_tasks") or num_tasks_of(load(section.source, **section.options))
+        samples += num_held_out * recipe.evaluation.samples_per_task * (1 + num_rounds)
+    return round(samples), round(samples * per_sample)
+
+
+def _trace_in_words(number: int, num_traces: int, trace: Trace, selection: str) -> str:
+    task, verdict = trace.task, trace.verdict
+    prompt = "\n".join(message["content"] for message in task.prompt)
+    is_math = isinstance(task.reference, MathReference)
+    reference = task.reference.answer if is_math else json.dumps(reference_to_dict(task.reference), ensure_ascii=False)
+    return (
+        f"--- {number} of {num_traces}, task {task.id}: {verdict.outcome} ({verdict.reason}); selection: {selection}\n{_shown(prompt)}\n"
+        f"--- completion, {trace.sample.completion_tokens} tokens\n{_shown(trace.sample.text)}\n"
+        f"--- answer: {_shown(verdict.answer)}; reference: {_shown(reference)}\n"
+    )
+
+
+def _shown(text: str) -> str:
+    """A text for a terminal: not too long, and without codes that a terminal would obey."""
+    plain = "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\ufffd" for letter in text[:MAX_CHARACTERS]
+    )
+    return plain + (f" ... {len(text) - MAX_CHARACTERS:,} more characters" if len(text) > MAX_CHARACTERS else "")

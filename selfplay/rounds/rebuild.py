@@ -1,0 +1,58 @@
+"""Making the shards of a run again from its journal."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from selfplay.layout import MANIFEST, finished_rounds
+from selfplay.recipe.sections import Recipe
+from selfplay.rounds.data import make_shards
+from selfplay.rounds.run_folder import stored_recipe
+from selfplay.shards.integrity import other_schema
+from selfplay.shards.mirror import copy_file, copy_papers
+from selfplay.storage import Place, read_json
+from tasks import UserError
+
+
+def rebuild_shards(run: Path, out: str = "") -> list[str]:
+    """Make the shards of every finished round again; says which cannot be made as the manifest lists them.
+
+    The same journal, recipe and provenance give the same bytes with the same pyarrow and the same rules. A shard takes
+    the place of the one that is there only if it is what the manifest lists. With `out`, a path or an fsspec URL, the
+    copy of the run that lies there is mended, or made, instead. UserError where a round is of another version of selfplay.
+    """
+    folders = finished_rounds(run)
+    if not folders:
+        raise UserError(f"{run} has no finished round")
+    if older := [problem for folder in folders if (problem := other_schema(folder))]:
+        raise UserError("\n".join(older))
+    recipe = stored_recipe(run)
+    return [
+        problem
+        for folder in folders
+        for problem in _rebuild(recipe, folder, Place.of(out) / folder.name if out else None)
+    ]
+
+
+def _rebuild(recipe: Recipe, folder: Path, out: Place | None) -> list[str]:
+    manifest = read_json(folder / MANIFEST)
+    again = folder / "shards.again"
+    try:
+        made = {shard.name: asdict(shard) for shard in make_shards(recipe, manifest["index"], folder, again)[0]}
+        problems = []
+        for listed in manifest["shards"]:
+            name = listed["name"]
+            if made.get(name) != listed:
+                problems.append(
+                    f"{folder / 'shards' / name}: what the journal gives now differs from the manifest; it is left as it was"
+                )
+            elif out:
+                copy_file(again / name, out / "shards" / name)
+            else:
+                (folder / "shards").mkdir(exist_ok=True)
+                (again / name).replace(folder / "shards" / name)
+        if out and not problems:
+            copy_papers(folder, out)
+    finally:
+        shutil.rmtree(again, ignore_errors=True)
+    return problems

@@ -1,0 +1,79 @@
+"""A run: rounds of sampling, checking, selecting, training and evaluating, each resumable at any point."""
+
+from pathlib import Path
+
+from selfplay.driver.executor import Engines
+from selfplay.layout import CONTROL, MANIFEST, METRICS, round_folder
+from selfplay.metrics.early_stopping import stops_before
+from selfplay.metrics.round_metrics import base_accounts
+from selfplay.models.files import model_digest
+from selfplay.progress import Progress
+from selfplay.recipe.sections import Recipe
+from selfplay.rounds.round import evaluate, play_round
+from selfplay.rounds.run_folder import open_run
+from selfplay.shards.mirror import copy_run
+from selfplay.storage import Place, read_json, write_json
+from selfplay.training.start import Models, first_models
+from tasks import UserError
+
+
+def run(recipe: Recipe, progress: Progress) -> list[Path]:
+    """Play a recipe, or what is left of it; gives the folders of the run and of its control."""
+    folder = open_run(Path(recipe.output), recipe)
+    arms = [(recipe, folder)]
+    if recipe.control:
+        control = recipe.model_copy(
+            update={
+                "selection": recipe.selection.model_copy(update={"verified": False}),
+                "control": False,
+                "stop": None,
+            }
+        )
+        arms.append((control, open_run(folder / CONTROL, control)))
+    with Engines(recipe, progress) as engines:
+        base = make_base(recipe, folder / "base", engines, progress)
+        num_rounds = recipe.rounds
+        for arm, arm_folder in arms:  # the control plays as many rounds as the run before it
+            num_rounds = play_rounds(arm.model_copy(update={"rounds": num_rounds}), arm_folder, base, engines, progress)
+    if recipe.copy_to:
+        copy_run(folder, recipe.copy_to)  # what could not be copied before, or an error
+    return [arm_folder for _, arm_folder in arms]
+
+
+def make_base(recipe: Recipe, folder: Path, engines: Engines, progress: Progress) -> Models:
+    """The models of the first round, and the evaluation of the one that will be trained."""
+    models = first_models(recipe, folder, progress)
+    if recipe.evaluation and not (folder / METRICS).exists():
+        evaluation = evaluate(recipe, "base", models.trained, folder, engines)
+        described = {"model": models.trained, "model_digest": model_digest(models.trained), "evaluation": evaluation}
+        write_json(folder / METRICS, described | base_accounts(models.trained, folder))
+    return models
+
+
+def play_rounds(recipe: Recipe, folder: Path, base: Models, engines: Engines, progress: Progress) -> int:
+    """The rounds that are still to be played; gives how many there are then."""
+    models = base
+    for index in range(recipe.rounds):
+        manifest = round_folder(folder, index) / MANIFEST
+        if not manifest.exists():
+            if paid := stops_before(recipe, folder, index):
+                progress.say(
+                    f"stopped after {index} of {recipe.rounds} rounds: {paid}. To go on, change [stop] or leave it out"
+                )
+                return index
+            play_round(recipe, round_folder(folder, index), index, models, base, engines, progress)
+        if recipe.copy_to:
+            _copy(recipe, folder, progress)
+        played = read_json(manifest)
+        models = Models(played["next_model"], played.get("student") or played["next_model"])
+    return recipe.rounds
+
+
+def _copy(recipe: Recipe, folder: Path, progress: Progress) -> None:
+    """Copy the finished rounds that are not copied yet. Where that fails the next rounds are played: each tries again."""
+    to = Place.of(recipe.copy_to) if recipe.selection.verified else Place.of(recipe.copy_to) / CONTROL
+    try:
+        if num_copied := copy_run(folder, to):
+            progress.say(f"{num_copied} round{'s' if num_copied > 1 else ''} copied to {to}")
+    except UserError as error:
+        progress.say(f"not copied yet: {error}")

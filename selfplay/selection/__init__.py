@@ -1,0 +1,1 @@
+"""Selection: which traces become training data."""

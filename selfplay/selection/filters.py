@@ -1,0 +1,394 @@
+"""What is wrong with a text that its verdict does not see: each rule looks at one trace and says whether it rejects it.
+
+The rules about reasoning read traces of mathematics; a program's reasoning is its program, and its tests decide.
+"""
+
+import functools
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
+from selfplay.parallel import in_order
+from selfplay.records import Trace, normalised
+from selfplay.selection.step_checks import wrong_steps
+from tasks import MathReference
+from verifiers import Outcome
+
+CHUNK_TRACES = 256
+WORTH_TRACES = 50_000  # from which on it is worth the seconds that further processes take to start
+MOST_PROCESSES = 4  # what hands out the traces keeps no more busy
+DIED = "rules_died"  # reason of a trace whose text killed the process that read it
+Found = tuple[list[str], Counter[str]]  # the fault of each trace of a task, "" for none, and the seconds of each rule
+
+
+def text_faults(
+    groups: Iterable[list[Trace]], reject: Iterable[str], each_text_once: bool, num_processes: int
+) -> Iterator[tuple[list[Trace], Found]]:
+    """Each task's traces with what the rules named in `reject` say, in order. Wrong traces, and with `each_text_once` equal
+    ones but the first, are not read."""
+    names = tuple(name for name in RULES if name in reject)
+    work = functools.partial(_read, names=names, each_text_once=each_text_once)
+    return in_order(
+        work, _chunks(groups), num_processes if names else 1, lambda group: ([DIED] * len(group), Counter())
+    )
+
+
+def processes_for(num_traces: int) -> int:
+    """How many processes are worth it."""
+    return min(MOST_PROCESSES, os.cpu_count() or 1) if num_traces >= WORTH_TRACES else 1
+
+
+def _read(groups: list[list[Trace]], names: tuple[str, ...], each_text_once: bool) -> list[Found]:
+    return [_read_task(group, names, each_text_once) for group in groups]
+
+
+def _read_task(traces: list[Trace], names: tuple[str, ...], each_text_once: bool) -> Found:
+    faults, seconds, seen = [], Counter(), set()
+    for trace in traces:
+        text = normalised(trace.sample.text)
+        read = trace.verdict.outcome is Outcome.CORRECT and not (each_text_once and text in seen)
+        faults.append(_fault(trace, names, seconds) if read else "")
+        if read:
+            seen.add(text)
+    return faults, seconds
+
+
+def _fault(trace: Trace, names: tuple[str, ...], seconds: Counter[str]) -> str:
+    """The first rule that rejects a trace."""
+    for name in names:
+        started = time.perf_counter()
+        broken = RULES[name](trace)
+        seconds[name] += time.perf_counter() - started
+        if broken:
+            return name
+    return ""
+
+
+def _chunks(groups: Iterable[list[Trace]]) -> Iterator[list[list[Trace]]]:
+    chunk: list[list[Trace]] = []
+    size = 0
+    for group in groups:
+        chunk.append(group)
+        size += len(group)
+        if size >= CHUNK_TRACES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+MAX_TAIL = 100  # characters behind a box
+MIN_WORDS = 30  # a text of fewer cannot be said to repeat itself
+NGRAM = 8
+MAX_REPEATED = 0.3  # of a text's n-grams
+MIN_LETTERS = 20  # of another script, before a text counts as written in it
+MIN_SIGNAL = 4  # different frequent words that tell a language
+_LATEST = 8  # numbers before an answer that one more step may have used
+_BOX_END = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_FIGURE = re.compile(r"\[asy\].*?\[/asy\]", re.S)
+_LINE_MARKER = re.compile(r"####[^\n]*|^[ \t]*(?:A|Answer)[ \t]*:[ \t]*\S[^\n]*|</answer>", re.M)
+_NUMBER = re.compile(r"(?<![\d.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|(?<!\d)\.\d+")
+_PLAIN_ANSWER = re.compile(r"[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\$?\.\d+")
+_FRACTION = re.compile(r"(\d+)\s*/\s*(\d+)|\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
+_NUMBER_WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
+_SCRIPTS = {
+    "han": re.compile(r"[\u3400-\u9fff]"),
+    "kana": re.compile(r"[\u3040-\u30ff]"),
+    "hangul": re.compile(r"[\uac00-\ud7af]"),
+    "cyrillic": re.compile(r"[\u0400-\u04ff]"),
+    "arabic": re.compile(r"[\u0600-\u06ff]"),
+    "hebrew": re.compile(r"[\u0590-\u05ff]"),
+    "devanagari": re.compile(r"[\u0900-\u097f]"),
+    "thai": re.compile(r"[\u0e00-\u0e7f]"),
+    "latin": re.compile(r"[A-Za-z\u00c0-\u024f]"),
+}
+_FREQUENT = {  # words that no text of the language does without, and that the others do not have
+    "english": frozenset(
+        [
+            "the",
+            "and",
+            "of",
+            "is",
+            "are",
+            "that",
+            "with",
+            "this",
+            "from",
+            "have",
+            "has",
+            "she",
+            "they",
+            "was",
+            "then",
+            "which",
+            "there",
+        ]
+    ),
+    "french": frozenset(
+        [
+            "les",
+            "des",
+            "une",
+            "est",
+            "dans",
+            "pour",
+            "que",
+            "qui",
+            "sur",
+            "avec",
+            "elle",
+            "donc",
+            "nous",
+            "sont",
+            "chaque",
+            "cette",
+        ]
+    ),
+    "german": frozenset(
+        [
+            "der",
+            "das",
+            "und",
+            "ist",
+            "ein",
+            "eine",
+            "nicht",
+            "mit",
+            "von",
+            "sie",
+            "wir",
+            "auf",
+            "dann",
+            "also",
+            "jeder",
+            "wie",
+        ]
+    ),
+    "spanish": frozenset(
+        [
+            "los",
+            "las",
+            "una",
+            "por",
+            "para",
+            "con",
+            "del",
+            "como",
+            "cada",
+            "entonces",
+            "tiene",
+            "pero",
+            "son",
+            "más",
+            "cuántos",
+        ]
+    ),
+    "italian": frozenset(
+        ["gli", "della", "che", "sono", "una", "nel", "più", "con", "quindi", "ogni", "dei", "alla", "questo", "ha"]
+    ),
+    "portuguese": frozenset(
+        ["uma", "não", "para", "com", "dos", "das", "são", "cada", "então", "mais", "tem", "por", "ele", "ela", "isso"]
+    ),
+}
+
+
+def unfinished(trace: Trace) -> bool:
+    """The engine cut the completion at its token limit."""
+    return trace.sample.finish_reason == "length"
+
+
+def wrong_step(trace: Trace) -> bool:
+    """An equation or a calculator annotation of the reasoning does not hold."""
+    return _is_math(trace) and bool(wrong_steps(trace.sample.text, _prompt(trace)))
+
+
+def repetition(trace: Trace) -> bool:
+    """More than 30% of the eight-word sequences stand there before (or of the characters, in a script without spaces)."""
+    text = trace.sample.text
+    words = text.split()
+    if len(words) < MIN_WORDS and len(text) > 20 * max(1, len(words)):
+        words = list(text)  # no spaces: a long text is read character by character
+    num_ngrams = len(words) - NGRAM + 1
+    if len(words) < MIN_WORDS or not _is_math(trace):
+        return False
+    if len(words) - len(set(words)) < MAX_REPEATED * num_ngrams:
+        return False  # each repeated n-gram begins with a repeated word
+    return (
+        num_ngrams - len(set(zip(*(words[start:] for start in range(NGRAM)), strict=False))) > MAX_REPEATED * num_ngrams
+    )
+
+
+def text_after_answer(trace: Trace) -> bool:
+    """The text goes on behind its final answer: any line behind `#### 5`, `A: 5` or `</answer>`, 100 characters behind a box."""
+    if not _is_math(trace):
+        return False
+    text = trace.sample.text
+    start, end = _commitment(text)
+    if end is None:
+        return False
+    tail = _FIGURE.sub("", text[end:]).strip(" \t\n.$*!)]}\\")
+    return len(tail) > (MAX_TAIL if text[start] == "\\" else 0)
+
+
+def answer_from_nowhere(trace: Trace) -> bool:
+    """The reasoning has equations, and the answer, a plain number, stands neither in it nor in the task."""
+    if not _is_math(trace) or not _PLAIN_ANSWER.fullmatch(trace.verdict.answer.strip()):
+        return False
+    text = trace.sample.text
+    start, end = _commitment(text)
+    if end is None:
+        return False
+    before = text[:start]
+    if "=" not in before or before.rstrip(" $*\n(\\").endswith("="):
+        return False  # no steps to stand in, or the last step ends in the answer
+    known = f"{before}\n{_prompt(trace)}"
+    digits = trace.verdict.answer.strip().lstrip("+-$")
+    if _stands(digits, known):
+        return False
+    answer = _value(digits)
+    numbers = [_value(number) for number in _NUMBER.findall(known)]
+    if any(
+        _near(answer, number * scale) for number in numbers for scale in (1, 100, 0.01)
+    ):  # dollars and cents, percent
+        return False
+    if any(_near(answer, int(a or c) / int(b or d)) for a, b, c, d in _FRACTION.findall(known) if int(b or d)):
+        return False
+    if "<<" not in text and _one_step(answer, [_value(number) for number in _NUMBER.findall(before)[-_LATEST:]]):
+        return False
+    return not (answer in range(len(_NUMBER_WORDS)) and _NUMBER_WORDS[int(answer)] in known.lower())
+
+
+def language(trace: Trace) -> bool:
+    """The completion is written in another script or language than its task."""
+    text, prompt = trace.sample.text, _prompt(trace)
+    if not text.isascii() or not prompt.isascii():
+        present = _script(prompt)
+        if present and (other := _script(text)) and other != present:
+            return True
+        if present == "latin" and any(
+            len(letters) >= MIN_LETTERS
+            for name, script in _SCRIPTS.items()
+            if name != "latin" and (letters := script.findall(text))
+        ):
+            return True
+    if len(text) < 100:
+        return False
+    expected = _language(prompt)
+    if not expected:
+        return False
+    words = set(text.lower().split())
+    return len(words & _FREQUENT[expected]) < MIN_SIGNAL and _leading(words) not in ("", expected)
+
+
+RULES: dict[str, Callable[[Trace], bool]] = {
+    rule.__name__: rule
+    for rule in (unfinished, language, text_after_answer, answer_from_nowhere, repetition, wrong_step)
+}
+
+
+def _is_math(trace: Trace) -> bool:
+    return isinstance(trace.task.reference, MathReference)
+
+
+def _prompt(trace: Trace) -> str:
+    return trace.task.prompt[-1]["content"]
+
+
+def _commitment(text: str) -> tuple[int, int | None]:
+    """Where the last marked answer begins and ends; (0, None) where none is marked."""
+    found = None
+    if "####" in text or ":" in text or "</answer>" in text:
+        for match in _LINE_MARKER.finditer(text):
+            found = match.span()
+    if "\\boxed" in text or "\\fbox" in text:
+        for match in _BOX_END.finditer(text):
+            if not found or match.start() > found[1]:
+                found = (match.start(), _closing(text, match.end()))
+    return found or (0, None)
+
+
+def _closing(text: str, start: int) -> int:
+    """Behind the brace that closes the one before `start`; the end of the text where none does."""
+    depth = 1
+    for brace in re.finditer(r"[{}]", text[start:]):
+        depth += 1 if brace[0] == "{" else -1
+        if not depth:
+            return start + brace.end()
+    return len(text)
+
+
+def _value(number: str) -> float:
+    return float(number.replace(",", "").replace("$", "").lstrip("+-"))
+
+
+def _stands(digits: str, text: str) -> bool:
+    """Whether a number stands in a text on its own, as it is written."""
+    at = text.find(digits)
+    while at >= 0:
+        if not (at and text[at - 1] in "0123456789.,") and not text[at + len(digits) : at + len(digits) + 1].isdigit():
+            return True
+        at = text.find(digits, at + 1)
+    return False
+
+
+def _near(a: float, b: float) -> bool:
+    return abs(a - b) <= 1e-9 * abs(a)
+
+
+def _one_step(answer: float, numbers: list[float]) -> bool:
+    """Whether one operation on two of the numbers, or on one of them and 1, 2 or 100, gives the answer."""
+    for a in numbers:
+        for b in (*numbers, 1.0, 2.0, 100.0):
+            if (
+                _near(answer, a + b)
+                or _near(answer, a * b)
+                or _near(answer, abs(a - b))
+                or (b and _near(answer, a / b))
+            ):
+                return True
+    return False
+
+
+def _script(text: str) -> str:
+    """The script of most letters; empty where there are few."""
+    counts = Counter({name: len(script.findall(text)) for name, script in _SCRIPTS.items()})
+    counts["han"] += counts.pop("kana")  # Japanese mixes both
+    name, count = counts.most_common(1)[0]
+    return name if count >= MIN_LETTERS else ""
+
+
+@lru_cache(1 << 12)
+def _language(text: str) -> str:
+    return _leading(set(text.lower().split())) if _SCRIPTS["latin"].search(text) else ""
+
+
+def _leading(words: set[str]) -> str:
+    """The language whose frequent words clearly lead; empty where none does."""
+    counts = Counter({name: len(words & known) for name, known in _FREQUENT.items()})
+    (first, most), (_, second) = counts.most_common(2)
+    return first if most >= MIN_SIGNAL and most >= 3 * second else ""

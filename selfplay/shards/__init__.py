@@ -1,0 +1,1 @@
+"""Traces at rest: Parquet files and their manifest."""

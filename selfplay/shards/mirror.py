@@ -1,0 +1,73 @@
+"""Copies of finished rounds behind a URL: their shards, and what is needed to check and to export them there.
+
+s3://bucket/run/recipe.toml
+s3://bucket/run/round_000/shards/accepted-00000.parquet   ...
+s3://bucket/run/round_000/metrics.json, provenance.json
+s3://bucket/run/round_000/manifest.json                   written last: its presence means that the copy is whole
+"""
+
+import hashlib
+from pathlib import Path
+
+from selfplay.layout import CONTROL, MANIFEST, METRICS, RECIPE, finished_rounds
+from selfplay.shards.provenance import PROVENANCE
+from selfplay.storage import Place, read_json
+from tasks import UserError
+
+
+def copy_run(run: Path, to: Place | str) -> int:
+    """Copy the finished rounds of a run and of its control, those that are not there yet; gives how many were copied."""
+    to = Place.of(to)
+    num_copied = sum(copy_round(folder, to / folder.name) for folder in finished_rounds(run))
+    if (run / CONTROL).is_dir():
+        num_copied += copy_run(run / CONTROL, to / CONTROL)
+    return num_copied
+
+
+def make_place(name: str) -> Place:
+    """The folder that copies go to, made where it is not there; UserError where it cannot be."""
+    to = Place.of(name)
+    try:
+        to.files.makedirs(to.path, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {to}: {error}; choose another with `copy_to`") from None
+    return to
+
+
+def copy_round(folder: Path, to: Place) -> bool:
+    """Copy a finished round; False where the copy has this manifest already. UserError where it cannot be written."""
+    manifest = (folder / MANIFEST).read_bytes()
+    try:
+        if (to / MANIFEST).exists() and to.files.cat_file((to / MANIFEST).path) == manifest:
+            return False
+        for shard in read_json(folder / MANIFEST)["shards"]:
+            source = folder / "shards" / shard["name"]
+            if copy_file(source, to / "shards" / shard["name"]) != shard["sha256"]:
+                raise UserError(
+                    f"{source} is not what its manifest says; `selfplay shards rebuild RUN` makes it again, then copy it"
+                )
+        copy_papers(folder, to)
+    except OSError as error:
+        raise UserError(
+            f"cannot copy {folder} to {to}: {error}; the round itself is whole, run again to copy it"
+        ) from error
+    return True
+
+
+def copy_papers(folder: Path, to: Place) -> None:
+    """Copy what a round has beside its shards, and its run's recipe; the manifest last."""
+    copy_file(folder.parent / RECIPE, to.parent / RECIPE)
+    for name in (METRICS, PROVENANCE, MANIFEST):
+        if (folder / name).exists():
+            copy_file(folder / name, to / name)
+
+
+def copy_file(source: Path, to: Place) -> str:
+    """Copy one file; gives the SHA-256 of what was read."""
+    to.files.makedirs(to.parent.path, exist_ok=True)
+    digest = hashlib.sha256()
+    with source.open("rb") as file, to.open("wb") as copy:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+            copy.write(piece)
+    return digest.hexdigest()

@@ -1,0 +1,186 @@
+"""The rows of a shard: one explicit, versioned schema, and the way from a trace to a row and back."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from selfplay.models.flops import Decoder
+from selfplay.records import Sample, Trace
+from selfplay.shards.provenance import Provenance
+from tasks import Task
+from verifiers import Verdict
+
+SCHEMA_VERSION = 2
+VERSION_KEY = "selfplay_schema_version"  # of the files' metadata
+
+SCHEMA = pa.schema(
+    [
+        ("round", pa.int32()),
+        ("task_number", pa.int64()),  # among the round's tasks that have traces, in their order
+        ("task_id", pa.string()),
+        ("source", pa.string()),
+        ("license", pa.string()),  # of the source; empty where it tells none
+        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+        ("reference", pa.string()),  # JSON, as in `selfplay verify`
+        ("metadata", pa.string()),  # JSON, of the task
+        ("sample_index", pa.int32()),
+        ("completion", pa.string()),
+        ("finish_reason", pa.string()),
+        ("prompt_tokens", pa.int32()),
+        ("cached_tokens", pa.int32()),
+        ("completion_tokens", pa.int32()),
+        ("flops", pa.float64()),  # that the sample needed, by flops.py; null where the model's size is not known
+        ("token_ids", pa.list_(pa.int32())),
+        ("cumulative_logprob", pa.float64()),  # nats
+        ("seed", pa.int64()),
+        ("sampling", pa.string()),  # JSON: temperature, top_p, top_k, max_tokens, stop
+        ("model", pa.string()),
+        ("model_digest", pa.string()),
+        ("engine", pa.string()),
+        ("engine_version", pa.string()),
+        ("recipe_digest", pa.string()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+        ("answer", pa.string()),
+        ("verify_seconds", pa.float64()),
+        ("verifier", pa.string()),  # name@version, with the sandbox tier of a program's verifier
+        ("selection", pa.string()),  # accepted, or why not
+    ]
+)
+_PLACE = {name: number for number, name in enumerate(SCHEMA.names)}
+_DISTINCT = {"completion", "token_ids", "seed", "cumulative_logprob", "verify_seconds", "prompt"}
+# Leaf columns whose values repeat from row to row: Parquet stores each value once.
+DICTIONARY_COLUMNS = [name for name in SCHEMA.names if name not in _DISTINCT] + [
+    "prompt.list.element.role",
+    "prompt.list.element.content",
+]
+
+
+def table_of(rows: list[tuple], provenance: Provenance) -> pa.Table:
+    """A table of rows made by `row_of`, with the operations of each sample. Half of a surrogate pair, which no UTF-8 can hold, becomes U+FFFD."""
+    columns = []
+    for values, field in zip(zip(*rows, strict=True), SCHEMA, strict=True):
+        try:
+            columns.append(pa.array(values, field.type))
+        except UnicodeEncodeError:
+            columns.append(pa.array([_encodable(value) for value in values], field.type))
+    tokens = [columns[_PLACE[f"{kind}_tokens"]].to_numpy() for kind in ("prompt", "cached", "completion")]
+    flops = operations([row[_PLACE["model"]] for row in rows], tokens, provenance)
+    columns[_PLACE["flops"]] = pa.array(flops, mask=np.isnan(flops))
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def operations(models: list[str], tokens: list[NDArray], provenance: Provenance) -> NDArray[np.float64]:
+    """Of each sample, by the model that drew it; nan where that model's size is not known.
+
+    tokens: of the prompt, of it cached, and of the completion, each an array [samples].
+    """
+    names = np.array([model if model in provenance.teachers else "" for model in models])
+    found = np.full(len(models), np.nan)
+    for name in set(names.tolist()):
+        if decoder := _decoder(provenance.teachers.get(name) or asdict(provenance)):
+            found[names == name] = decoder.sampling(*(column[names == name] for column in tokens))
+    return found
+
+
+def _decoder(model: Mapping[str, Any]) -> Decoder | None:
+    """The decoder that a provenance tells of a model."""
+    if model["decoder"]:
+        return Decoder.from_dict(model["decoder"])
+    return Decoder(model["num_parameters"], 0, (), "parameters") if model["num_parameters"] else None
+
+
+def task_columns(task: Task, number: int) -> tuple:
+    """The columns that all traces of a task share, made once."""
+    row = task.to_dict()
+    return (
+        number,
+        task.id,
+        task.source,
+        str(task.metadata.get("license") or ""),
+        row["prompt"],
+        json.dumps(row["reference"], ensure_ascii=False),
+        json.dumps(row["metadata"], ensure_ascii=False),
+    )
+
+
+def row_of(trace: Trace, selection: str, described: tuple, provenance: Provenance) -> tuple:
+    """The values of SCHEMA, in its order."""
+    sample, verdict = trace.sample, trace.verdict
+    return (
+        trace.round,
+        *described,
+        sample.index,
+        sample.text,
+        sample.finish_reason,
+        sample.prompt_tokens,
+        sample.cached_tokens,
+        sample.completion_tokens,
+        None,  # operations: table_of counts them for all rows at once
+        sample.token_ids,
+        sample.cumulative_logprob,
+        sample.seed,
+        provenance.sampling,
+        sample.model,
+        provenance.digest_of(sample.model),
+        provenance.engine,
+        provenance.engine_version,
+        provenance.recipe_digest,
+        verdict.outcome.value,
+        verdict.reason.value,
+        verdict.answer,
+        verdict.seconds,
+        verdict.verifier,
+        selection,
+    )
+
+
+def task_of(row: dict[str, Any]) -> Task:
+    return Task.from_dict(
+        {
+            "id": row["task_id"],
+            "source": row["source"],
+            "prompt": row["prompt"],
+            "reference": json.loads(row["reference"]),
+            "metadata": json.loads(row["metadata"]),
+        }
+    )
+
+
+def trace_of(row: dict[str, Any], task: Task) -> Trace:
+    sample = Sample(
+        task_id=row["task_id"],
+        index=row["sample_index"],
+        text=row["completion"],
+        finish_reason=row["finish_reason"],
+        prompt_tokens=row["prompt_tokens"],
+        cached_tokens=row["cached_tokens"],
+        completion_tokens=row["completion_tokens"],
+        token_ids=tuple(row["token_ids"]),
+        cumulative_logprob=row["cumulative_logprob"],
+        seed=row["seed"],
+        model=row["model"],
+    )
+    verdict = Verdict.from_dict(
+        {
+            "outcome": row["outcome"],
+            "reason": row["reason"],
+            "answer": row["answer"],
+            "seconds": row["verify_seconds"],
+            "verifier": row["verifier"],
+        }
+    )
+    return Trace(task, sample, verdict, row["round"])
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list | tuple):
+        return [_encodable(part) for part in value]
+    return {key: _encodable(part) for key, part in value.items()} if isinstance(value, dict) else value

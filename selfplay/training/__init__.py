@@ -1,0 +1,1 @@
+"""From accepted traces to the model of the next round."""

@@ -1,0 +1,99 @@
+"""What a round trains on beside its own accepted traces, against collapse: a share of earlier rounds, and of the corpus.
+
+A model that learns only from its last self forgets what that one happened not to write; a share of what came before
+keeps it (Shumailov et al. 2024 on the collapse, Gerstgrasser et al. 2024 on what a share of the first data prevents).
+The rows are written as shards of the kind "mixed". Their column `selection` says where they are from; a row of an
+earlier round is as it was in that round's shard, one of the corpus has a prompt and a completion, and no verdict.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from selfplay.layout import round_folder
+from selfplay.recipe.sections import Recipe
+from selfplay.records import ACCEPTED
+from selfplay.seeds import number_of
+from selfplay.selection.decontamination import Contamination
+from selfplay.shards.files import MIXED, Shard, read_rows, write_mixed
+from selfplay.shards.schema import SCHEMA
+from selfplay.training.corpus import corpus_of
+
+EARLIER, CORPUS = "earlier_rounds", "corpus"
+
+
+def make_mixed(
+    recipe: Recipe, index: int, run: Path, num_accepted: int, contamination: Contamination | None, shards: Path
+) -> list[Shard]:
+    """Write what round `index` of the folder `run` trains on beside so many accepted traces; the same rows each time."""
+    wanted = num_wanted(recipe, index, num_accepted)
+    earlier = _earlier(recipe, index, run, wanted[EARLIER])
+    corpus = _of_corpus(recipe, index, wanted[CORPUS], contamination)
+    return write_mixed((row for rows in (earlier, corpus) for row in rows), shards)
+
+
+def num_wanted(recipe: Recipe, index: int, num_accepted: int) -> dict[str, int]:
+    """Rows of either kind that give the recipe's shares of all rows trained on."""
+    mix = recipe.selection.mix
+    shares = {EARLIER: mix.earlier_rounds if index else 0.0, CORPUS: mix.corpus}
+    num_own = min(num_accepted, recipe.training.num_rows or num_accepted)
+    return {kind: round(num_own * share / (1.0 - sum(shares.values()))) for kind, share in shares.items()}
+
+
+def mix_metrics(recipe: Recipe, index: int, num_accepted: int, shards: Path) -> dict[str, Any]:
+    """Rows trained on by where they are from, beside those asked for: fewer where there were no more."""
+    wanted = num_wanted(recipe, index, num_accepted)
+    rounds: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    for row in read_rows(shards, MIXED, ["selection", "round"]):
+        found[row["selection"]] += 1
+        if row["selection"] == EARLIER:
+            rounds[str(row["round"])] += 1
+    return {
+        "num_own": min(num_accepted, recipe.training.num_rows or num_accepted),
+        EARLIER: {"num_wanted": wanted[EARLIER], "num_rows": found[EARLIER], "by_round": dict(sorted(rounds.items()))},
+        CORPUS: {"num_wanted": wanted[CORPUS], "num_rows": found[CORPUS]},
+    }
+
+
+def mix_in_words(metrics: dict[str, Any]) -> str:
+    """One line of progress."""
+    parts = [f"{metrics['num_own']:,} rows of its own"]
+    for kind, name in ((EARLIER, "of earlier rounds"), (CORPUS, "of the corpus")):
+        rows, wanted = metrics[kind]["num_rows"], metrics[kind]["num_wanted"]
+        if wanted:
+            parts.append(f"{rows:,} {name}" + (f" ({wanted:,} asked for: there are no more)" if rows < wanted else ""))
+    return f"trained on {', '.join(parts)}"
+
+
+def _earlier(recipe: Recipe, index: int, run: Path, num: int) -> Iterator[dict[str, Any]]:
+    folders = [round_folder(run, number) / "shards" for number in range(index)] if num else []
+    columns = ["round", "task_id", "sample_index"]
+    keys = (tuple(row[name] for name in columns) for folder in folders for row in read_rows(folder, ACCEPTED, columns))
+    chosen = _chosen(keys, num, lambda key: number_of(recipe.seed, "mix", index, *key))
+    rows = (row for folder in folders for row in read_rows(folder, ACCEPTED))
+    return (row | {"selection": EARLIER} for place, row in enumerate(rows) if place in chosen)
+
+
+def _of_corpus(recipe: Recipe, index: int, num: int, contamination: Contamination | None) -> Iterator[dict[str, Any]]:
+    """Rows of the corpus as rows of a shard, without those that copy an evaluation task."""
+    if not num:
+        return
+    keys = (place for place, _ in enumerate(corpus_of(recipe)))
+    chosen = _chosen(keys, num, lambda place: number_of(recipe.seed, "mix", index, CORPUS, place))
+    empty = dict.fromkeys(SCHEMA.names) | {"source": CORPUS, "license": "", "reference": "null", "metadata": "{}"}
+    for place, (prompt, completion) in enumerate(corpus_of(recipe)):
+        if place not in chosen:
+            continue
+        if contamination and contamination.match("\n".join(message["content"] for message in prompt)):
+            continue
+        row = {"task_id": f"{CORPUS}/{place}", "prompt": list(prompt), "completion": completion, "token_ids": []}
+        yield empty | row | {"finish_reason": "stop", "selection": CORPUS}
+
+
+def _chosen(keys: Iterable[Any], num: int, bits_of: Callable[[Any], int]) -> set[int]:
+    """The places of `num` keys, by chance: those with the smallest bits."""
+    drawn = ((bits_of(key), place) for place, key in enumerate(keys))
+    return {place for _, place in heapq.nsmallest(num, drawn)}

@@ -1,0 +1,54 @@
+"""The models that a run begins with, made and fitted where its recipe says so."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfplay.models.tiny_llama import create_model
+from selfplay.progress import Progress
+from selfplay.recipe.sections import Create, Recipe
+from selfplay.seeds import number_of
+from selfplay.training.corpus import pretraining_corpus
+from selfplay.training.sft import Lesson
+from selfplay.training.step import fit, once
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a round, by path or hub name; the same one unless a student learns."""
+
+    sampled: str
+    trained: str  # where training starts, and what is evaluated
+
+
+def first_models(recipe: Recipe, folder: Path, progress: Progress) -> Models:
+    """The models of the first round; what is made here lies in `folder`."""
+    sampled = recipe.model.name
+    if recipe.model.create:
+        sampled = str(folder / "model")
+        if not Path(sampled).exists():
+            untrained = _created(recipe.model.create, folder / "untrained", number_of(recipe.seed, "model"))
+            if recipe.pretraining:
+                title, settings = "base: training", recipe.pretraining
+                once(folder, lambda out: fit(recipe, title, str(untrained), _lessons(recipe), settings, out, progress))
+            else:
+                untrained.rename(sampled)
+    student = recipe.model.student
+    if not student:
+        return Models(sampled, sampled)
+    if not student.create:
+        return Models(sampled, student.path)
+    trained = folder / "student"
+    if not trained.exists():
+        _created(student.create, folder / "student.tmp", number_of(recipe.seed, "student")).rename(trained)
+    return Models(sampled, str(trained))
+
+
+def _lessons(recipe: Recipe) -> Iterator[Lesson]:
+    return (Lesson(prompt, completion) for prompt, completion in pretraining_corpus(recipe))
+
+
+def _created(settings: Create, folder: Path, number: int) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    return create_model(folder, seed=number % 2**31, **settings.model_dump())

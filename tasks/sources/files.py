@@ -1,0 +1,71 @@
+"""Tasks from any JSONL, Parquet or hub dataset, its columns named by the recipe.
+
+One real row of a JSONL file, with `prompt = "question"` and `answer = "final"`:
+
+    {"question": "What is 2+3?", "final": "5"}
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tasks.errors import UserError
+from tasks.references import MathReference, reference_from_dict
+from tasks.sources.datasets import NumTasks, Template, rows_of
+from tasks.task import Task
+
+_WRITTEN = {"id", "source", "prompt", "reference", "metadata"}  # the keys of a row that `selfplay tasks --out` wrote
+
+
+def files(
+    path: str,
+    split: str = "train",
+    name: str = "",
+    num_tasks: NumTasks = 0,
+    prompt: str = "prompt",
+    answer: str = "answer",
+    reference: str = "",
+    difficulty: str = "",
+    template: Template = "{problem}",
+    literal: bool = False,
+    license: str = "unknown",
+) -> Iterator[Task]:
+    """Tasks from the columns `prompt` and `answer` (a final answer), or `reference` (an object as in `selfplay verify`).
+
+    A prompt may be text, put into `template` at {problem}, or a list of chat messages. 0 tasks means all. With `literal`
+    an answer counts only written out: 7, and not 3+4.
+    """
+    for number, row in enumerate(rows_of(path, split, name)):
+        if num_tasks and number >= num_tasks:
+            return
+        where = f"{path}, row {number + 1}"
+        text = _column(row, prompt, where)
+        if reference or (answer not in row and "reference" in row):  # as `selfplay tasks --out` writes it
+            value = _column(row, reference or "reference", where)
+            try:
+                checked = reference_from_dict(json.loads(value) if isinstance(value, str) else value)
+            except (UserError, json.JSONDecodeError) as error:
+                raise UserError(f"{where}: {error}") from None
+        else:
+            value = _column(row, answer, where)
+            if isinstance(value, (dict, list)):
+                raise UserError(
+                    f'{where}: column "{answer}" holds no final answer but {json.dumps(value):.60}; is it a `reference`?'
+                )
+            checked = MathReference(str(value), literal)
+        metadata = {"number": number, "license": license}
+        source = "files"
+        if set(row) >= _WRITTEN:
+            source, metadata = row["source"], metadata | row["metadata"]
+        if difficulty:
+            metadata["difficulty"] = row.get(difficulty)
+        if not (text.strip() if isinstance(text, str) else text):
+            raise UserError(f'{where}: column "{prompt}" is empty; give the task a prompt, or take the row out')
+        content = template.format(problem=text) if isinstance(text, str) else text
+        yield Task.make(source, content, checked, **metadata)
+
+
+def _column(row: dict[str, Any], name: str, where: str) -> Any:
+    if name not in row or row[name] is None:
+        raise UserError(f'{where} has no column "{name}"; it has {", ".join(row)}. Name the right one in the recipe')
+    return row[name]

@@ -1,0 +1,80 @@
+"""Answers with a notation of their own: options, ratios in words, remainders, times of day, feet and inches, arc, letter digits."""
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from verifiers.mathematics.parsing.tree import Node, num, sym
+from verifiers.mathematics.parsing.units import named
+
+_OPTION = re.compile(
+    r"^\(([A-J])\)\s+(\S.*)$|^([A-J])[.:)]\s+(\S.*)$"
+    r"|^\\text(?:bf|it|rm)?\s*\{\s*(?:\(([A-J])\)|([A-J])[.)](?=[\s}]))\s*([^{}]*)\}\s*\\?\s*(.*)$",
+    re.S,
+)
+_LONE_OPTION = re.compile(r"^(?:(?:[Oo]ption|[Cc]hoice)\s*:?\s*\(?([A-J])[.)]?|([A-J])\))$")
+_RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
+_REMAINDER = re.compile(r"^(\d+),?\s*(?:with\s+)?(?:a\s+)?(?:[Rr]|[Rr]emainder(?:\s+of)?)\s*(\d+)$")
+_CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
+_NAMED_HOUR = re.compile(r"^(?:12(?::00)?\s*)?(noon|midnight)$", re.I)
+_TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm)\s*\{([^{}]*)\}")
+_PRIME = re.compile(r"\^\s*(?:\{\s*((?:\\prime\s*|')+)\}|(\\prime)\s*)")
+_AMOUNT = r"(\d+(?:\.\d+)?)"
+_FEET = re.compile(rf"^{_AMOUNT}\s*'(?:\s*{_AMOUNT}\s*(?:''|\"))?$|^{_AMOUNT}\s*(?:''|\")$")
+_ARC = re.compile(rf"^(-?)(\d+)\s*\^\s*(?:\\circ|\{{\s*\\circ\s*\}})\s*{_AMOUNT}\s*'(?:\s*{_AMOUNT}\s*(?:''|\"))?$")
+_LETTER_DIGITS = re.compile(r"^\(?([0-9A-Fa-f]*[A-Fa-f][0-9A-Fa-f]*)\)?_\{?(\d\d)\}?$")
+
+
+def special(text: str, read: Callable[[str], Node]) -> Node | None:
+    """The tree of a text in one of these notations, or None; `read` reads the content of an option."""
+    simple = " ".join((_TEXT_GROUP.sub(r" \1 ", text) if "{" in text else text).split()) if len(text) < 60 else ""
+    counted = _two_numbers(simple) if simple[:1].isdigit() else None
+    if counted:
+        return counted
+    option = _OPTION.match(text)
+    if option:
+        letter = option[1] or option[3] or option[5] or option[6]
+        content = (option[2] or option[4] or f"{option[7]} {option[8]}").strip()
+        return Node("choice", (letter, read(content))) if content else sym(letter)
+    lone = _LONE_OPTION.match(simple)
+    if lone:
+        return sym(lone[1] or lone[2])
+    digits = _LETTER_DIGITS.match(text)
+    if digits and all(int(digit, 36) < int(digits[2]) for digit in digits[1]):
+        return Node("based", (digits[1].upper(), int(digits[2])))
+    clock = _time_of_day(simple) if "m" in simple or "M" in simple or "oon" in simple else None
+    return clock or (_primed(text) if len(text) < 60 and ("'" in text or '"' in text or "prime" in text) else None)
+
+
+def _two_numbers(simple: str) -> Node | None:
+    """2 to 3 as a ratio, 7 R 3 as a quotient with its remainder."""
+    ratio = _RATIO.match(simple)
+    if ratio:
+        return Node("ratio", (num(int(ratio[1])), num(int(ratio[2]))))
+    remainder = _REMAINDER.match(simple)
+    return Node("text", (f"{int(remainder[1])} remainder {int(remainder[2])}",)) if remainder else None
+
+
+def _time_of_day(simple: str) -> Node | None:
+    clock = _CLOCK.match(simple)
+    if clock and 1 <= int(clock[1]) <= 12 and int(clock[2] or 0) < 60:
+        hour = int(clock[1]) % 12 + (12 if clock[3] in "Pp" else 0)
+        return Node("clock", (hour * 60 + int(clock[2] or 0),))
+    named_hour = _NAMED_HOUR.match(simple)
+    return Node("clock", (720 if named_hour[1].lower() == "noon" else 0,)) if named_hour else None
+
+
+def _primed(text: str) -> Node | None:
+    """5'6'' as 5 feet 6 inches; 30 degrees 15' as 30 1/4 degrees."""
+    text = _PRIME.sub(lambda signs: "'" * (signs[1] or signs[2]).replace("\\prime", "'").count("'"), text)
+    length = _FEET.match(text)
+    if length:
+        feet, inches, only_inches = (Fraction(part or 0) for part in length.groups())
+        if only_inches or length[3]:
+            return Node("quantity", (num(only_inches), named("inch")))
+        return Node("quantity", (num(feet + inches / 12), named("ft"))) if inches < 12 else None
+    arc = _ARC.match(text)
+    if arc and Fraction(arc[3]) < 60 and Fraction(arc[4] or 0) < 60:
+        size = int(arc[2]) + Fraction(arc[3]) / 60 + Fraction(arc[4] or 0) / 3600
+        return Node("degree", (num(-size if arc[1] else size),))
+    return None

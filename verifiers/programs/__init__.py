@@ -1,0 +1,286 @@
+"""The program verifier: does the program in a completion do what its reference asks?
+
+The program runs in a sandbox (verifiers/sandbox) and only data comes back; every comparison happens here.
+"""
+
+import json
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from tasks import AssertTests, FunctionTests, Limits, StdioTests
+from verifiers.programs.assertions import simple_calls
+from verifiers.programs.comparison import equal, expected_from_json, expected_from_value, python_equal, value_from_json
+from verifiers.programs.extraction import extract_program
+from verifiers.sandbox import pool
+from verifiers.sandbox.controller import Ended, ForkServer
+from verifiers.sandbox.errors import SandboxError, SandboxUnavailable
+from verifiers.sandbox.inside import wire
+from verifiers.verdict import Reason, Verdict
+
+CPU_SECONDS = 4.0  # where the reference sets no limit
+MEMORY_MB = 1024  # beyond what the interpreter itself maps
+_WALL_FACTOR, _WALL_EXTRA_SECONDS = 6.0, 5.0  # wall time is a backstop: a busy machine changes no verdict
+_NUM_TRIES = 3
+_PAUSE_SECONDS = 0.5
+_LONG_TEXT = 2**16  # characters of an answer that is read whatever is wanted
+_LONGEST_SCALAR = 64  # characters that a number or letter takes at most, with what encloses it
+_SHOWN = 200  # characters of a returned value in an account
+
+Finding = tuple[Reason, str]  # why, and a short account
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One program on its way through the sandbox."""
+
+    program: str
+    cpu_seconds: float
+    memory_bytes: int
+
+    @property
+    def wall_seconds(self) -> float:
+        return _WALL_FACTOR * self.cpu_seconds + _WALL_EXTRA_SECONDS
+
+
+def verify_program(reference: FunctionTests | StdioTests | AssertTests, completion: str) -> Verdict:
+    """The verdict of the program in a completion.
+
+    A sandbox that fails is tried again; after that the verdict is `undecided`, never `wrong`.
+    """
+    start = time.perf_counter()
+    entry_point = getattr(reference, "entry_point", "")
+    program = extract_program(completion, entry_point)
+    try:
+        version = f"programs@1+{pool.pool().tier().name}"
+    except SandboxUnavailable as error:
+        return Verdict.of(Reason.UNSUPPORTED, str(error), time.perf_counter() - start, "programs@1+none")
+    if program is None:
+        return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, version)
+    reason, account = _try_often(reference, program)
+    answer = (
+        program if reason is Reason.MATCH else account.encode(errors="replace").decode()
+    )  # a lone surrogate fits no file
+    return Verdict.of(reason, answer, time.perf_counter() - start, version)
+
+
+def _try_often(reference, program: str) -> Finding:
+    limits: Limits = reference.limits
+    check = _Check(program, limits.cpu_seconds or CPU_SECONDS, (limits.memory_mb or MEMORY_MB) << 20)
+    with_numpy = "numpy" in program or "numpy" in getattr(reference, "code", "")
+    for trial in range(_NUM_TRIES):
+        try:
+            with pool.pool().lend(with_numpy) as server:
+                return _judge(server, reference, check)
+        except SandboxError as error:
+            failure = str(error)
+            time.sleep(_PAUSE_SECONDS * trial)
+    return Reason.CHECKER_FAILURE, failure
+
+
+def _judge(server: ForkServer, reference, check: _Check) -> Finding:
+    if isinstance(reference, StdioTests):
+        return _judge_stdio(server, reference, check)
+    if isinstance(reference, FunctionTests):
+        calls = [wire.pack_call(reference.entry_point, value_from_json(case["args"]), {}) for case in reference.cases]
+        expected = [expected_from_json(case["expected"]) for case in reference.cases]
+        tolerances = [reference.tolerance] * len(expected)
+        return _judge_calls(server, check, calls, expected, tolerances, equal)
+    simple = _as_data(reference.code, reference.entry_point)
+    if simple:
+        return _judge_calls(server, check, *simple, python_equal)
+    return _judge_tests(server, reference, check)
+
+
+@lru_cache(maxsize=64)  # many programs in a row are put to the same tests
+def _as_data(code: str, entry_point: str) -> tuple[list, list, list] | None:
+    """The calls, expected values and margins of simple test code; None for code that has to run itself."""
+    simple = simple_calls(code, entry_point)
+    try:
+        calls = [wire.pack_call(call.name, call.args, call.kwargs) for call in simple or ()]
+        expected = [expected_from_value(call.expected) for call in simple or ()]
+    except wire.NotPlain:  # a literal such as `...`
+        return None
+    return (calls, expected, [call.margin for call in simple]) if simple else None
+
+
+def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances: list[float], same) -> Finding:
+    """All calls in one process; every case needs its own well-formed answer that is the expected value."""
+    job = wire.pack_job({"program": check.program, "calls": calls})
+    ended = server.wait(server.start("calls", job, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
+    stopped = _stopped(ended, check)
+    if stopped:
+        return stopped
+    answers = _answers(ended, len(expected) + 1)
+    for number, wanted in enumerate(expected):
+        where = f"case {number + 1} of {len(expected)}: "
+        if number >= len(answers):
+            return Reason.EXCEPTION, where + "the program ended without an answer"
+        kind, *parts = answers[number]
+        if kind == "raised":
+            return _raised(parts, where)
+        if kind == "large":
+            return Reason.OUTPUT_LIMIT, where + _shown(parts)
+        got = _value(parts, wanted) if kind == "value" else _MALFORMED
+        if got is _MALFORMED or not _agrees(same, wanted, got, tolerances[number]):
+            return Reason.MISMATCH, where + "returned " + _shown(parts)
+    if len(answers) != len(expected):
+        return Reason.MISMATCH, "more answers than cases"
+    return Reason.MATCH, ""
+
+
+def _judge_stdio(server: ForkServer, reference: StdioTests, check: _Check) -> Finding:
+    """A process a case; the CPU limit holds for all of them together."""
+    job = wire.pack_job({"program": check.program})
+    remaining = check.cpu_seconds
+    for number, case in enumerate(reference.cases):
+        part = _Check(check.program, max(remaining, 0.01), check.memory_bytes)
+        stdin = case["stdin"].encode(errors="surrogatepass")
+        child = server.start("stdio", job, part.cpu_seconds, part.memory_bytes, check.wall_seconds, stdin)
+        ended = server.wait(child)
+        remaining -= ended.cpu_seconds
+        stopped = _stopped(ended, part)
+        if stopped:
+            return stopped
+        answers = _answers(ended)
+        if answers and answers[0][0] == "raised":
+            return _raised(answers[0][1:], f"case {number + 1}: ")
+        if not _same_lines(ended.stdout, case["stdout"].encode(errors="surrogatepass")):
+            shown = ended.stdout[:_SHOWN].decode(errors="replace")
+            return Reason.MISMATCH, f"case {number + 1} of {len(reference.cases)}: printed {shown!r}"
+    return Reason.MATCH, ""
+
+
+def _judge_tests(server: ForkServer, reference: AssertTests, check: _Check) -> Finding:
+    """Test code in a process of its own, the program in another, calls between them as data."""
+    limits = check.cpu_seconds, check.memory_bytes, check.wall_seconds
+    one, other = socket.socketpair()
+    with one, other:
+        program = server.start("serve", wire.pack_job({"program": check.program}), *limits, channel=one.fileno())
+        job = wire.pack_job({"tests": reference.code, "entry_point": reference.entry_point})
+        tests = server.start("tests", job, *limits, channel=other.fileno())
+    tests_ended = server.wait(tests)
+    program_ended = server.wait(program)
+    told = _answers(program_ended)
+    if told and told[0][0] == "raised":  # before it could be called
+        return _stopped(program_ended, check) or _raised(told[0][1:], "")
+    stopped = _stopped(program_ended, check)
+    if stopped:
+        return stopped
+    answers = _answers(tests_ended)
+    stopped = _stopped(tests_ended, check)
+    if stopped:
+        if stopped[0] is Reason.TIMEOUT and 4 * program_ended.cpu_seconds > tests_ended.cpu_seconds:
+            return Reason.TIMEOUT, "the program kept the tests busy"  # an answer without end, say
+        reason = Reason.CHECKER_TIMEOUT if stopped[0] is Reason.TIMEOUT else Reason.CHECKER_FAILURE
+        return reason, f"the test code: {stopped[1] or stopped[0]}"
+    if len(answers) != 1:
+        return Reason.CHECKER_FAILURE, "the test code left no account"
+    kind, *parts = answers[0]
+    if kind == "passed":
+        return Reason.MATCH, ""
+    if kind == "failed":
+        return Reason.MISMATCH, str(parts[0])[:_SHOWN]
+    if kind == "raised":
+        return _raised(parts, "")
+    if kind == "unfit":
+        return Reason.UNSUPPORTED, str(parts[0])[:_SHOWN]
+    account = f"the program defines no {parts[0]}" if kind == "missing" else "the program ended during the tests"
+    return Reason.EXCEPTION, account
+
+
+def _answers(ended: Ended, most: int = 2) -> list[list]:
+    """The first `most` answer lines, up to the first that is not well formed: a program may have written millions."""
+    found = []
+    for line in ended.answers.split(b"\n", most)[:-1]:
+        try:
+            parts = json.loads(line)
+        except (ValueError, RecursionError):
+            break
+        if type(parts) is not list or not parts or not all(type(part) is str for part in parts):
+            break
+        found.append(parts)
+    return found
+
+
+def _agrees(same, wanted: Any, got: Any, tolerance: float) -> bool:
+    """Whether a returned value is the wanted one. One that cannot even be compared is another: a signalling nan, an int past
+    every float, nesting past the stack.
+    """
+    try:
+        return same(wanted, got, tolerance)
+    except (ArithmeticError, ValueError, RecursionError):
+        return False
+
+
+_MALFORMED = object()
+
+
+def _value(parts: list[str], wanted: Any) -> Any:
+    """The value of an answer. What is far longer than any writing of the wanted value is not read: a program could have the
+    judge build hundreds of megabytes of it.
+    """
+    try:
+        if len(parts[0]) > _LONG_TEXT and len(parts[0]) > _LONGEST_SCALAR * _num_scalars(wanted):
+            return _MALFORMED
+        return wire.decode_forms(parts[0])
+    except (ValueError, RecursionError, IndexError):
+        return _MALFORMED
+
+
+def _num_scalars(value: Any) -> int:
+    """How many numbers and letters a value is made of, with its containers."""
+    if isinstance(value, list):  # and no Form, which is a tuple
+        return 1 + sum(map(_num_scalars, value))
+    if isinstance(value, wire.Form):
+        return 1 + _num_scalars(value.body)
+    return 1 + (len(value) if isinstance(value, (str, bytes)) else value.bit_length() if isinstance(value, int) else 0)
+
+
+def _stopped(ended: Ended, check: _Check) -> Finding | None:
+    """Why a program was ended before its own end; None where it was not."""
+    used = f"{ended.cpu_seconds:.2f} s of CPU time, {ended.wall_seconds:.1f} s of wall time"
+    if ended.killed == "threads":
+        return Reason.REFUSED, "too many threads"
+    if ended.killed or ended.cpu_seconds > check.cpu_seconds:
+        return Reason.TIMEOUT, used
+    if ended.overflowed:
+        return Reason.OUTPUT_LIMIT, ""
+    if not os.WIFSIGNALED(ended.status):
+        return None
+    number = os.WTERMSIG(ended.status)
+    if number == signal.SIGKILL:
+        raise SandboxError("the machine killed a program; it may be out of memory")
+    if number == signal.SIGSYS:
+        return Reason.REFUSED, "a forbidden system call"
+    return Reason.EXCEPTION, f"ended by {signal.Signals(number).name}"
+
+
+def _raised(parts: list[str], where: str) -> Finding:
+    name, text = [*parts, "", ""][:2]
+    memory = name.endswith("MemoryError")  # numpy has one of its own
+    reason = Reason.MEMORY if memory else Reason.REFUSED if name == "PermissionError" else Reason.EXCEPTION
+    return reason, f"{where}{name}: {text}"[: 2 * _SHOWN]
+
+
+def _same_lines(output: bytes, wanted: bytes) -> bool:
+    """Whether the lines are the same but for trailing blanks; blank lines at the end do not count."""
+    output, wanted = output.rstrip(), wanted.rstrip()
+    if output.count(b"\n") != wanted.count(b"\n"):
+        return False
+    return all(
+        one.rstrip() == other.rstrip() for one, other in zip(output.split(b"\n"), wanted.split(b"\n"), strict=True)
+    )
+
+
+def _shown(parts: list[str]) -> str:
+    return parts[0][:_SHOWN] if parts else ""
+
+
+def configure(unsafe: bool = False, tier: str | None = None) -> None:
+    """Say how this process holds programs: `unsafe` runs them where no sandbox holds, `tier` insists on one."""
+    pool.configure(unsafe, tier)

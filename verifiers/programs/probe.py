@@ -1,0 +1,67 @@
+"""What programs do, without a judgement: outcomes of calls, and the calls that test code makes."""
+
+import json
+import socket
+
+from tasks import AssertTests
+from verifiers.programs.extraction import extract_program
+from verifiers.sandbox import pool
+from verifiers.sandbox.controller import ForkServer
+from verifiers.sandbox.inside import wire
+
+_MEMORY_BYTES = 2**30
+_ANSWER_BYTES = 4096  # of one outcome; a longer one is not worth a case
+
+Outcome = tuple[str, ...] | None  # ("value", text) or ("raised", name, text) and the like; None where none came
+
+
+def call_outcomes(program: str, name: str, inputs: list[list], cpu_seconds: int, wall_seconds: float) -> list[Outcome]:
+    """What each call gives, in order; after a call that does not return, the rest is None. Raises SandboxError."""
+    calls = [wire.pack_call(name, args, {}) for args in inputs]
+    job = wire.pack_job({"program": program, "calls": calls, "go_on": True})
+    with pool.pool().lend("numpy" in program) as server:
+        ended = server.wait(server.start("calls", job, cpu_seconds, _MEMORY_BYTES, wall_seconds))
+    outcomes: list[Outcome] = []
+    for line in ended.answers.split(b"\n")[:-1][: len(inputs)]:
+        outcomes.append(tuple(json.loads(line)) if len(line) <= _ANSWER_BYTES else ("large", ""))
+    return outcomes + [None] * (len(inputs) - len(outcomes))
+
+
+def cpu_seconds_of(program: str, name: str, inputs: list[list], cpu_seconds: int) -> float:
+    """CPU time of a process that runs the program and makes the calls, the least of five."""
+    calls = [wire.pack_call(name, args, {}) for args in inputs]
+    job = wire.pack_job({"program": program, "calls": calls, "go_on": True})
+    with pool.pool().lend("numpy" in program) as server:
+        starts = (server.start("calls", job, cpu_seconds, _MEMORY_BYTES, 15.0) for _ in range(5))
+        return min(server.wait(child).cpu_seconds for child in starts)
+
+
+def recorded_inputs(reference: AssertTests, program: str, cpu_seconds: float) -> list[list] | None:
+    """The arguments of every call that test code makes of its entry point; None where the tests do not pass."""
+    with pool.pool().lend("numpy" in program + reference.code) as server:
+        lines = _run_tests(server, reference, program, cpu_seconds)
+    if not lines or lines[0] != ["passed"]:
+        return None
+    names = {target for _, target, _ in lines[1:]}
+    wanted = reference.entry_point or (names.pop() if len(names) == 1 else None)
+    try:
+        return [wire.decode(arguments) for _, target, arguments in lines[1:] if target == wanted]
+    except ValueError:  # a function among the arguments
+        return None
+
+
+def _run_tests(server: ForkServer, reference: AssertTests, program: str, cpu_seconds: float) -> list[list[str]]:
+    limits = cpu_seconds, _MEMORY_BYTES, 6 * cpu_seconds + 5
+    one, other = socket.socketpair()
+    with one, other:
+        child = server.start("serve", wire.pack_job({"program": program}), *limits, channel=one.fileno())
+        job = {"tests": reference.code, "entry_point": reference.entry_point, "record": True}
+        tests = server.start("tests", wire.pack_job(job), *limits, channel=other.fileno())
+    ended = server.wait(tests)
+    server.wait(child)
+    return [json.loads(line) for line in ended.answers.splitlines()]
+
+
+def program_of(solution: str) -> str:
+    """The source of a reference program, fenced or bare."""
+    return extract_program(solution) or solution
