@@ -74,7 +74,7 @@ def graded(grade, rows: list[dict]) -> list[tuple[str, float]]:
 
 def table_rows() -> list[dict]:
     """The project's own table as labelled cases."""
-    from tests.test_mathematics import COMPLETIONS, VALUES
+    from tests.verifiers.test_mathematics import COMPLETIONS, VALUES
 
     cases = []
     for form, parameters in (("bare", VALUES), ("prose", COMPLETIONS)):

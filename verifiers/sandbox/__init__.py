@@ -1,6 +1,6 @@
 """The sandbox that programs run in: a fork-server for each worker, a confined child for each program.
 
-Covered, each line with its test in tests/test_sandbox_claims.py, which reads this list:
+Covered, each line with its test in tests/verifiers/test_sandbox_claims.py, which reads this list:
 
 - files outside the interpreter: neither read nor written, made, renamed or removed [test_no_program_touches_files]
 - network, unix and netlink sockets, System V and POSIX IPC [test_no_program_reaches_sockets_or_ipc]

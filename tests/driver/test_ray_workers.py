@@ -17,7 +17,7 @@ from selfplay.journal.journal import Journal, read_journal
 from selfplay.models.tiny_llama import create_model
 from selfplay.recipe.sections import Ray, Sampling, Verification
 from tasks import UserError, load
-from tests.test_pipeline import keys, seed_of
+from tests.driver.test_pipeline import keys, seed_of
 
 SETTINGS = Ray(num_samplers=2, sampler_cpus=0.5, num_verifiers=2, verifier_cpus=0.5)
 SAMPLING = Sampling(max_tokens=12, batch_size=16)
@@ -66,7 +66,7 @@ def test_workers_take_the_package_verifiers_from_this_project(model):
         await station.close()
         return answer
 
-    ours = Path(__file__).resolve().parents[1] / "verifiers" / "__init__.py"
+    ours = Path(__file__).resolve().parents[2] / "verifiers" / "__init__.py"
     assert Path(verifiers.__file__).resolve() == ours
     assert Path(asyncio.run(ask())).resolve() == ours
 

@@ -12,7 +12,7 @@ from tasks import SOURCES, UserError, load
 from tasks.sources.catalog import options_of
 from tests.shared_data import SHARED
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = ("run", "verify", "tasks", "passk", "report", "shards", "export", "reverify", "doctor")
 
 CONTRACT = [

@@ -12,7 +12,7 @@ from tasks import MathReference
 from tests.shared_data import SHARED
 from verifiers import Outcome, Reason, verify, verify_answer
 
-TABLE = Path(__file__).parent / "math_cases"
+TABLE = Path(__file__).parents[1] / "math_cases"
 _ROW = re.compile(r"(equal|differ)\s+(.*?) <=> (.*?) // (.+)")
 
 

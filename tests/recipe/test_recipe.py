@@ -14,7 +14,7 @@ from selfplay.rounds.preflight import obstacles
 from tasks import UserError
 from verifiers.sandbox.inside import landlock
 
-RECIPES = Path(__file__).resolve().parents[1] / "runs"
+RECIPES = Path(__file__).resolve().parents[2] / "runs"
 GOOD = """
 [tasks]
 source = "arithmetic"

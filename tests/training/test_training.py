@@ -103,7 +103,7 @@ def fit_with_checkpoints(model, out):
 
 def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(model, tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.test_training", "trl"])
+    context.set_forkserver_preload(["tests.training.test_training", "trl"])
     process = context.Process(target=fit_with_checkpoints, args=(model, tmp_path / "killed"))
     process.start()
     deadline = time.monotonic() + 120

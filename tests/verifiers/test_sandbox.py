@@ -31,7 +31,7 @@ assert verify_program(calls("add", ([1, 2], 3)), "def add(a, b): return a + b").
 
 
 def _owner(code: str) -> subprocess.Popen:
-    folder = Path(__file__).resolve().parents[1]
+    folder = Path(__file__).resolve().parents[2]
     return subprocess.Popen([sys.executable, "-c", _OWNER + code], stdout=subprocess.PIPE, cwd=folder, text=True)
 
 

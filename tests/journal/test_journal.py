@@ -75,7 +75,7 @@ def test_what_commit_acknowledged_survives_a_kill(tmp_path):
     script = f"""
 import os, pathlib, sys
 sys.path.insert(0, {os.getcwd()!r})
-from tests.test_journal import Journal, sample, VERDICT
+from tests.journal.test_journal import Journal, sample, VERDICT
 journal = Journal(pathlib.Path({str(tmp_path)!r}))
 for index in range(300):
     journal.append(sample(index), VERDICT)

@@ -22,9 +22,9 @@ from selfplay.recipe.sections import Recipe, Verification
 from selfplay.records import SampleFailure
 from selfplay.samplers import server_watchdog as server_watch
 from tasks import UserError, load
+from tests.driver.test_pipeline import keys, seed_of
 from tests.engines import QueueSampler
-from tests.test_pipeline import keys, seed_of
-from tests.test_rounds import quietly
+from tests.rounds.test_rounds import quietly
 from verifiers import Outcome, Reason, Verdict
 
 

@@ -12,9 +12,9 @@ from selfplay.rounds.run import run
 from selfplay.shards.files import read_shards
 from selfplay.storage import read_json
 from tests.conftest import VLLM_OPTIONS
-from tests.test_rounds import quietly
+from tests.rounds.test_rounds import quietly
 
-QUICKSTART = Path(__file__).resolve().parents[1] / "runs" / "quickstart.toml"
+QUICKSTART = Path(__file__).resolve().parents[2] / "runs" / "quickstart.toml"
 
 
 def small(folder, *more):

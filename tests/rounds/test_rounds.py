@@ -203,7 +203,7 @@ def test_another_recipe_is_welcome_where_nothing_was_made_or_sampled(tmp_path):
 
 
 def test_a_run_is_played_by_one_process_at_a_time(finished):
-    code = "import pathlib, sys; from tests.test_rounds import _play; _play(pathlib.Path(sys.argv[1]))"
+    code = "import pathlib, sys; from tests.rounds.test_rounds import _play; _play(pathlib.Path(sys.argv[1]))"
     second = subprocess.run(
         [sys.executable, "-c", code, finished.parent / "small.toml"], capture_output=True, text=True, timeout=120
     )
@@ -232,7 +232,7 @@ def test_twenty_kills_lose_nothing_and_double_nothing(finished, tmp_path):
     path = written(tmp_path)
     shutil.copytree(finished / "base", tmp_path / "small" / "base")  # the base model is the slow part, and the same
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.test_rounds", "trl", "selfplay.samplers.transformers"])
+    context.set_forkserver_preload(["tests.rounds.test_rounds", "trl", "selfplay.samplers.transformers"])
     rng = random.Random(os.urandom(8))
     kills = 0
     acknowledged: dict[Path, set] = {}

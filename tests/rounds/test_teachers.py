@@ -20,9 +20,9 @@ from selfplay.shards.files import read_rows
 from selfplay.shards.integrity import check_shards
 from selfplay.storage import read_json
 from tasks import UserError
+from tests.driver.test_pipeline import hiring, play, seed_of
 from tests.engines import QueueSampler
-from tests.test_pipeline import hiring, play, seed_of
-from tests.test_rounds import quietly
+from tests.rounds.test_rounds import quietly
 
 RECIPE = """
 [tasks]
