@@ -11,7 +11,7 @@ from verifiers.mathematics.equivalence.worker_client import MEMORY_BYTES, QUESTI
 from verifiers.verdict import Reason
 
 _STACK_BYTES = 512 << 20  # of the thread that works: reserved, and used only by what nests deep
-_DEPTH, _TOKENS = 10_000, 30_000  # see latex.limits
+_DEPTH, _TOKENS = 10_000, 30_000  # see tokens.limits
 
 
 def main() -> None:
@@ -26,17 +26,17 @@ def main() -> None:
 
 
 def _serve() -> None:
-    from verifiers.mathematics.equivalence import symbolic as proofs
+    from verifiers.mathematics.equivalence import symbolic
     from verifiers.mathematics.equivalence.answers import compare
-    from verifiers.mathematics.parsing import tokens as latex
+    from verifiers.mathematics.parsing.tokens import limits
 
-    latex.limits.depth, latex.limits.tokens = _DEPTH, _TOKENS
-    proofs.load()
+    limits.depth, limits.tokens = _DEPTH, _TOKENS
+    symbolic.load()
     _say("ready")
     for line in sys.stdin:
         reference, answer = json.loads(line)
         try:
-            reason = compare(reference, answer, proofs.prove, QUESTION_SECONDS)
+            reason = compare(reference, answer, symbolic.prove, QUESTION_SECONDS)
         except (MemoryError, RecursionError):
             reason = Reason.UNSUPPORTED
         except Exception:  # the verify boundary of this process: what sympy raises is not for the parent to see

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from verifiers.mathematics.parsing.characters import plain
 from verifiers.mathematics.parsing.notations import special
-from verifiers.mathematics.parsing.parser import Expressions
+from verifiers.mathematics.parsing.parser import Parser
 from verifiers.mathematics.parsing.spellings import respelled, second_spelling, trimmed
 from verifiers.mathematics.parsing.tokens import TooDeep, Unreadable, limits, tokens
 from verifiers.mathematics.parsing.tree import Node, num, sym, times
@@ -154,7 +154,7 @@ def _depth(text: str) -> int:
     return deepest
 
 
-class _Answers(Expressions):
+class _Answers(Parser):
     """The grammar of whole answers."""
 
     only_or = True  # no comma and no "and" parts the items

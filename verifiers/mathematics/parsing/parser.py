@@ -42,9 +42,11 @@ from verifiers.mathematics.parsing.vocabulary import (
     is_unit,
 )
 
+_CONDITION_WORDS = frozenset(["if", "for", "when", "where"])
 
-class Cursor:
-    """The tokens of a text, where the reader stands in them, and what is open there."""
+
+class Parser:
+    """A recursive-descent parser: the tokens of a text, the position in them, and the brackets open there."""
 
     def __init__(self, found: list[Token]):
         self.tokens = found
@@ -74,216 +76,244 @@ class Cursor:
             raise Unreadable(f"{value or 'the end'!r} where {' or '.join(values)} should stand")
         return value
 
+    # -- relations, sets, ratios
 
-_CONDITION_WORDS = frozenset(["if", "for", "when", "where"])
-
-
-class Brackets(Cursor):
-    """What stands between an opening and a closing sign."""
-
-    def _bracketed(self, opening: str, keep: bool = False) -> Node:
-        """What stands in brackets; with `keep`, always a bracket node, its contents from the third argument on."""
-        self.at += 1
-        saved, self.bars = self.bars, 0
-        builder, self.builder = self.builder, opening == "lset"
-        if self.kind in ("sign", "command") and self.value in CLOSING:
-            items: list[Node] = []
-        else:
-            items = self.items()
-        if opening == "lset" and (self.take("|") or self.take(":")):
-            conditions = self.items()
-            self.bars, self.builder = saved, builder
-            self.expect("rset")
-            return Node("builder", (items[0] if len(items) == 1 else Node("list", tuple(items)), *conditions))
-        self.bars, self.builder = saved, builder
-        closing = self.value
-        if self.kind not in ("sign", "command") or closing not in CLOSING:
-            raise Unreadable(f"{closing or 'the end'!r} where a bracket should close")
-        if closing != OPENING[opening] and {opening, closing} - {"(", ")", "[", "]"}:
-            raise Unreadable(f"{opening} closed by {closing}")
-        self.at += 1
-        if opening == "langle":
-            opening, closing = "(", ")"
-        return self._closed(opening, closing, items, keep)
-
-    def _closed(self, opening: str, closing: str, items: list[Node], keep: bool) -> Node:
-        if opening == "lset":
-            return Node("set", tuple(items)) if items else Node("empty", ())
-        if opening in ("lfloor", "lceil"):
-            if len(items) != 1:
-                raise Unreadable("a list between floor signs")
-            return call("floor" if opening == "lfloor" else "ceil", items[0])
-        if opening == "{":
-            if len(items) == 1:
-                return items[0]
-            if not items:
-                raise Unreadable("an empty group")
-            return Node("list", tuple(items))
-        if not items and not keep:
-            raise Unreadable("an empty bracket")
-        if keep or len(items) > 1 or opening == "[" or closing == "]":
-            if not keep and len(items) == 1 and (opening, closing) == ("[", "]"):
-                return items[0]
-            return Node("bracket", (opening, closing, *items))
-        held = items[0]
-        return self._based_group(held) if self.value == "_" and held.kind == "num" else held
-
-    def _based_group(self, held: Node) -> Node:
-        return self._based(Token("number", str(held.args[0])))
-
-    def items(self) -> list[Node]:
-        """Items with commas between, inside of brackets."""
-        found = [self.relation()]
-        while self.take(",", ";") or self.connector():
-            self.connector()
-            found.append(self.relation())
-        return found
-
-    def connector(self) -> bool:
-        """Moves past "and" or "or" between items."""
-        found = self.kind in ("word", "command") and self.value in ("and", "or")
-        self.at += found
-        return found
-
-    def _absolute(self) -> Node:
-        self.at += 1
-        self.bars += 1
-        held = self.sum()
-        self.bars -= 1
-        self.expect("|")
-        return call("abs", held)
-
-    def _environment(self) -> Node:
-        self.expect("{")
-        name = self.value
-        self.at += 1
-        if self.take("}") and name == "cases":
-            return self._cases()
-        if self.tokens[self.at - 1].value != "}" or name not in MATRICES:
-            raise Unreadable(f"the environment {name!r}")
-        if name == "array" and self.take("{"):
-            while not self.take("}"):
-                if self.kind == "end":
-                    raise Unreadable("an array without an end")
-                self.at += 1
-        rows: list[tuple[Node, ...]] = []
-        cells: list[Node] = []
-        while not self.take("end"):
-            if self.take("newline"):
-                rows, cells = [*rows, tuple(cells)] if cells else rows, []
-            elif self.take("&"):
-                continue
-            else:
-                cells.append(self.sum())
-        rows += [tuple(cells)] if cells else []
-        self.expect("{")
-        if self.value != name:
-            raise Unreadable(f"{name} closed by {self.value}")
-        self.at += 1
-        self.expect("}")
-        if not rows or len({len(row) for row in rows}) != 1:
-            raise Unreadable("rows of unequal length")
-        return call("det", Node("matrix", tuple(rows))) if name == "vmatrix" else Node("matrix", tuple(rows))
-
-    def _cases(self) -> Node:
-        """Rows of value & condition, or a system: its rows as a list."""
-        rows: list[list[Node]] = [[]]
-        while not self.take("end"):
-            if self.take("newline"):
-                rows.append([])
-                continue
-            while self.take(",", "&", ".", ";") or (self.kind == "word" and self.value in _CONDITION_WORDS):
-                self.at += self.kind == "word" and self.value in _CONDITION_WORDS
-            if self.value not in ("newline", "end"):
-                rows[-1].append(self._otherwise() or self.relation())
-        self.expect("{")
-        if self.value != "cases":
-            raise Unreadable(f"cases closed by {self.value}")
-        self.at += 1
-        self.expect("}")
-        rows = [row for row in rows if row]
-        if rows and all(len(row) == 1 for row in rows):
-            return Node("list", tuple(row[0] for row in rows))
-        if not rows or any(len(row) != 2 for row in rows):
-            raise Unreadable("cases of another form than value and condition")
-        return Node("cases", tuple(Node("list", tuple(row)) for row in rows))
-
-    def _otherwise(self) -> Node | None:
-        if self.kind == "word" and self.value in ("otherwise", "else"):
+    def relation(self) -> Node:
+        sides, operators = [self.region()], []
+        while self.kind in ("sign", "command") and self.value in RELATIONS:
+            operators.append(RELATIONS[self.value])
             self.at += 1
-            return Node("text", ("otherwise",))
-        return None
+            if operators[-1] in ("<", ">") and self.take("="):
+                operators[-1] += "="
+            sides.append(self.region())
+        if self.take("pmod") or (self.value == "(" and self.tokens[self.at + 1].value in ("mod", "bmod")):
+            sides[-1] = self._modulus(sides[-1])
+        return Node("relation", (tuple(operators), *sides)) if operators else sides[0]
 
-    def _integral(self) -> Node:
-        """\\int_a^b body dx: the body ends in the letter d and the letter of integration."""
-        self.expect("_")
-        low = neg(self.atom()) if self.take("-") else self.atom()
-        self.expect("^")
-        high = self.exponent()
-        factors = _factors(self.sum())
-        if len(factors) < 2 or factors[-2] != sym("d") or factors[-1].kind != "sym":
-            raise Unreadable("an integral without dx")
-        body = ONE
-        for factor in factors[:-2]:
-            body = times(body, factor)
-        return Node("integral", (factors[-1], low, high, body))
+    def _modulus(self, value: Node) -> Node:
+        """a \\pmod{m}, also written a (mod m)."""
+        if self.take("("):
+            self.at += 1
+            modulus = self.sum()
+            self.expect(")")
+        else:
+            modulus = self.argument() if self.value != "(" else self.atom()
+        return call("mod", value, modulus)
 
-    def _limit(self) -> Node:
-        """\\lim_{x \\to a^+} body: the body is a product; the side is "+", "-" or "+-"."""
-        self.expect("_")
-        self.expect("{")
-        variable = self.atom()
-        self.expect("to")
-        side = self._side()
-        point = self.sum()
-        self.expect("}")
-        if variable.kind != "sym":
-            raise Unreadable("a limit over something that is no letter")
-        return Node("limit", (variable, point, self.product(), side))
+    def region(self) -> Node:
+        left = self.ratio()
+        while self.kind == "command" and self.value in SET_OPERATIONS:
+            kind = SET_OPERATIONS[self.value]
+            self.at += 1
+            left = Node(kind, (left, self.ratio()))
+        return left
 
-    def _side(self) -> str:
-        """The side that a limit comes from, its sign taken out of the tokens: a^+, a^{-}."""
-        end, depth = self.at, 0
-        while depth >= 0:
-            if self.tokens[end].kind == "end":
-                raise Unreadable("a limit without an end")
-            depth += {"{": 1, "}": -1}.get(self.tokens[end].value, 0)
-            end += 1
-        end -= 1  # the brace that closes the limit's index
-        for length in (2, 4):
-            signs = [token.value for token in self.tokens[end - length : end]]
-            if signs in (["^", "+"], ["^", "-"], ["^", "{", "+", "}"], ["^", "{", "-", "}"]):
-                del self.tokens[end - length : end]
-                return signs[-1] if length == 2 else signs[2]
-        return "+-"
+    def ratio(self) -> Node:
+        parts = [self.sum()]
+        while not self.builder and self.value == ":" and self.kind == "sign":
+            self.at += 1
+            parts.append(self.sum())
+        return Node("ratio", tuple(parts)) if len(parts) > 1 else parts[0]
 
-    def _series(self, name: str) -> Node:
-        """\\sum_{k=1}^{n} body: the body is a product."""
-        self.expect("_")
-        self.expect("{")
-        variable = self.atom()
-        self.expect("=")
-        low = self.sum()
-        self.expect("}")
-        self.expect("^")
-        high = self.exponent()
-        if variable.kind not in ("sym", "const"):
-            raise Unreadable("a sum over something that is no letter")
-        body = self.product()
-        if variable == I:  # here the letter i counts, and is no imaginary unit
-            index = sym("index i")
-            variable, body = index, substituted(body, I, index)
-        if contains(body, frozenset(["list", "bracket"])):
-            raise Unreadable("a sum of lists")
-        return Node(name, (variable, low, high, body))
+    # -- sums and products
 
+    def sum(self) -> Node:
+        terms = [self.signed_product()]
+        while self.kind in ("sign", "command") and self.value in ("+", "-", "pm", "mp"):
+            terms.append(self.signed_product())
+        return terms[0] if len(terms) == 1 else plus(tuple(terms))
 
-def _factors(node: Node) -> list[Node]:
-    return [part for factor in node.args for part in _factors(factor)] if node.kind == "mul" else [node]
+    def signed_product(self) -> Node:
+        sign, both = 1, 0
+        while True:
+            if self.take("-"):
+                sign = -sign
+            elif self.take("pm"):
+                both = 1
+            elif self.take("mp"):
+                both = -1
+            elif not self.take("+"):
+                break
+        product = self.product()
+        product = neg(product) if sign < 0 else product
+        return Node("pm", (product, both)) if both else product
 
+    def product(self) -> Node:
+        left = self.mixed_number()
+        while True:
+            if self.take("*", "cdot", "times"):
+                left = times(left, self.signed_factor())
+            elif self.value == "/" and self.kind == "sign" and not self._is_unit_ahead(1):
+                self.at += 1
+                left = div(left, self.signed_factor())
+            elif self.take("div"):
+                left = div(left, self.signed_factor())
+            elif self.take("bmod", "mod"):
+                left = call("mod", left, self.signed_factor())
+            elif self.kind == "word" and self.value == "mod" and self.at:
+                self.at += 1
+                left = call("mod", left, self.signed_factor())
+            elif self.starts_factor(left):
+                right = self.power()
+                left = Node("apply", (left.args[0], *right.args[2:])) if _is_point(left, right) else times(left, right)
+            else:
+                return left
 
-class Atoms(Brackets):
-    """The smallest values, and functions."""
+    def signed_factor(self) -> Node:
+        if self.take("-"):
+            return neg(self.signed_factor())
+        if self.take("+"):
+            return self.signed_factor()
+        return self.mixed_number()
+
+    def starts_factor(self, left: Node) -> bool:
+        """Whether the next token continues a product without a sign between."""
+        token = self.tokens[self.at]
+        if token.kind == "number":
+            return left.kind not in ("num", "percent", "based") and not token.in_text
+        if token.kind == "word":
+            return not token.in_text and is_math_word(token.value) and not (is_unit(token.value) and _is_amount(left))
+        if token.value == "|":
+            return not self.bars and not self.builder
+        if token.kind == "sign":
+            return (
+                token.value in ("(", "{", "[")
+                and self.tokens[self.at + 1].value not in ("mod", "bmod")
+                and not (token.value == "[" and left.kind == "num")
+            )
+        if token.kind == "command":
+            return self.is_atom_command(token.value)
+        return False
+
+    def _is_unit_ahead(self, offset: int) -> bool:
+        token = self.tokens[min(self.at + offset, len(self.tokens) - 1)]
+        return token.kind == "word" and (token.in_text or (len(token.value) > 1 and is_unit(token.value)))
+
+    @staticmethod
+    def is_atom_command(name: str) -> bool:
+        return (
+            name
+            in (
+                "frac",
+                "sqrt",
+                "binom",
+                "lset",
+                "langle",
+                "lfloor",
+                "lceil",
+                "begin",
+                "sum",
+                "prod",
+                "int",
+                "mathbb",
+                "emptyset",
+                "overline",
+                "ldots",
+                "lim",
+                "infty",
+                "pi",
+            )
+            or name in FUNCTIONS
+            or name in GREEK
+        )
+
+    def mixed_number(self) -> Node:
+        """A power, or a whole number with a proper fraction behind it: 1 1/2."""
+        whole = self.tokens[self.at]
+        start = self.at
+        if whole.kind == "number" and whole.value.isdigit():
+            following = self.tokens[self.at + 1]
+            if following.kind == "command" and following.value == "frac":
+                self.at += 1
+                part = self.atom()
+                if _is_proper(part) and (self.value not in ("^", "_") or self._is_degree_ahead()):
+                    return self._followed(Node("add", (num(whole.number), part)))
+                self.at = start
+            elif following.kind == "number" and following.spaced and following.value.isdigit():
+                slash, bottom = (
+                    self.tokens[self.at + 2 : self.at + 4] if self.at + 3 < len(self.tokens) else (following, following)
+                )
+                if (
+                    slash.value == "/"
+                    and bottom.kind == "number"
+                    and bottom.value.isdigit()
+                    and 0 < following.number < bottom.number
+                ):
+                    self.at += 4
+                    return Node("add", (num(whole.number), num(following.number / bottom.number)))
+        return self.power()
+
+    # -- powers and what follows a value
+
+    def power(self) -> Node:
+        return self._followed(self.atom())
+
+    def _is_degree_ahead(self) -> bool:
+        ahead = [token.value for token in self.tokens[self.at + 1 : self.at + 3]]
+        return self.value == "^" and (ahead[0] == "circ" or ahead == ["{", "circ"])
+
+    def _followed(self, base: Node) -> Node:
+        """A value with its powers, factorial signs, percent and degree signs."""
+        while True:
+            if self.take("^"):
+                base = self._raised(base)
+            elif self.take("!"):
+                double = self.take("!")
+                base = call("factorial2" if double else "factorial", base)
+            elif self.value == "%" and self.kind == "sign":
+                self.at += 1
+                base = Node("percent", (base,))
+            elif base.kind == "sym" and self.take("'"):
+                base = sym(base.args[0] + "'")
+            elif self.take("degree"):
+                base = self._temperature(base)
+            elif (self.value == "_" and base.kind in ("num", "matrix", "list")) or (
+                self.value == "_" and base.kind == "mul"
+            ):
+                raise Unreadable("an index behind a value")
+            else:
+                return base
+
+    def _raised(self, base: Node) -> Node:
+        start = self.at
+        braced = self.take("{")
+        if self.take("circ", "degree"):
+            if braced:
+                self.expect("}")
+            return self._temperature(base)
+        if base.kind == "sym" and self.take("'"):
+            self.at = start + 1 + bool(braced)
+            return sym(base.args[0] + "'")
+        if base.kind == "num" and not braced and self.kind == "word" and self.value == "o":
+            self.at += 1
+            return self._temperature(base)  # 45^o
+        if braced:
+            self.at = start
+        exponent = self.exponent()
+        if base.kind == "sym" and base.args[0] in UNKNOWN_FUNCTIONS and exponent == MINUS_ONE and self.value == "(":
+            return Node("apply", (base.args[0] + "^-1", *self._bracketed("(", keep=True).args[2:]))
+        if base.kind == "region":
+            return Node("region", (f"{base.args[0]}^{exponent!r}",))
+        return Node("pow", (base, exponent))
+
+    def _temperature(self, base: Node) -> Node:
+        """Degrees of an angle, or of the scale whose letter follows."""
+        if self.kind == "word" and self.value in ("C", "F"):
+            self.at += 1
+            return Node("quantity", (base, named("celsius" if self.tokens[self.at - 1].value == "C" else "fahrenheit")))
+        return Node("degree", (base,))
+
+    def exponent(self) -> Node:
+        if self.take("-"):
+            return neg(self.exponent())
+        if self.take("+"):
+            return self.exponent()
+        exponent = self.atom()
+        if self.take("^"):
+            exponent = self._raised(exponent)
+        return exponent
+
+    # -- atoms and functions
 
     def argument(self) -> Node:
         """An argument of \\frac or \\binom: a group, or one digit, letter or command."""
@@ -548,244 +578,207 @@ class Atoms(Brackets):
     def _starts_function(self) -> bool:
         return self.value in FUNCTIONS or (self.value in ("(", "[") and self.kind == "sign")
 
+    # -- brackets, environments, series
 
-class Expressions(Atoms):
-    """The grammar of expressions, from relations down to powers."""
-
-    def relation(self) -> Node:
-        sides, operators = [self.region()], []
-        while self.kind in ("sign", "command") and self.value in RELATIONS:
-            operators.append(RELATIONS[self.value])
-            self.at += 1
-            if operators[-1] in ("<", ">") and self.take("="):
-                operators[-1] += "="
-            sides.append(self.region())
-        if self.take("pmod") or (self.value == "(" and self.tokens[self.at + 1].value in ("mod", "bmod")):
-            sides[-1] = self._modulus(sides[-1])
-        return Node("relation", (tuple(operators), *sides)) if operators else sides[0]
-
-    def _modulus(self, value: Node) -> Node:
-        """a \\pmod{m}, also written a (mod m)."""
-        if self.take("("):
-            self.at += 1
-            modulus = self.sum()
-            self.expect(")")
+    def _bracketed(self, opening: str, keep: bool = False) -> Node:
+        """What stands in brackets; with `keep`, always a bracket node, its contents from the third argument on."""
+        self.at += 1
+        saved, self.bars = self.bars, 0
+        builder, self.builder = self.builder, opening == "lset"
+        if self.kind in ("sign", "command") and self.value in CLOSING:
+            items: list[Node] = []
         else:
-            modulus = self.argument() if self.value != "(" else self.atom()
-        return call("mod", value, modulus)
+            items = self.items()
+        if opening == "lset" and (self.take("|") or self.take(":")):
+            conditions = self.items()
+            self.bars, self.builder = saved, builder
+            self.expect("rset")
+            return Node("builder", (items[0] if len(items) == 1 else Node("list", tuple(items)), *conditions))
+        self.bars, self.builder = saved, builder
+        closing = self.value
+        if self.kind not in ("sign", "command") or closing not in CLOSING:
+            raise Unreadable(f"{closing or 'the end'!r} where a bracket should close")
+        if closing != OPENING[opening] and {opening, closing} - {"(", ")", "[", "]"}:
+            raise Unreadable(f"{opening} closed by {closing}")
+        self.at += 1
+        if opening == "langle":
+            opening, closing = "(", ")"
+        return self._closed(opening, closing, items, keep)
 
-    def region(self) -> Node:
-        left = self.ratio()
-        while self.kind == "command" and self.value in SET_OPERATIONS:
-            kind = SET_OPERATIONS[self.value]
-            self.at += 1
-            left = Node(kind, (left, self.ratio()))
-        return left
+    def _closed(self, opening: str, closing: str, items: list[Node], keep: bool) -> Node:
+        if opening == "lset":
+            return Node("set", tuple(items)) if items else Node("empty", ())
+        if opening in ("lfloor", "lceil"):
+            if len(items) != 1:
+                raise Unreadable("a list between floor signs")
+            return call("floor" if opening == "lfloor" else "ceil", items[0])
+        if opening == "{":
+            if len(items) == 1:
+                return items[0]
+            if not items:
+                raise Unreadable("an empty group")
+            return Node("list", tuple(items))
+        if not items and not keep:
+            raise Unreadable("an empty bracket")
+        if keep or len(items) > 1 or opening == "[" or closing == "]":
+            if not keep and len(items) == 1 and (opening, closing) == ("[", "]"):
+                return items[0]
+            return Node("bracket", (opening, closing, *items))
+        held = items[0]
+        return self._based_group(held) if self.value == "_" and held.kind == "num" else held
 
-    def ratio(self) -> Node:
-        parts = [self.sum()]
-        while not self.builder and self.value == ":" and self.kind == "sign":
-            self.at += 1
-            parts.append(self.sum())
-        return Node("ratio", tuple(parts)) if len(parts) > 1 else parts[0]
+    def _based_group(self, held: Node) -> Node:
+        return self._based(Token("number", str(held.args[0])))
 
-    # -- sums and products
+    def items(self) -> list[Node]:
+        """Items with commas between, inside of brackets."""
+        found = [self.relation()]
+        while self.take(",", ";") or self.connector():
+            self.connector()
+            found.append(self.relation())
+        return found
 
-    def sum(self) -> Node:
-        terms = [self.signed_product()]
-        while self.kind in ("sign", "command") and self.value in ("+", "-", "pm", "mp"):
-            terms.append(self.signed_product())
-        return terms[0] if len(terms) == 1 else plus(tuple(terms))
+    def connector(self) -> bool:
+        """Moves past "and" or "or" between items."""
+        found = self.kind in ("word", "command") and self.value in ("and", "or")
+        self.at += found
+        return found
 
-    def signed_product(self) -> Node:
-        sign, both = 1, 0
-        while True:
-            if self.take("-"):
-                sign = -sign
-            elif self.take("pm"):
-                both = 1
-            elif self.take("mp"):
-                both = -1
-            elif not self.take("+"):
-                break
-        product = self.product()
-        product = neg(product) if sign < 0 else product
-        return Node("pm", (product, both)) if both else product
+    def _absolute(self) -> Node:
+        self.at += 1
+        self.bars += 1
+        held = self.sum()
+        self.bars -= 1
+        self.expect("|")
+        return call("abs", held)
 
-    def product(self) -> Node:
-        left = self.mixed_number()
-        while True:
-            if self.take("*", "cdot", "times"):
-                left = times(left, self.signed_factor())
-            elif self.value == "/" and self.kind == "sign" and not self._is_unit_ahead(1):
+    def _environment(self) -> Node:
+        self.expect("{")
+        name = self.value
+        self.at += 1
+        if self.take("}") and name == "cases":
+            return self._cases()
+        if self.tokens[self.at - 1].value != "}" or name not in MATRICES:
+            raise Unreadable(f"the environment {name!r}")
+        if name == "array" and self.take("{"):
+            while not self.take("}"):
+                if self.kind == "end":
+                    raise Unreadable("an array without an end")
                 self.at += 1
-                left = div(left, self.signed_factor())
-            elif self.take("div"):
-                left = div(left, self.signed_factor())
-            elif self.take("bmod", "mod"):
-                left = call("mod", left, self.signed_factor())
-            elif self.kind == "word" and self.value == "mod" and self.at:
-                self.at += 1
-                left = call("mod", left, self.signed_factor())
-            elif self.starts_factor(left):
-                right = self.power()
-                left = Node("apply", (left.args[0], *right.args[2:])) if _is_point(left, right) else times(left, right)
+        rows: list[tuple[Node, ...]] = []
+        cells: list[Node] = []
+        while not self.take("end"):
+            if self.take("newline"):
+                rows, cells = [*rows, tuple(cells)] if cells else rows, []
+            elif self.take("&"):
+                continue
             else:
-                return left
+                cells.append(self.sum())
+        rows += [tuple(cells)] if cells else []
+        self.expect("{")
+        if self.value != name:
+            raise Unreadable(f"{name} closed by {self.value}")
+        self.at += 1
+        self.expect("}")
+        if not rows or len({len(row) for row in rows}) != 1:
+            raise Unreadable("rows of unequal length")
+        return call("det", Node("matrix", tuple(rows))) if name == "vmatrix" else Node("matrix", tuple(rows))
 
-    def signed_factor(self) -> Node:
-        if self.take("-"):
-            return neg(self.signed_factor())
-        if self.take("+"):
-            return self.signed_factor()
-        return self.mixed_number()
+    def _cases(self) -> Node:
+        """Rows of value & condition, or a system: its rows as a list."""
+        rows: list[list[Node]] = [[]]
+        while not self.take("end"):
+            if self.take("newline"):
+                rows.append([])
+                continue
+            while self.take(",", "&", ".", ";") or (self.kind == "word" and self.value in _CONDITION_WORDS):
+                self.at += self.kind == "word" and self.value in _CONDITION_WORDS
+            if self.value not in ("newline", "end"):
+                rows[-1].append(self._otherwise() or self.relation())
+        self.expect("{")
+        if self.value != "cases":
+            raise Unreadable(f"cases closed by {self.value}")
+        self.at += 1
+        self.expect("}")
+        rows = [row for row in rows if row]
+        if rows and all(len(row) == 1 for row in rows):
+            return Node("list", tuple(row[0] for row in rows))
+        if not rows or any(len(row) != 2 for row in rows):
+            raise Unreadable("cases of another form than value and condition")
+        return Node("cases", tuple(Node("list", tuple(row)) for row in rows))
 
-    def starts_factor(self, left: Node) -> bool:
-        """Whether the next token continues a product without a sign between."""
-        token = self.tokens[self.at]
-        if token.kind == "number":
-            return left.kind not in ("num", "percent", "based") and not token.in_text
-        if token.kind == "word":
-            return not token.in_text and is_math_word(token.value) and not (is_unit(token.value) and _is_amount(left))
-        if token.value == "|":
-            return not self.bars and not self.builder
-        if token.kind == "sign":
-            return (
-                token.value in ("(", "{", "[")
-                and self.tokens[self.at + 1].value not in ("mod", "bmod")
-                and not (token.value == "[" and left.kind == "num")
-            )
-        if token.kind == "command":
-            return self.is_atom_command(token.value)
-        return False
-
-    def _is_unit_ahead(self, offset: int) -> bool:
-        token = self.tokens[min(self.at + offset, len(self.tokens) - 1)]
-        return token.kind == "word" and (token.in_text or (len(token.value) > 1 and is_unit(token.value)))
-
-    @staticmethod
-    def is_atom_command(name: str) -> bool:
-        return (
-            name
-            in (
-                "frac",
-                "sqrt",
-                "binom",
-                "lset",
-                "langle",
-                "lfloor",
-                "lceil",
-                "begin",
-                "sum",
-                "prod",
-                "int",
-                "mathbb",
-                "emptyset",
-                "overline",
-                "ldots",
-                "lim",
-                "infty",
-                "pi",
-            )
-            or name in FUNCTIONS
-            or name in GREEK
-        )
-
-    def mixed_number(self) -> Node:
-        """A power, or a whole number with a proper fraction behind it: 1 1/2."""
-        whole = self.tokens[self.at]
-        start = self.at
-        if whole.kind == "number" and whole.value.isdigit():
-            following = self.tokens[self.at + 1]
-            if following.kind == "command" and following.value == "frac":
-                self.at += 1
-                part = self.atom()
-                if _is_proper(part) and (self.value not in ("^", "_") or self._is_degree_ahead()):
-                    return self._followed(Node("add", (num(whole.number), part)))
-                self.at = start
-            elif following.kind == "number" and following.spaced and following.value.isdigit():
-                slash, bottom = (
-                    self.tokens[self.at + 2 : self.at + 4] if self.at + 3 < len(self.tokens) else (following, following)
-                )
-                if (
-                    slash.value == "/"
-                    and bottom.kind == "number"
-                    and bottom.value.isdigit()
-                    and 0 < following.number < bottom.number
-                ):
-                    self.at += 4
-                    return Node("add", (num(whole.number), num(following.number / bottom.number)))
-        return self.power()
-
-    # -- powers and what follows a value
-
-    def power(self) -> Node:
-        return self._followed(self.atom())
-
-    def _is_degree_ahead(self) -> bool:
-        ahead = [token.value for token in self.tokens[self.at + 1 : self.at + 3]]
-        return self.value == "^" and (ahead[0] == "circ" or ahead == ["{", "circ"])
-
-    def _followed(self, base: Node) -> Node:
-        """A value with its powers, factorial signs, percent and degree signs."""
-        while True:
-            if self.take("^"):
-                base = self._raised(base)
-            elif self.take("!"):
-                double = self.take("!")
-                base = call("factorial2" if double else "factorial", base)
-            elif self.value == "%" and self.kind == "sign":
-                self.at += 1
-                base = Node("percent", (base,))
-            elif base.kind == "sym" and self.take("'"):
-                base = sym(base.args[0] + "'")
-            elif self.take("degree"):
-                base = self._temperature(base)
-            elif (self.value == "_" and base.kind in ("num", "matrix", "list")) or (
-                self.value == "_" and base.kind == "mul"
-            ):
-                raise Unreadable("an index behind a value")
-            else:
-                return base
-
-    def _raised(self, base: Node) -> Node:
-        start = self.at
-        braced = self.take("{")
-        if self.take("circ", "degree"):
-            if braced:
-                self.expect("}")
-            return self._temperature(base)
-        if base.kind == "sym" and self.take("'"):
-            self.at = start + 1 + bool(braced)
-            return sym(base.args[0] + "'")
-        if base.kind == "num" and not braced and self.kind == "word" and self.value == "o":
+    def _otherwise(self) -> Node | None:
+        if self.kind == "word" and self.value in ("otherwise", "else"):
             self.at += 1
-            return self._temperature(base)  # 45^o
-        if braced:
-            self.at = start
-        exponent = self.exponent()
-        if base.kind == "sym" and base.args[0] in UNKNOWN_FUNCTIONS and exponent == MINUS_ONE and self.value == "(":
-            return Node("apply", (base.args[0] + "^-1", *self._bracketed("(", keep=True).args[2:]))
-        if base.kind == "region":
-            return Node("region", (f"{base.args[0]}^{exponent!r}",))
-        return Node("pow", (base, exponent))
+            return Node("text", ("otherwise",))
+        return None
 
-    def _temperature(self, base: Node) -> Node:
-        """Degrees of an angle, or of the scale whose letter follows."""
-        if self.kind == "word" and self.value in ("C", "F"):
-            self.at += 1
-            return Node("quantity", (base, named("celsius" if self.tokens[self.at - 1].value == "C" else "fahrenheit")))
-        return Node("degree", (base,))
+    def _integral(self) -> Node:
+        """\\int_a^b body dx: the body ends in the letter d and the letter of integration."""
+        self.expect("_")
+        low = neg(self.atom()) if self.take("-") else self.atom()
+        self.expect("^")
+        high = self.exponent()
+        factors = _factors(self.sum())
+        if len(factors) < 2 or factors[-2] != sym("d") or factors[-1].kind != "sym":
+            raise Unreadable("an integral without dx")
+        body = ONE
+        for factor in factors[:-2]:
+            body = times(body, factor)
+        return Node("integral", (factors[-1], low, high, body))
 
-    def exponent(self) -> Node:
-        if self.take("-"):
-            return neg(self.exponent())
-        if self.take("+"):
-            return self.exponent()
-        exponent = self.atom()
-        if self.take("^"):
-            exponent = self._raised(exponent)
-        return exponent
+    def _limit(self) -> Node:
+        """\\lim_{x \\to a^+} body: the body is a product; the side is "+", "-" or "+-"."""
+        self.expect("_")
+        self.expect("{")
+        variable = self.atom()
+        self.expect("to")
+        side = self._side()
+        point = self.sum()
+        self.expect("}")
+        if variable.kind != "sym":
+            raise Unreadable("a limit over something that is no letter")
+        return Node("limit", (variable, point, self.product(), side))
+
+    def _side(self) -> str:
+        """The side that a limit comes from, its sign taken out of the tokens: a^+, a^{-}."""
+        end, depth = self.at, 0
+        while depth >= 0:
+            if self.tokens[end].kind == "end":
+                raise Unreadable("a limit without an end")
+            depth += {"{": 1, "}": -1}.get(self.tokens[end].value, 0)
+            end += 1
+        end -= 1  # the brace that closes the limit's index
+        for length in (2, 4):
+            signs = [token.value for token in self.tokens[end - length : end]]
+            if signs in (["^", "+"], ["^", "-"], ["^", "{", "+", "}"], ["^", "{", "-", "}"]):
+                del self.tokens[end - length : end]
+                return signs[-1] if length == 2 else signs[2]
+        return "+-"
+
+    def _series(self, name: str) -> Node:
+        """\\sum_{k=1}^{n} body: the body is a product."""
+        self.expect("_")
+        self.expect("{")
+        variable = self.atom()
+        self.expect("=")
+        low = self.sum()
+        self.expect("}")
+        self.expect("^")
+        high = self.exponent()
+        if variable.kind not in ("sym", "const"):
+            raise Unreadable("a sum over something that is no letter")
+        body = self.product()
+        if variable == I:  # here the letter i counts, and is no imaginary unit
+            index = sym("index i")
+            variable, body = index, substituted(body, I, index)
+        if contains(body, frozenset(["list", "bracket"])):
+            raise Unreadable("a sum of lists")
+        return Node(name, (variable, low, high, body))
+
+
+def _factors(node: Node) -> list[Node]:
+    return [part for factor in node.args for part in _factors(factor)] if node.kind == "mul" else [node]
 
 
 def _is_point(left: Node, right: Node) -> bool:
