@@ -1,46 +1,50 @@
-"""The engines and checkers of a run: made once, used by every pass, in Ray actors or in this process."""
+"""Runs passes: worker pools on one event loop, made once and used by every pass, in this process or on Ray."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from selfplay.allocation.allocator import AllocationRule
 from selfplay.allocation.rules import make_allocator
 from selfplay.driver.pipeline import Pipeline
-from selfplay.driver.plan import Ensemble
-from selfplay.driver.pool import Crew
-from selfplay.driver.stats import Meter, describe
-from selfplay.driver.workers import SamplerStation, Station, StationLost, VerifierStation
-from selfplay.journal.index import JournaledSamples
+from selfplay.driver.plan import SamplingPlan
+from selfplay.driver.pool import WorkerPool
+from selfplay.driver.stats import PassStats
+from selfplay.driver.workers import SamplerWorker, VerifierWorker, Worker, WorkerLost
 from selfplay.journal.journal import Journal
-from selfplay.progress import Progress
-from selfplay.recipe.sections import Recipe
+from selfplay.recipe.sections import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler
 from tasks import Task
 
 MAX_UNCHECKED_PER_VERIFIER = 256
-SHOW_SECONDS = 0.25
+OBSERVE_SECONDS = 0.25
+
+Observer = Callable[[PassStats], None]  # called every OBSERVE_SECONDS of a pass, and at its end
 
 
-class Engines:
-    """A context: the crews live as long as it does, on one event loop."""
+def _ignore(stats: PassStats) -> None:
+    """The observer of a pass that nobody watches."""
 
-    def __init__(self, recipe: Recipe, progress: Progress):
-        self._recipe = recipe
-        self._progress = progress
-        self._waiting: dict[tuple[str, int], str] = {}  # what engines and verifiers that are not there yet wait for
+
+class Executor:
+    """A context manager. The workers start with the first pass and live until the context ends."""
+
+    def __init__(self, sampling: Sampling, verification: Verification, ray: Ray):
+        self._sampling = sampling
+        self._verification = verification
+        self._ray = ray
+        self._waiting: dict[tuple[str, int], str] = {}  # what each worker that has not started yet waits for
         self._one_of_each = {"engine": asyncio.Event(), "verifier": asyncio.Event()}
-        if recipe.ray.address == "local":  # there is room for all
+        if ray.address == "local":  # there is room for all
             for event in self._one_of_each.values():
                 event.set()
         self._runner = asyncio.Runner()
-        self._in_process = recipe.ray.address == "none"
-        settings = recipe.ray
-        self._samplers = Crew("sampler", self._hire_sampler, settings.num_samplers, recipe.sampling.in_flight)
-        self._verifiers = Crew("verifier", self._hire_verifier, settings.num_verifiers, MAX_UNCHECKED_PER_VERIFIER)
+        self._in_process = ray.address == "none"
+        self._samplers = WorkerPool("sampler", self._start_sampler, ray.num_samplers, sampling.in_flight)
+        self._verifiers = WorkerPool("verifier", self._start_verifier, ray.num_verifiers, MAX_UNCHECKED_PER_VERIFIER)
 
-    def __enter__(self) -> "Engines":
+    def __enter__(self) -> "Executor":
         self._runner.__enter__()
         return self
 
@@ -50,101 +54,76 @@ class Engines:
         finally:
             self._runner.__exit__(kind, *error)
 
-    def play(
+    def run_pass(
         self,
-        title: str,
-        models: str | Ensemble,
-        tasks: Iterator[Task],
-        rule: AllocationRule,
+        tasks: Iterable[Task],
+        plan: SamplingPlan,
+        allocation: AllocationRule,
         journal_folder: Path,
-        seed_of: Callable[[str, int], int],
-        num_tasks: int = 0,
-    ) -> Meter:
-        """One pass: sample the tasks from the models as the rule says, check, and journal. Resumes what is there.
+        observe: Observer = _ignore,
+    ) -> PassStats:
+        """Sample the tasks, verify the samples and journal both; rows that the journal already holds are not drawn again.
 
-        `num_tasks` in the stream, for the time left; 0 where nobody knows.
+        UserError if the engine, the verifier or the disk fails for good; everything acknowledged is then on disk.
         """
-        ensemble = models if isinstance(models, Ensemble) else Ensemble((models,))
-        with self._progress.step(title) as show:
-            journal = Journal(journal_folder)
-            try:
-                show("reading the journal")
-                journaled = JournaledSamples(journal_folder)
-                meter = Meter(num_resumed=len(journaled), num_damaged=len(journaled.damaged))
-                allocator = make_allocator(rule)
-                pipeline = Pipeline(
-                    tasks,
-                    allocator,
-                    self._samplers,
-                    self._verifiers,
-                    journal,
-                    journaled,
-                    seed_of,
-                    meter,
-                    ensemble.model_of,
-                )
-                self._runner.run(self._play(ensemble, pipeline, meter, lambda: show(describe(meter, rule, num_tasks))))
-                meter.rule = allocator.rule
-            finally:
-                journal.close()
-        return meter
+        journal = Journal(journal_folder)
+        try:
+            pipeline = Pipeline(plan, make_allocator(allocation), self._samplers, self._verifiers, journal)
+            self._runner.run(self._run(pipeline, tasks, plan.engines(self._samplers.size), observe))
+            return pipeline.stats
+        finally:
+            journal.close()
 
-    async def _play(self, ensemble: Ensemble, pipeline: Pipeline, meter: Meter, show: Callable[[], None]) -> None:
+    async def _run(self, pipeline: Pipeline, tasks: Iterable[Task], models: list[str], observe: Observer) -> None:
         idle_before = self._samplers.idle_seconds
 
-        def observe() -> None:
-            meter.num_engines, meter.num_engines_wanted = len(self._samplers.stations), self._samplers.size
-            meter.waiting_for = next(filter(None, self._waiting.values()), "")
-            meter.num_in_flight = self._samplers.num_held
-            meter.engine_idle_seconds = self._samplers.idle_seconds - idle_before
+        def report() -> None:
+            stats = pipeline.stats
+            stats.num_engines, stats.num_engines_wanted = len(self._samplers.workers), self._samplers.size
+            stats.waiting_for = next(filter(None, self._waiting.values()), "")
+            stats.num_in_flight = self._samplers.num_held
+            stats.engine_idle_seconds = self._samplers.idle_seconds - idle_before
+            observe(stats)
 
-        showing = asyncio.create_task(self._show(observe, show))
+        reporting = asyncio.create_task(_repeat(report))
         try:
-            await self._samplers.load(ensemble.engines(self._samplers.size))
-            await pipeline.play()
+            await self._samplers.load(models)
+            await pipeline.run(tasks)
         except BaseExceptionGroup as group:  # of the tasks of a pass, which one error ends
             raise _first(group) from None
         finally:
-            showing.cancel()
-            observe()
-            show()
+            reporting.cancel()
+            report()
 
-    async def _show(self, observe: Callable[[], None], show: Callable[[], None]) -> None:
-        while True:
-            observe()
-            show()
-            await asyncio.sleep(SHOW_SECONDS)
-
-    async def _hire_sampler(self, number: int) -> Station:
+    async def _start_sampler(self, number: int) -> Worker:
         model = self._samplers.models[number]
         if self._in_process:
             try:
-                return SamplerStation(make_sampler(self._recipe.sampling, model))
+                return SamplerWorker(make_sampler(self._sampling, model))
             except (OSError, ValueError, RuntimeError, ImportError) as error:
-                raise StationLost(f"{type(error).__name__}: {error}") from error
-        from selfplay.driver import ray_workers as actors
+                raise WorkerLost(f"{type(error).__name__}: {error}") from error
+        from selfplay.driver import cluster, ray_workers
 
-        actors.connect(self._recipe.ray)
-        await self._one_of_each[
-            "verifier"
-        ].wait()  # else engines may take all the CPUs of a cluster, and no check is made
-        with self._saying("engine", number) as say:
-            return await actors.hire_sampler(self._recipe.ray, self._recipe.sampling, model, say)
+        cluster.connect(self._ray)
+        # otherwise engines may take all CPUs of a cluster, and no verifier could start
+        await self._one_of_each["verifier"].wait()
+        with self._waiting_for("engine", number) as say:
+            return await ray_workers.start_sampler(self._ray, self._sampling, model, say)
 
-    async def _hire_verifier(self, number: int) -> Station:
+    async def _start_verifier(self, number: int) -> Worker:
         if self._in_process:
-            return VerifierStation(self._recipe.verification)
-        from selfplay.driver import ray_workers as actors
+            return VerifierWorker(self._verification)
+        from selfplay.driver import cluster, ray_workers
 
-        actors.connect(self._recipe.ray)
+        cluster.connect(self._ray)
         if number:
             await self._one_of_each["engine"].wait()
-        with self._saying("verifier", number) as say:
-            return await actors.hire_verifier(self._recipe.ray, self._recipe.verification, say)
+        with self._waiting_for("verifier", number) as say:
+            return await ray_workers.start_verifier(self._ray, self._verification, say)
 
     @contextmanager
-    def _saying(self, kind: str, number: int) -> Iterator[Callable[[str], None]]:
-        """While a station is hired: takes what it waits for. Behind it one of its kind is there."""
+    def _waiting_for(self, kind: str, number: int) -> Iterator[Callable[[str], None]]:
+        """While a worker starts: yields a function that takes what the worker waits for."""
         try:
             yield lambda text: self._waiting.update({(kind, number): text})
             self._one_of_each[kind].set()
@@ -154,9 +133,15 @@ class Engines:
     async def _close(self, at_once: bool) -> None:
         await asyncio.gather(self._samplers.close(at_once), self._verifiers.close(at_once))
         if not self._in_process:
-            from selfplay.driver import ray_workers as actors
+            from selfplay.driver import cluster
 
-            actors.disconnect()
+            cluster.disconnect()
+
+
+async def _repeat(report: Callable[[], None]) -> None:
+    while True:
+        report()
+        await asyncio.sleep(OBSERVE_SECONDS)
 
 
 def _first(group: BaseExceptionGroup) -> BaseException:

@@ -1,42 +1,51 @@
-"""The models that a pass samples: one, or several teachers with weights."""
+"""The plan of a sampling pass: which model draws each sample, and from which seed."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-_BITS = 63  # of a hash
+_BITS = 63  # of a number that picks a model
+NumberOf = Callable[[str, int], int]  # of a task's id and a sample's index
 
 
 @dataclass(frozen=True, slots=True)
-class Ensemble:
-    """Which model draws a sample is decided by a hash of the sample alone, so that a resumed run draws the same ones."""
+class SamplingPlan:
+    """The models of a pass, and the seed of each of its samples.
+
+    Model and seed of a sample follow from its task and index alone, so that a resumed run draws the same samples.
+    """
 
     models: tuple[str, ...]  # paths or hub names
-    weights: tuple[float, ...] = (1.0,)  # shares of the samples, in any unit
-    hash_of: Callable[[str, int], int] = lambda task_id, index: (
-        0
-    )  # 63 bits of a task's sample; not needed for one model
-    num_engines: tuple[int, ...] = ()  # of each model; empty: shared out by weight
+    seed_of: NumberOf  # the seed of a sample, below 2**63
+    weights: tuple[float, ...] = (1.0,)  # the share of the samples that each model draws, in any unit
+    choice_of: NumberOf | None = None  # a uniform number below 2**63, which picks the model; None with one model
+    num_engines: tuple[int, ...] = ()  # of each model; empty: in proportion to the weights
+
+    def __post_init__(self) -> None:
+        if len(self.weights) != len(self.models):
+            raise ValueError(f"{len(self.models)} models have {len(self.weights)} weights; each model needs one")
+        if len(self.models) > 1 and self.choice_of is None:
+            raise ValueError(f"choice_of is None; {len(self.models)} models need it, to share out the samples")
 
     def model_of(self, task_id: str, index: int) -> str:
-        """The model that draws this sample of a task."""
-        if len(self.models) == 1:
+        """The model that draws sample `index` of a task."""
+        if self.choice_of is None:
             return self.models[0]
         bounds = list(accumulate(self.weights))
-        place = bisect_right(bounds, self.hash_of(task_id, index) / 2**_BITS * bounds[-1])
-        return self.models[min(place, len(bounds) - 1)]  # a hash next to 2**63 may be rounded up to the last bound
+        place = bisect_right(bounds, self.choice_of(task_id, index) / 2**_BITS * bounds[-1])
+        return self.models[min(place, len(bounds) - 1)]  # a number next to 2**63 may be rounded up to the last bound
 
     def engines(self, size: int) -> list[str]:
-        """The model of each of `size` engines, which are at least as many as models."""
+        """The model of each of `size` engines, shape [size]; ValueError if there are fewer engines than models."""
         numbers = self.num_engines or shares(self.weights, size)
         return [model for model, number in zip(self.models, numbers, strict=True) for _ in range(number)]
 
 
 def shares(weights: Sequence[float], total: int) -> list[int]:
-    """`total` things shared out by weight, at least one to each: each next one to who has least for its weight (D'Hondt).
+    """Split `total` things in proportion to the weights, each weight at least one (D'Hondt's method of highest averages).
 
-    ValueError where there are fewer things than weights.
+    ValueError if there are fewer things than weights.
     """
     if total < len(weights):
         raise ValueError(f"{total} cannot be shared among {len(weights)}")

@@ -1,12 +1,8 @@
-"""Stations in Ray actors: where the two slow steps run. Actors are stateless; all state is in the driver's journal."""
+"""Workers in Ray actors. Actors are stateless; all state is in the driver's journal."""
 
 import asyncio
 import contextlib
 import os
-import signal
-import socket
-import threading
-import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -15,88 +11,16 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from selfplay.driver.placement import Say, place, room_for
-from selfplay.driver.workers import SamplerStation, StationLost, VerifierStation
-from selfplay.interruption import end_now
+from selfplay.driver.workers import SamplerWorker, VerifierWorker, WorkerLost
 from selfplay.recipe.sections import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler
 from tasks import UserError
 
-LOOK_SECONDS = 3.0  # between two looks at the cluster or its head
-MAX_FAILURES = 5  # in a row, to reach the head
+LOOK_SECONDS = 3.0  # between two looks at what the cluster has free
 CLOSE_SECONDS = 10.0  # for an engine to give back what it holds
 
 
-def watch_head(address: str) -> None:
-    """From now on, as long as this process is connected: end it, with a message, once nothing answers at host:port."""
-    threading.Thread(target=_watch, args=(address,), daemon=True, name="head watch").start()
-
-
-def _watch(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    num_failures = 0
-    while num_failures < MAX_FAILURES:
-        time.sleep(LOOK_SECONDS)
-        if not _is_connected(address):
-            return
-        try:
-            socket.create_connection((host, int(port)), LOOK_SECONDS).close()
-            num_failures = 0
-        except OSError:
-            num_failures += 1
-    end_now(
-        2,
-        f"selfplay: Ray's head at {address} is gone. Everything acknowledged is on disk; start it again (`ray start --head`) and run "
-        "the same command again",
-    )
-
-
-def _is_connected(address: str) -> bool:
-    return ray.is_initialized() and ray.get_runtime_context().gcs_address == address
-
-
-def connect(settings: Ray) -> None:
-    """Join the cluster at the recipe's address, or start a local one that is large enough for the actors."""
-    if ray.is_initialized():
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 starves the engines where something else runs
-    options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
-    if settings.address == "local":
-        wanted = settings.num_samplers * settings.sampler_cpus + settings.num_verifiers * settings.verifier_cpus
-        options |= {"address": "local", "num_cpus": max(os.cpu_count() or 1, int(wanted + 0.999))}
-    else:
-        options["address"] = settings.address
-    try:
-        _probe(settings.address)
-        _init(options)
-        watch_head(ray.get_runtime_context().gcs_address)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UserError(
-            f"cannot reach Ray at {settings.address!r}: {error}; start it with `ray start --head`, or set [ray] address = "
-            '"local". Where it runs and wants a token, set RAY_AUTH_MODE=token, with its ~/.ray/auth_token on this machine'
-        ) from error
-
-
-def _init(options: dict[str, Any]) -> None:
-    """ray.init, which would put a handler of its own for SIGTERM in place of ours."""
-    handler = signal.getsignal(signal.SIGTERM)
-    ray.init(**options)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)
-
-
-def _probe(address: str) -> None:
-    """OSError at once where nothing listens at host:port; Ray itself would try for minutes."""
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
-
-
-def disconnect() -> None:
-    ray.shutdown()
-
-
-async def hire_sampler(ray_settings: Ray, sampling: Sampling, model: str, say: Say = lambda text: None) -> "RayStation":
+async def start_sampler(ray_settings: Ray, sampling: Sampling, model: str, say: Say = lambda text: None) -> "RayWorker":
     """An engine in an actor; `say` is told what it waits for."""
     gpus = ray_settings.sampler_gpus
     threads = str(int(ray_settings.sampler_cpus) or 1)
@@ -111,26 +35,26 @@ async def hire_sampler(ray_settings: Ray, sampling: Sampling, model: str, say: S
     room = room_for(ray_settings, sampling)
     if room is None:
         needs = {"CPU": ray_settings.sampler_cpus, "GPU": gpus}
-        return await _telling(hire(_SamplerActor.options(**options), sampling, model), "an engine", needs, say)
+        return await _telling(start_worker(_SamplerActor.options(**options), sampling, model), "an engine", needs, say)
     engine_options = sampling.engine_options | {"distributed_executor_backend": room.backend}
     group = await place(room, say)
     actor = _SamplerActor.options(**options | room.actor_options(group))
-    return await hire(actor, sampling.model_copy(update={"engine_options": engine_options}), model, group=group)
+    return await start_worker(actor, sampling.model_copy(update={"engine_options": engine_options}), model, group=group)
 
 
-async def hire_verifier(ray_settings: Ray, verification: Verification, say: Say = lambda text: None) -> "RayStation":
+async def start_verifier(ray_settings: Ray, verification: Verification, say: Say = lambda text: None) -> "RayWorker":
     """A pool of checkers in an actor; `say` is told what it waits for."""
-    hiring = hire(
+    starting = start_worker(
         _VerifierActor.options(num_cpus=ray_settings.verifier_cpus, scheduling_strategy="SPREAD"), verification
     )
-    return await _telling(hiring, "a verifier", {"CPU": ray_settings.verifier_cpus}, say)
+    return await _telling(starting, "a verifier", {"CPU": ray_settings.verifier_cpus}, say)
 
 
 async def _telling(
-    hiring: Coroutine[Any, Any, "RayStation"], what: str, needs: dict[str, float], say: Say
-) -> "RayStation":
-    """The station that is hired; meanwhile `say` is told which of its needs the cluster has no room for."""
-    task = asyncio.ensure_future(hiring)
+    starting: Coroutine[Any, Any, "RayWorker"], what: str, needs: dict[str, float], say: Say
+) -> "RayWorker":
+    """The worker that is hired; meanwhile `say` is told which of its needs the cluster has no room for."""
+    task = asyncio.ensure_future(starting)
     try:
         while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
             say(await asyncio.to_thread(_lack, what, needs))
@@ -150,18 +74,18 @@ def _lack(what: str, needs: dict[str, float]) -> str:
     return f"{what} waits for {' and '.join(lacks)}" if lacks else ""
 
 
-async def hire(actor_class: Any, *arguments: Any, group: PlacementGroup | None = None) -> "RayStation":
-    """An actor that is ready, as a station; the placement group that it sits in ends with it, or with the attempt."""
-    station = RayStation(actor_class.remote(*arguments), group)
+async def start_worker(actor_class: Any, *arguments: Any, group: PlacementGroup | None = None) -> "RayWorker":
+    """An actor that is ready, as a worker; the placement group that it sits in ends with it, or with the attempt."""
+    worker = RayWorker(actor_class.remote(*arguments), group)
     async with contextlib.AsyncExitStack() as undoing:
-        undoing.push_async_callback(station.close, at_once=True)
-        await _await(station.actor.process_id.remote())
+        undoing.push_async_callback(worker.close, at_once=True)
+        await _await(worker.actor.process_id.remote())
         undoing.pop_all()
-    return station
+    return worker
 
 
-class RayStation:
-    """An actor as a station: a death of the actor, its process or its node is a StationLost."""
+class RayWorker:
+    """An actor as a worker: a death of the actor, its process or its node is a WorkerLost."""
 
     def __init__(self, actor: Any, group: PlacementGroup | None = None):
         self.actor = actor
@@ -204,7 +128,7 @@ class RayStation:
 
     async def close(self, at_once: bool = False) -> None:
         """End the engine, then the actor; `at_once`: kill the actor."""
-        with contextlib.suppress(StationLost, TimeoutError):
+        with contextlib.suppress(WorkerLost, TimeoutError):
             if not at_once:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await _await(self.actor.close.remote())
@@ -228,15 +152,15 @@ class _ActorFacts:
         return os.getpid()
 
 
-# An actor must take submit and collect at the same time; the crew bounds how much work it holds.
+# An actor must take submit and collect at the same time; the pool bounds how much work it holds.
 @ray.remote(max_concurrency=1000)
-class _SamplerActor(_ActorFacts, SamplerStation):
+class _SamplerActor(_ActorFacts, SamplerWorker):
     def __init__(self, settings: Sampling, model: str):
         super().__init__(make_sampler(settings, model))
 
 
 @ray.remote(max_concurrency=1000)
-class _VerifierActor(_ActorFacts, VerifierStation):
+class _VerifierActor(_ActorFacts, VerifierWorker):
     pass
 
 
@@ -245,13 +169,13 @@ async def _await(reference: Any) -> Any:
         return await reference
     except RayActorError as error:
         cause = getattr(error, "cause", None) or getattr(error, "__cause__", None)
-        raise StationLost(_last_line(cause or error)) from error
+        raise WorkerLost(_last_line(cause or error)) from error
     except RayTaskError as error:
-        if isinstance(error.cause, (UserError, StationLost)):
+        if isinstance(error.cause, (UserError, WorkerLost)):
             raise error.cause from None
-        raise StationLost(_last_line(error.cause or error)) from error
+        raise WorkerLost(_last_line(error.cause or error)) from error
     except RayError as error:
-        raise StationLost(_last_line(error)) from error
+        raise WorkerLost(_last_line(error)) from error
 
 
 def _last_line(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 All go out again at once, for most engines die of something else. A group that dies too is divided into sixteen, and the
 next groups are these, one after the other; when all of them have come back, the groups grow again. New samples go on
-beside them: those that die too are survivors from then on.
+beside them: those that die too join them.
 """
 
 from collections import deque
@@ -12,11 +12,11 @@ from selfplay.records import Sample
 from tasks import UserError
 from verifiers import Reason, Verdict
 
-MAX_WITHHELD = 64  # samples given up without one success between them, before the pass stops
+MAX_FAILED = 64  # samples given up without one success between them, before the pass stops
 GivenUp = tuple[Sample, Verdict]
 
 
-class Withheld:
+class CircuitBreaker:
     def __init__(self) -> None:
         self._samples: list[GivenUp] = []
 
@@ -26,7 +26,7 @@ class Withheld:
     def add(self, sample: Sample, verdict: Verdict, is_known: bool) -> None:
         """UserError where too many fail in a row; `is_known`: the sample's own prompt is, so that it proves nothing of others."""
         self._samples.append((sample, verdict))
-        if len(self._samples) >= MAX_WITHHELD and not is_known:
+        if len(self._samples) >= MAX_FAILED and not is_known:
             self.stop()
 
     def release(self) -> list[GivenUp]:
@@ -46,7 +46,7 @@ DIVISOR = 16  # five deaths single one sample out of 4,096
 GROWTH = 4
 
 
-class Survivors:
+class Bisection:
     def __init__(self) -> None:
         self._waiting: deque[Key] = deque()
         self._out: set[Key] = set()

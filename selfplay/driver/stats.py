@@ -1,19 +1,15 @@
-"""What a pass has done so far, in figures and in words."""
+"""Counters of a sampling pass."""
 
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfplay.allocation.allocator import AllocationRule
-from selfplay.progress import duration, quantity
-from verifiers import Outcome, Verdict
-
-SILENT_SECONDS = 30.0  # without anything from any engine, before the line says so
+from verifiers import Verdict
 
 
 @dataclass(slots=True)
-class Meter:
+class PassStats:
     """Figures of one pass. Those of samples are of this process, unless they say that they count resumed ones too."""
 
     started: float = 0.0  # monotonic clock, when the first engine was ready
@@ -66,58 +62,3 @@ class Meter:
         self.num_samples += 1
         self.outcomes[verdict.outcome] += 1
         self.reasons[verdict.reason] += 1
-
-
-def share_done(meter: Meter, rule: AllocationRule, num_tasks: int) -> float:
-    """How much of a pass is done, from 0 to 1: by tokens under a budget, else by tasks; 0 where it cannot be told.
-
-    The samples of tasks that are not complete count too where the rule fixes how many a task gets.
-    """
-    if rule.rule == "budget":
-        return min(1.0, (meter.num_resumed_tokens + meter.num_tokens) / rule.token_budget)
-    if not num_tasks:
-        return 0.0
-    if rule.rule == "fixed":
-        return min(1.0, (meter.num_resumed + meter.num_samples) / (num_tasks * rule.samples_per_task))
-    return min(1.0, meter.num_complete_tasks / num_tasks)
-
-
-def describe(meter: Meter, rule: AllocationRule, num_tasks: int = 0) -> str:
-    """One line of progress; `num_tasks` in the whole stream, 0 where nobody knows."""
-    elapsed, new = meter.elapsed_seconds, meter.num_samples
-    whole = f" of {quantity(num_tasks * rule.samples_per_task)}" if num_tasks and rule.rule == "fixed" else ""
-    parts = [f"{quantity(meter.num_resumed + new)}{whole} samples"]
-    if meter.num_resumed:
-        parts.append(f"{quantity(meter.num_resumed)} of them resumed")
-    if meter.num_damaged:
-        parts.append(f"{meter.num_damaged} damaged rows drawn again")
-    if meter.started:  # until then no task of the journal is read
-        parts.append(f"{quantity(meter.num_resumed_correct + meter.outcomes[Outcome.CORRECT])} correct")
-        parts.append(
-            f"{quantity(meter.num_solved_tasks)}{f' of {quantity(num_tasks)}' if num_tasks else ''} tasks solved"
-        )
-    if meter.outcomes[Outcome.UNDECIDED]:
-        parts.append(f"{quantity(meter.outcomes[Outcome.UNDECIDED])} undecided")
-    if meter.num_sandbox_failures:
-        parts.append(f"{meter.num_sandbox_failures} sandboxes lost")
-    if meter.num_tokens and elapsed:
-        parts.append(f"{quantity(meter.num_tokens / elapsed)} tokens/s")
-    if elapsed:
-        parts.append(f"engines idle {meter.idle_share:.1%}")
-    if 0 < meter.num_engines < meter.num_engines_wanted:
-        parts.append(f"{meter.num_engines} of {meter.num_engines_wanted} engines at work")
-    if not meter.started:
-        parts.append("no verifier at work yet" if meter.num_engines else "no engine at work yet")
-    if meter.waiting_for:
-        parts.append(meter.waiting_for)
-    if meter.num_unchecked:
-        parts.append(f"{meter.num_unchecked} to check")
-    done = share_done(meter, rule, num_tasks)
-    if new and 0 < done < 1 and not meter.ended:
-        resumed = meter.num_resumed / (meter.num_resumed + new)  # of what is done, the part that cost no time now
-        parts.append(f"{duration((1 - done) * elapsed / (done * (1 - resumed)))} left")
-    if meter.silent_seconds > SILENT_SECONDS:
-        parts.append(f"nothing from the engines for {duration(meter.silent_seconds)}")
-    if meter.trouble and not meter.ended:
-        parts.append(meter.trouble)
-    return ", ".join(parts)

@@ -1,6 +1,6 @@
-"""The two slow steps as stations: items go in by `submit`, results come out by `collect` as each one finishes.
+"""The two slow steps as workers: items go in by `submit`, results come out by `collect` as each one finishes.
 
-A station runs in a Ray actor or in the driver's own process; it holds an engine or a pool of checkers and no state of
+A worker runs in a Ray actor or in the driver's own process; it holds an engine or a pool of checkers and no state of
 the run. Many results travel in one `collect`, so that the cost of a remote call is shared.
 """
 
@@ -25,31 +25,31 @@ SWITCH_SECONDS = 0.0005  # for which a checking thread may keep the interpreter 
 AT_ONCE_SECONDS = 1.0  # for an engine to end where nobody will wait for it
 
 
-class StationLost(Exception):
-    """A station, its engine or its machine died; what it held is owed again."""
+class WorkerLost(Exception):
+    """A worker, its engine or its machine died; what it held is owed again."""
 
 
-class Station(Protocol):
+class Worker(Protocol):
     """What the driver needs of a worker, wherever it runs."""
 
     async def submit(self, items: Sequence[Any]) -> None: ...
 
     async def collect(self) -> list[Any]:
-        """Wait for at least one result, and take all that are ready. StationLost when there will be none."""
+        """Wait for at least one result, and take all that are ready. WorkerLost when there will be none."""
 
     async def load(self, model: str) -> None:
-        """Samplers only: sample from this model from now on. StationLost where that takes a new engine."""
+        """Samplers only: sample from this model from now on. WorkerLost where that takes a new engine."""
 
     async def close(self, at_once: bool = False) -> None:
         """End it; `at_once`: without waiting for what it is doing."""
 
 
-class SamplerStation:
+class SamplerWorker:
     """One engine. Takes requests; gives samples and failures."""
 
     def __init__(self, sampler: Sampler):
         self._sampler = sampler
-        self._results = _Outbox()
+        self._results = ResultQueue()
         self._running: set[asyncio.Task] = set()
         self._closing = False
 
@@ -68,7 +68,7 @@ class SamplerStation:
         except UserError:
             raise
         except Exception as error:  # the actor boundary: an engine that fails to change its weights is lost
-            raise StationLost(f"{type(error).__name__}: {error}") from error
+            raise WorkerLost(f"{type(error).__name__}: {error}") from error
 
     async def close(self, at_once: bool = False) -> None:
         self._closing = True
@@ -100,7 +100,7 @@ class SamplerStation:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class VerifyRequest:
     """One sample to check."""
 
     task_id: str
@@ -110,14 +110,14 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class VerifyResult:
     task_id: str
     index: int
     verdict: Verdict
     num_sandbox_failures: int = 0  # that its verifier met since its last check: programs were tried again
 
 
-class VerifierStation:
+class VerifierWorker:
     """A pool of threads that check; a check that hangs holds up its own thread and no other trace."""
 
     def __init__(self, settings: Verification):
@@ -126,20 +126,20 @@ class VerifierStation:
 
             programs.configure(unsafe=True)
         sys.setswitchinterval(SWITCH_SECONDS)
-        self._results = _Outbox()
-        self._checks: queue.SimpleQueue[Check | None] = queue.SimpleQueue()
+        self._results = ResultQueue()
+        self._checks: queue.SimpleQueue[VerifyRequest | None] = queue.SimpleQueue()
         self._closing = False
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.threads)]
         for thread in self._threads:
             thread.start()
         threading.Thread(target=guard.warm, daemon=True).start()  # symbolic algebra takes a second to be ready
 
-    async def submit(self, items: Sequence[Check]) -> None:
+    async def submit(self, items: Sequence[VerifyRequest]) -> None:
         self._results.use_loop(asyncio.get_running_loop())
         for check in items:
             self._checks.put(check)
 
-    async def collect(self) -> list[Checked]:
+    async def collect(self) -> list[VerifyResult]:
         return await self._results.take()
 
     async def close(self, at_once: bool = False) -> None:
@@ -151,15 +151,15 @@ class VerifierStation:
         try:
             while (check := self._checks.get()) is not None and not self._closing:
                 verdict = self._verdict(check)
-                self._results.put(Checked(check.task_id, check.index, verdict, take_failures()))
+                self._results.put(VerifyResult(check.task_id, check.index, verdict, take_failures()))
         except BaseException as error:  # the actor boundary: a thread must not end unseen, with its check
             self._results.fail(RuntimeError(f"a checking thread ended: {type(error).__name__}: {error}"))
 
-    def _verdict(self, check: Check) -> Verdict:
+    def _verdict(self, check: VerifyRequest) -> Verdict:
         return verify(check.reference, check.text)
 
 
-class _Outbox:
+class ResultQueue:
     """Results from any thread, taken by one coroutine, many at a time."""
 
     def __init__(self) -> None:
@@ -180,7 +180,7 @@ class _Outbox:
             self._wake()
 
     def fail(self, error: Exception) -> None:
-        self._error = error if isinstance(error, UserError) else StationLost(f"{type(error).__name__}: {error}")
+        self._error = error if isinstance(error, UserError) else WorkerLost(f"{type(error).__name__}: {error}")
         self._wake()
 
     async def take(self) -> list[Any]:

@@ -16,7 +16,7 @@ from tasks import Task
 from verifiers import Verdict
 
 
-class OrderedTraces:
+class TracesByTask:
     """The traces of a journal by task, in the order of `tasks()`, and within a task by index.
 
     It can be iterated over again and again; `tasks` is called each time. Afterwards `num_without_task` counts the rows

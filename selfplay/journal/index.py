@@ -20,7 +20,7 @@ _NUMBERS = {outcome.value.encode(): number for number, outcome in enumerate(_OUT
 _RECENT = 1 << 16  # tasks in the set before they are sorted into the array
 
 
-class JournaledSamples:
+class JournalIndex:
     """The rows of a journal, by task: 17 bytes each."""
 
     def __init__(self, folder: Path):
@@ -50,7 +50,7 @@ def _ordered(column: array, order: np.ndarray) -> array:
     return array(column.typecode, np.array(column)[order].tobytes())
 
 
-class SeenTasks:
+class TaskIdSet:
     """A set of task ids: 8 bytes each, and a small set of the latest."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from selfplay.driver.pipeline import Meter
+from selfplay.driver.stats import PassStats
 from selfplay.estimators.information import check_bits, compressed_size, repeats, surprisal
 from selfplay.estimators.intervals import Interval, paired_difference
 from selfplay.journal.samples import Pass
@@ -107,13 +107,13 @@ def sample_flops(decoder: Decoder | None, samples: Pass) -> Floats | None:
     )
 
 
-def record_engine_time(folder: Path, meter: Meter, num_engines: int) -> None:
+def record_engine_time(folder: Path, stats: PassStats, num_engines: int) -> None:
     """Add what a process kept the engines busy to the round's account; written when its pass has ended."""
-    if meter.num_tokens:
+    if stats.num_tokens:
         path = folder / ENGINE_TIME
         before = read_json(path) if path.exists() else {"seconds": 0.0, "tokens": 0}
-        busy = max(0.0, meter.elapsed_seconds * num_engines - meter.engine_idle_seconds)
-        write_json(path, {"seconds": before["seconds"] + busy, "tokens": before["tokens"] + meter.num_tokens})
+        busy = max(0.0, stats.elapsed_seconds * num_engines - stats.engine_idle_seconds)
+        write_json(path, {"seconds": before["seconds"] + busy, "tokens": before["tokens"] + stats.num_tokens})
 
 
 def engine_seconds(folder: Path, num_tokens: int) -> float | None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from selfplay.driver.plan import Ensemble
-from selfplay.journal.by_task import OrderedTraces
+from selfplay.driver.plan import SamplingPlan
+from selfplay.journal.by_task import TracesByTask
 from selfplay.recipe.sections import Recipe, Tasks
 from selfplay.records import ACCEPTED
 from selfplay.seeds import number_of
@@ -21,13 +21,18 @@ from tasks.sources.catalog import takes
 MAX_COUNTED = 100_000  # tasks, about a second
 
 
-def models_of(recipe: Recipe, model: str, index: int) -> Ensemble:
-    """What a round samples: its model, or the teachers where these are it."""
+def sampling_plan(recipe: Recipe, model: str, index: int) -> SamplingPlan:
+    """The models and seeds of a round: its model, or all teachers if the recipe's model is a set of teachers."""
+
+    def seed_of(task_id: str, number: int) -> int:
+        return number_of(recipe.seed, "sample", index, task_id, number)
+
     teachers = recipe.model.teachers
     if not teachers or model != recipe.model.name:
-        return Ensemble((model,))
-    return Ensemble(
+        return SamplingPlan((model,), seed_of)
+    return SamplingPlan(
         tuple(teacher.path for teacher in teachers),
+        seed_of,
         tuple(teacher.weight for teacher in teachers),
         lambda task_id, number: number_of(recipe.seed, "teacher", index, task_id, number),
         tuple(recipe.ray.samplers_of_teachers),
@@ -42,7 +47,7 @@ def num_tasks_of(tasks: Iterator[Task]) -> int:
 
 def make_shards(recipe: Recipe, index: int, folder: Path, out: Path | None = None) -> tuple[list[Shard], Account]:
     """The shards of a round's journal, in the order of its tasks, and what selection did; `out` is folder/shards."""
-    traces = OrderedTraces(lambda: round_tasks(recipe, index), folder / "journal", index)
+    traces = TracesByTask(lambda: round_tasks(recipe, index), folder / "journal", index)
     account = Account()
     copied = contamination(recipe)
     selected = account.record(select(traces, recipe.selection, copied, account, processes_for(len(traces))))

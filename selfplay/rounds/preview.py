@@ -10,12 +10,12 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfplay.driver.executor import Engines
-from selfplay.driver.stats import Meter
+from selfplay.driver.executor import Executor
+from selfplay.driver.stats import PassStats
 from selfplay.progress import Progress, duration, quantity
 from selfplay.recipe.sections import Recipe
 from selfplay.records import Trace
-from selfplay.rounds.data import MAX_COUNTED, make_shards, models_of, num_tasks_of, round_tasks
+from selfplay.rounds.data import MAX_COUNTED, make_shards, num_tasks_of, round_tasks, sampling_plan
 from selfplay.rounds.round import sample
 from selfplay.rounds.run_folder import refuse_other_recipe
 from selfplay.shards.files import read_in_order
@@ -63,17 +63,17 @@ def preview(recipe: Recipe, num_tasks: int, progress: Progress) -> Preview:
     with tempfile.TemporaryDirectory(prefix="selfplay-preview-") as scratch:
         folder = Path(scratch, "round_000")
         model, is_untrained = _model(recipe, Path(scratch, "base"), progress)
-        provenance_of(few, model, folder, models_of(few, model, 0).models)
-        with Engines(few, progress) as engines:
-            meter = sample(few, "preview", 0, model, folder, engines)
+        provenance_of(few, model, folder, sampling_plan(few, model, 0).models)
+        with Executor(few.sampling, few.verification, few.ray) as executor:
+            stats = sample(few, "preview", 0, model, folder, executor, progress)
         _, account = make_shards(few, 0, folder)
         firsts: dict[str, tuple[Trace, str]] = {}
         for trace, selection in read_in_order(folder / "shards"):
             firsts.setdefault(trace.task.id, (trace, selection))
-    num_samples, num_tokens = _whole_run(recipe, meter, whole or MAX_COUNTED)
-    seconds = num_samples * meter.elapsed_seconds / max(meter.num_samples, 1)
+    num_samples, num_tokens = _whole_run(recipe, stats, whole or MAX_COUNTED)
+    seconds = num_samples * stats.elapsed_seconds / max(stats.num_samples, 1)
     return Preview(
-        list(firsts.values()), meter.outcomes, account.counts, whole, num_samples, num_tokens, seconds, is_untrained
+        list(firsts.values()), stats.outcomes, account.counts, whole, num_samples, num_tokens, seconds, is_untrained
     )
 
 
@@ -102,11 +102,11 @@ def _model(recipe: Recipe, scratch: Path, progress: Progress) -> tuple[str, bool
     ).sampled, recipe.pretraining is not None
 
 
-def _whole_run(recipe: Recipe, meter: Meter, num_tasks: int) -> tuple[int, int]:
+def _whole_run(recipe: Recipe, stats: PassStats, num_tasks: int) -> tuple[int, int]:
     """Samples and completion tokens of all rounds of `num_tasks`, of the control and of the evaluations."""
-    per_sample = meter.num_tokens / max(meter.num_samples, 1)
+    per_sample = stats.num_tokens / max(stats.num_samples, 1)
     num_rounds = recipe.rounds * (2 if recipe.control else 1)
-    samples = num_tasks * meter.num_samples / max(meter.num_tasks, 1)
+    samples = num_tasks * stats.num_samples / max(stats.num_tasks, 1)
     if recipe.allocation.rule == "budget" and per_sample:
         samples = min(samples, recipe.allocation.token_budget / per_sample)
     samples *= num_rounds

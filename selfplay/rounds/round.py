@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.allocation.allocator import AllocationRule
-from selfplay.driver.executor import Engines
-from selfplay.driver.pipeline import Meter
+from selfplay.driver.executor import Executor
+from selfplay.driver.plan import SamplingPlan
+from selfplay.driver.stats import PassStats
 from selfplay.layout import CONTROL, MANIFEST, METRICS, round_folder
 from selfplay.metrics import trackers
 from selfplay.metrics.early_stopping import payment
@@ -16,7 +17,8 @@ from selfplay.metrics.samples import evaluation_metrics, sampling_metrics
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Recipe
 from selfplay.records import ACCEPTED
-from selfplay.rounds.data import evaluation_tasks, make_shards, models_of, num_tasks_of, round_tasks
+from selfplay.rounds.data import evaluation_tasks, make_shards, num_tasks_of, round_tasks, sampling_plan
+from selfplay.rounds.pass_progress import shown_by
 from selfplay.seeds import number_of
 from selfplay.shards.files import MIXED, Shard
 from selfplay.shards.provenance import provenance_of
@@ -44,22 +46,22 @@ class Round:
 
 
 def play_round(
-    recipe: Recipe, folder: Path, index: int, models: Models, base: Models, engines: Engines, progress: Progress
+    recipe: Recipe, folder: Path, index: int, models: Models, base: Models, executor: Executor, progress: Progress
 ) -> None:
     """Sample, check, select, train, evaluate; the manifest is written last."""
     name = f"{'' if recipe.selection.verified else CONTROL + ' '}round {index}"
-    provenance = provenance_of(recipe, models.sampled, folder, models_of(recipe, models.sampled, index).models)
-    meter = sample(recipe, name, index, models.sampled, folder, engines)
-    record_engine_time(folder, meter, recipe.ray.num_samplers)
+    provenance = provenance_of(recipe, models.sampled, folder, sampling_plan(recipe, models.sampled, index).models)
+    stats = sample(recipe, name, index, models.sampled, folder, executor, progress)
+    record_engine_time(folder, stats, recipe.ray.num_samplers)
     shards, account = make_shards(recipe, index, folder)
     start = base if recipe.training and recipe.training.start == "base" else models
     fitted = train(recipe, f"{name}: training", folder, start.trained, progress) if recipe.training else {}
     following = _following(recipe, models, folder / "model")
-    evaluation = evaluate(recipe, name, following.trained, folder, engines) if recipe.evaluation else {}
+    evaluation = evaluate(recipe, name, following.trained, folder, executor, progress) if recipe.evaluation else {}
     metrics = {
         "round": index,
-        "sampling": sampling_metrics(folder / "journal", round_tasks(recipe, index)) | _timing(meter),
-        "allocation": meter.rule,
+        "sampling": sampling_metrics(folder / "journal", round_tasks(recipe, index)) | _timing(stats),
+        "allocation": stats.rule,
         "selection": dict(account.counts),
         "selection_cost": account.to_dict(),
         "training": fitted,
@@ -96,34 +98,30 @@ def play_round(
     )
 
 
-def sample(recipe: Recipe, name: str, index: int, model: str, folder: Path, engines: Engines) -> Meter:
+def sample(
+    recipe: Recipe, name: str, index: int, model: str, folder: Path, executor: Executor, progress: Progress
+) -> PassStats:
     rule = recipe.allocation.as_rule
-    return engines.play(
-        f"{name}: sampling",
-        models_of(recipe, model, index),
-        round_tasks(recipe, index),
-        rule,
-        folder / "journal",
-        lambda task_id, number: number_of(recipe.seed, "sample", index, task_id, number),
-        recipe.tasks.options.get("num_tasks") or num_tasks_of(round_tasks(recipe, index)),
-    )
+    tasks = round_tasks(recipe, index)
+    num_tasks = recipe.tasks.options.get("num_tasks") or num_tasks_of(round_tasks(recipe, index))
+    with progress.step(f"{name}: sampling") as show:
+        observe = shown_by(show, rule, num_tasks)
+        return executor.run_pass(tasks, sampling_plan(recipe, model, index), rule, folder / "journal", observe)
 
 
-def evaluate(recipe: Recipe, name: str, model: str, folder: Path, engines: Engines) -> dict[str, Any]:
+def evaluate(
+    recipe: Recipe, name: str, model: str, folder: Path, executor: Executor, progress: Progress
+) -> dict[str, Any]:
     """pass@k of a model on the held-out tasks."""
     settings = recipe.evaluation
     tasks = list(evaluation_tasks(recipe))
     rule = AllocationRule(rule="fixed", samples_per_task=settings.samples_per_task)
     journal = folder / "evaluation"
-    engines.play(
-        f"{name}: evaluation",
-        model,
-        iter(tasks),
-        rule,
-        journal,
-        lambda task_id, number: number_of(recipe.seed, "evaluation", folder.name, task_id, number),
-        len(tasks),
+    plan = SamplingPlan(
+        (model,), lambda task_id, number: number_of(recipe.seed, "evaluation", folder.name, task_id, number)
     )
+    with progress.step(f"{name}: evaluation") as show:
+        executor.run_pass(tasks, plan, rule, journal, shown_by(show, rule, len(tasks)))
     return evaluation_metrics(journal, tasks, settings.k)
 
 
@@ -144,17 +142,17 @@ def _parents(run: Path, index: int) -> list[str]:
     return [shard["sha256"] for shard in before["shards"] if shard["kind"] in (ACCEPTED, MIXED)]
 
 
-def _timing(meter: Meter) -> dict[str, float]:
+def _timing(stats: PassStats) -> dict[str, float]:
     """Of the process that finished the pass; a resumed pass was sampled in part by another."""
-    seconds = meter.elapsed_seconds
+    seconds = stats.elapsed_seconds
     return {
-        "num_resumed": meter.num_resumed,
-        "num_retries": meter.num_retries,
-        "num_sandbox_failures": meter.num_sandbox_failures,
-        "num_duplicate_tasks": meter.num_duplicate_tasks,
+        "num_resumed": stats.num_resumed,
+        "num_retries": stats.num_retries,
+        "num_sandbox_failures": stats.num_sandbox_failures,
+        "num_duplicate_tasks": stats.num_duplicate_tasks,
         "seconds": seconds,
-        "tokens_per_second": meter.num_tokens / seconds if seconds else 0.0,
-        "engine_idle_seconds": meter.engine_idle_seconds,
+        "tokens_per_second": stats.num_tokens / seconds if seconds else 0.0,
+        "engine_idle_seconds": stats.engine_idle_seconds,
     }
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from selfplay.driver.executor import Engines
+from selfplay.driver.executor import Executor
 from selfplay.layout import CONTROL, MANIFEST, METRICS, round_folder
 from selfplay.metrics.early_stopping import stops_before
 from selfplay.metrics.round_metrics import base_accounts
@@ -30,27 +30,29 @@ def run(recipe: Recipe, progress: Progress) -> list[Path]:
             }
         )
         arms.append((control, open_run(folder / CONTROL, control)))
-    with Engines(recipe, progress) as engines:
-        base = make_base(recipe, folder / "base", engines, progress)
+    with Executor(recipe.sampling, recipe.verification, recipe.ray) as executor:
+        base = make_base(recipe, folder / "base", executor, progress)
         num_rounds = recipe.rounds
         for arm, arm_folder in arms:  # the control plays as many rounds as the run before it
-            num_rounds = play_rounds(arm.model_copy(update={"rounds": num_rounds}), arm_folder, base, engines, progress)
+            num_rounds = play_rounds(
+                arm.model_copy(update={"rounds": num_rounds}), arm_folder, base, executor, progress
+            )
     if recipe.copy_to:
         copy_run(folder, recipe.copy_to)  # what could not be copied before, or an error
     return [arm_folder for _, arm_folder in arms]
 
 
-def make_base(recipe: Recipe, folder: Path, engines: Engines, progress: Progress) -> Models:
+def make_base(recipe: Recipe, folder: Path, executor: Executor, progress: Progress) -> Models:
     """The models of the first round, and the evaluation of the one that will be trained."""
     models = first_models(recipe, folder, progress)
     if recipe.evaluation and not (folder / METRICS).exists():
-        evaluation = evaluate(recipe, "base", models.trained, folder, engines)
+        evaluation = evaluate(recipe, "base", models.trained, folder, executor, progress)
         described = {"model": models.trained, "model_digest": model_digest(models.trained), "evaluation": evaluation}
         write_json(folder / METRICS, described | base_accounts(models.trained, folder))
     return models
 
 
-def play_rounds(recipe: Recipe, folder: Path, base: Models, engines: Engines, progress: Progress) -> int:
+def play_rounds(recipe: Recipe, folder: Path, base: Models, executor: Executor, progress: Progress) -> int:
     """The rounds that are still to be played; gives how many there are then."""
     models = base
     for index in range(recipe.rounds):
@@ -61,7 +63,7 @@ def play_rounds(recipe: Recipe, folder: Path, base: Models, engines: Engines, pr
                     f"stopped after {index} of {recipe.rounds} rounds: {paid}. To go on, change [stop] or leave it out"
                 )
                 return index
-            play_round(recipe, round_folder(folder, index), index, models, base, engines, progress)
+            play_round(recipe, round_folder(folder, index), index, models, base, executor, progress)
         if recipe.copy_to:
             _copy(recipe, folder, progress)
         played = read_json(manifest)

@@ -22,13 +22,13 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from selfplay.driver.workers import VerifierStation
+from selfplay.driver.workers import VerifierWorker
 from selfplay.journal.journal import read_journal
 from selfplay.recipe.sections import Verification
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.shards.files import read_shards
 from tests.benchmarks.killed_run import child, play, prepare
-from tests.benchmarks.streaming import crews, play_pass, sums
+from tests.benchmarks.streaming import play_pass, pools, sums
 from tests.engines import QueueSampler
 
 
@@ -248,16 +248,16 @@ def durability(pairs: int = 7) -> None:
 
 def _pass_seconds(latency: float, num_samples: int) -> float:
     slots = 64
-    teams = crews(
+    teams = pools(
         4,
         2 * slots,
         lambda number: Verbose(seconds=latency, slots=slots),
-        lambda: VerifierStation(Verification(threads=2)),
+        lambda: VerifierWorker(Verification(threads=2)),
     )
     with tempfile.TemporaryDirectory(dir=".") as folder:  # on the disk that runs are on, and not in memory
-        meter = asyncio.run(play_pass(Path(folder), sums(num_samples // 8), 8, *teams))
-    assert meter.num_acknowledged == num_samples
-    return meter.elapsed_seconds
+        stats = asyncio.run(play_pass(Path(folder), sums(num_samples // 8), 8, *teams))
+    assert stats.num_acknowledged == num_samples
+    return stats.elapsed_seconds
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     nice -n 15 python -m tests.benchmarks.ray_kill
 
-Engines are QueueSamplers of known latency in real actors, checks and verifiers are the real ones.
+Executor are QueueSamplers of known latency in real actors, checks and verifiers are the real ones.
 """
 
 import argparse
@@ -18,11 +18,13 @@ import ray
 
 from selfplay.allocation.allocator import AllocationRule
 from selfplay.allocation.rules import make_allocator
+from selfplay.driver import cluster
 from selfplay.driver import ray_workers as actors
 from selfplay.driver.pipeline import Pipeline
-from selfplay.driver.pool import Crew
-from selfplay.driver.stats import Meter
-from selfplay.driver.workers import SamplerStation
+from selfplay.driver.plan import SamplingPlan
+from selfplay.driver.pool import WorkerPool
+from selfplay.driver.stats import PassStats
+from selfplay.driver.workers import SamplerWorker
 from selfplay.journal.journal import Journal, read_journal
 from selfplay.recipe.sections import Ray, Verification
 from tests.benchmarks.streaming import seed_of, sums
@@ -30,61 +32,53 @@ from tests.engines import QueueSampler
 
 
 @ray.remote(max_concurrency=1000)
-class QueueActor(actors._ActorFacts, SamplerStation):
+class QueueActor(actors._ActorFacts, SamplerWorker):
     def __init__(self, seconds: float, slots: int):
         super().__init__(QueueSampler(seconds=seconds, slots=slots))
 
 
 async def play(
     folder: Path, num_engines: int, rate: float, seconds: float, disturb=None
-) -> tuple[Meter, list[tuple[float, int]]]:
+) -> tuple[PassStats, list[tuple[float, int]]]:
     """A pass on engines of `rate` samples a second each; the samples done by the time, every 0.2 s."""
     settings = Ray(num_samplers=num_engines, sampler_cpus=0.1, num_verifiers=1, verifier_cpus=0.1)
     slots, latency = 64, 64 / rate
 
-    async def hire(number):
-        return await actors.hire(QueueActor.options(num_cpus=0.1), latency, slots)
+    async def start_worker(number):
+        return await actors.start_worker(QueueActor.options(num_cpus=0.1), latency, slots)
 
-    samplers = Crew("sampler", hire, num_engines, 2 * slots)
-    verifiers = Crew("verifier", lambda number: actors.hire_verifier(settings, Verification(threads=2)), 1, 256)
-    meter, journal, seen = Meter(), Journal(folder), []
+    samplers = WorkerPool("sampler", start_worker, num_engines, 2 * slots)
+    verifiers = WorkerPool("verifier", lambda number: actors.start_verifier(settings, Verification(threads=2)), 1, 256)
+    journal, seen = Journal(folder), []
+    allocator = make_allocator(AllocationRule(samples_per_task=8))
+    pipeline = Pipeline(SamplingPlan(("",), seed_of), allocator, samplers, verifiers, journal)
+    stats = pipeline.stats
 
     async def watch():
         disturbed = False
         while True:
-            if meter.started:
-                seen.append((time.monotonic() - meter.started, meter.num_samples))
-                if disturb and not disturbed and meter.elapsed_seconds > seconds / 3:
+            if stats.started:
+                seen.append((time.monotonic() - stats.started, stats.num_samples))
+                if disturb and not disturbed and stats.elapsed_seconds > seconds / 3:
                     disturbed = True
-                    os.kill(await samplers.stations[0].actor.process_id.remote(), signal.SIGKILL)
-                    seen.append((time.monotonic() - meter.started, -1))
+                    os.kill(await samplers.workers[0].actor.process_id.remote(), signal.SIGKILL)
+                    seen.append((time.monotonic() - stats.started, -1))
             await asyncio.sleep(0.2)
 
     try:
-        tasks = sums(int(rate * num_engines * seconds) // 8)
-        pipeline = Pipeline(
-            tasks,
-            make_allocator(AllocationRule(samples_per_task=8)),
-            samplers,
-            verifiers,
-            journal,
-            None,
-            seed_of,
-            meter,
-        )
         watching = asyncio.create_task(watch())
-        await pipeline.play()
+        await pipeline.run(sums(int(rate * num_engines * seconds) // 8))
         watching.cancel()
     finally:
         journal.close()
         await samplers.close(at_once=True)
         await verifiers.close(at_once=True)
-    return meter, seen
+    return stats, seen
 
 
 def death(seconds: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        _meter, seen = asyncio.run(play(Path(folder), 4, 100.0, seconds, disturb=True))
+        _stats, seen = asyncio.run(play(Path(folder), 4, 100.0, seconds, disturb=True))
         rows = [(sample.task_id, sample.index) for sample, _ in read_journal(Path(folder))]
     assert len(rows) == len(set(rows)) == int(400 * seconds) // 8 * 8
     killed = next(at for at, count in seen if count < 0)
@@ -117,17 +111,17 @@ def speed(seconds: float) -> None:
     for num_engines in (1, 2, 4, 8, 16, 32):
         with tempfile.TemporaryDirectory() as folder:
             before = time.process_time()
-            meter, _seen = asyncio.run(play(Path(folder), num_engines, 100.0, seconds))
-            cpu = (time.process_time() - before) / meter.num_samples
+            stats, _seen = asyncio.run(play(Path(folder), num_engines, 100.0, seconds))
+            cpu = (time.process_time() - before) / stats.num_samples
         print(
-            f"  {num_engines:3} engines {meter.num_samples / meter.elapsed_seconds:7.0f}/s of {100 * num_engines:5}   {cpu * 1e6:5.0f} us of the driver's CPU each",
+            f"  {num_engines:3} engines {stats.num_samples / stats.elapsed_seconds:7.0f}/s of {100 * num_engines:5}   {cpu * 1e6:5.0f} us of the driver's CPU each",
             flush=True,
         )
     rates = []
     for _ in range(3):
         with tempfile.TemporaryDirectory() as folder:
-            meter, _ = asyncio.run(play(Path(folder), 4, 5000.0, seconds / 5))
-            rates.append(meter.num_samples / meter.elapsed_seconds)
+            stats, _ = asyncio.run(play(Path(folder), 4, 5000.0, seconds / 5))
+            rates.append(stats.num_samples / stats.elapsed_seconds)
     print(f"  4 engines without a limit: {statistics.median(rates):.0f} verdicts/s")
 
 
@@ -137,12 +131,12 @@ def main() -> None:
     parser.add_argument("--part", choices=["death", "speed"])
     options = parser.parse_args()
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
-    actors.connect(Ray(num_samplers=32, sampler_cpus=0.1))
+    cluster.connect(Ray(num_samplers=32, sampler_cpus=0.1))
     if options.part in (None, "death"):
         death(options.seconds)
     if options.part in (None, "speed"):
         speed(options.seconds / 2)
-    actors.disconnect()
+    cluster.disconnect()
 
 
 if __name__ == "__main__":

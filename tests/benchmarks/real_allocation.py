@@ -17,7 +17,8 @@ from pathlib import Path
 from rich.console import Console
 
 from selfplay.allocation.allocator import AllocationRule
-from selfplay.driver.executor import Engines
+from selfplay.driver.executor import Executor
+from selfplay.driver.plan import SamplingPlan
 from selfplay.journal.journal import read_journal
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Recipe
@@ -50,12 +51,11 @@ class Played:
         return self.accepted / self.tokens
 
 
-def play(engines: Engines, model: str, tasks: list[Task], rule: AllocationRule) -> Played:
+def play(executor: Executor, model: str, tasks: list[Task], rule: AllocationRule) -> Played:
     """One pass; sample i of a task is the same under every rule."""
     with tempfile.TemporaryDirectory() as folder:
-        engines.play(
-            "", model, iter(tasks), rule, Path(folder), lambda task_id, index: number_of("allocation", task_id, index)
-        )
+        plan = SamplingPlan((model,), lambda task_id, index: number_of("allocation", task_id, index))
+        executor.run_pass(tasks, plan, rule, Path(folder))
         rows = list(read_journal(Path(folder)))
     correct = Counter(sample.task_id for sample, verdict in rows if verdict.outcome is Outcome.CORRECT)
     return Played(len(rows), sum(sample.completion_tokens for sample, _ in rows), correct)
@@ -70,23 +70,23 @@ def show(name: str, played: Played) -> Played:
     return played
 
 
-def compare(engines: Engines, model: str, tasks: list[Task]) -> None:
+def compare(executor: Executor, model: str, tasks: list[Task]) -> None:
     print(f"{'rule':36} {'samples':>8} {'tokens':>9} {'with all4':>9} {'solved':>7} {'accepted':>9} {'acc/ktok':>8}")
     until = show(
         f"until {WANTED}, at most {CAP}",
-        play(engines, model, tasks, AllocationRule("until", accepted_per_task=WANTED, cap=CAP)),
+        play(executor, model, tasks, AllocationRule("until", accepted_per_task=WANTED, cap=CAP)),
     )
     shared = {"accepted_per_task": WANTED, "token_budget": until.tokens, "cap": 256}
-    budget = show("budget of the same tokens", play(engines, model, tasks, AllocationRule("budget", **shared)))
+    budget = show("budget of the same tokens", play(executor, model, tasks, AllocationRule("budget", **shared)))
     first = AllocationRule("budget", gains=(8.0, 1.0, 1.0, 1.0), **shared)
-    show("budget, the first solution worth 8", play(engines, model, tasks, first))
+    show("budget, the first solution worth 8", play(executor, model, tasks, first))
     around = int(until.samples / len(tasks))
     for number in (around, around + 1):
-        fixed = show(f"fixed {number}", play(engines, model, tasks, AllocationRule("fixed", samples_per_task=number)))
+        fixed = show(f"fixed {number}", play(executor, model, tasks, AllocationRule("fixed", samples_per_task=number)))
     print(f"budget / until, tasks with all {WANTED}   {budget.complete / until.complete:.3f}")
     print(f"budget / until, accepted traces    {budget.accepted / until.accepted:.3f}")
     print(f"budget / fixed {number}, accepted a token {budget.per_token / fixed.per_token:.3f}")
-    fixed = show(f"fixed {CAP}", play(engines, model, tasks, AllocationRule("fixed", samples_per_task=CAP)))
+    fixed = show(f"fixed {CAP}", play(executor, model, tasks, AllocationRule("fixed", samples_per_task=CAP)))
     print(f"budget / fixed {CAP}, accepted a token {budget.per_token / fixed.per_token:.3f}")
 
 
@@ -100,8 +100,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = first_models(recipe, Path(folder), progress).sampled
         tasks = list(load("arithmetic", num_tasks=options.tasks, operands=tuple(range(2, 9))))
-        with Engines(recipe, progress) as engines:
-            compare(engines, model, tasks)
+        with Executor(recipe.sampling, recipe.verification, recipe.ray) as executor:
+            compare(executor, model, tasks)
 
 
 if __name__ == "__main__":

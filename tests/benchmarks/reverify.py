@@ -18,7 +18,7 @@ from dataclasses import asdict
 from itertools import groupby, islice
 from pathlib import Path
 
-from selfplay.journal.by_task import OrderedTraces
+from selfplay.journal.by_task import TracesByTask
 from selfplay.layout import MANIFEST, METRICS, RECIPE
 from selfplay.recipe.sections import Recipe
 from selfplay.recipe.toml import to_toml
@@ -42,7 +42,7 @@ def told(num_traces: int, keep: Path | None) -> Iterator[tuple[Task, list[tuple[
     if not journal or not journal.exists():
         yield from retold(stories(SHARED), num_traces // SAMPLES)
         return
-    traces = OrderedTraces(lambda: load("files", path=str(journal / "tasks.jsonl")), journal, 0)
+    traces = TracesByTask(lambda: load("files", path=str(journal / "tasks.jsonl")), journal, 0)
     for _, group in groupby(traces, key=lambda trace: trace.task.id):
         group = list(group)
         yield group[0].task, [(trace.sample.text, trace.verdict.outcome is Outcome.CORRECT) for trace in group]

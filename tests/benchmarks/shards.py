@@ -22,7 +22,7 @@ import time
 import zlib
 from pathlib import Path
 
-from selfplay.journal.by_task import OrderedTraces
+from selfplay.journal.by_task import TracesByTask
 from selfplay.recipe.sections import Selection
 from selfplay.selection.decontamination import Contamination
 from selfplay.selection.filters import processes_for
@@ -81,7 +81,7 @@ def measure(journal: Path, out: Path, rules: bool) -> dict[str, float]:
             "math500": load("math500", path=str(data / "math500.jsonl")),
         }
         settings, evaluation = Selection(), Contamination(sets)
-    traces = OrderedTraces(lambda: load("files", path=str(journal / "tasks.jsonl"), license="MIT"), journal, 0)
+    traces = TracesByTask(lambda: load("files", path=str(journal / "tasks.jsonl"), license="MIT"), journal, 0)
     shards = write_shards(
         account.record(select(traces, settings, evaluation, account, processes_for(len(traces)))), out, PROVENANCE
     )

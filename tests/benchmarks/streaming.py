@@ -3,7 +3,7 @@
     nice -n 15 python -m tests.benchmarks.streaming [--part checks|speed|memory|resume] [--seconds 10]
 
 An engine is a QueueSampler: a known latency, a known number of slots, right or wrong by seed. Everything else is the real
-thing: crews, stations, threads, journal with fsync, allocation. "Generation alone" is the same engines with the same
+thing: worker pools, threads, journal with fsync, allocation. "Generation alone" is the same engines with the same
 requests, and nothing behind them.
 """
 
@@ -19,10 +19,11 @@ from pathlib import Path
 from selfplay.allocation.allocator import AllocationRule
 from selfplay.allocation.rules import make_allocator
 from selfplay.driver.pipeline import Pipeline
-from selfplay.driver.pool import Crew
-from selfplay.driver.stats import Meter
-from selfplay.driver.workers import Check, SamplerStation, VerifierStation
-from selfplay.journal.index import JournaledSamples
+from selfplay.driver.plan import SamplingPlan
+from selfplay.driver.pool import WorkerPool
+from selfplay.driver.stats import PassStats
+from selfplay.driver.workers import SamplerWorker, VerifierWorker, VerifyRequest
+from selfplay.journal.index import JournalIndex
 from selfplay.journal.journal import Journal
 from selfplay.recipe.sections import Verification
 from selfplay.records import Request
@@ -43,53 +44,48 @@ def sums(count: int):
         yield Task.make("test", f"{number}+{number}=", MathReference(str(2 * number)))
 
 
-class SimulatedVerifier(VerifierStation):
+class SimulatedVerifier(VerifierWorker):
     """Checks that take a known time: it passes while another program works, as with a sandbox, and holds no core here."""
 
     def __init__(self, threads: int, seconds: float):
         self._seconds = seconds
         super().__init__(Verification(threads=threads))
 
-    def _verdict(self, check: Check) -> Verdict:
+    def _verdict(self, check: VerifyRequest) -> Verdict:
         if self._seconds:
             time.sleep(self._seconds)
         right = check.text == f"####{check.reference.answer}"
         return Verdict.of(Reason.MATCH if right else Reason.MISMATCH, check.text[4:], self._seconds, "simulated@1")
 
 
-async def play_pass(folder: Path, tasks, samples: int, samplers: Crew, verifiers: Crew) -> Meter:
-    meter = Meter()
+async def play_pass(folder: Path, tasks, samples: int, samplers: WorkerPool, verifiers: WorkerPool) -> PassStats:
     journal = Journal(folder)
     try:
-        journaled = JournaledSamples(folder)
-        pipeline = Pipeline(
-            tasks,
-            make_allocator(AllocationRule(samples_per_task=samples)),
-            samplers,
-            verifiers,
-            journal,
-            journaled,
-            seed_of,
-            meter,
-        )
-        await pipeline.play()
+        allocator = make_allocator(AllocationRule(samples_per_task=samples))
+        pipeline = Pipeline(SamplingPlan(("",), seed_of), allocator, samplers, verifiers, journal)
+        await pipeline.run(tasks)
     finally:
         journal.close()
         await samplers.close()
         await verifiers.close()
-    meter.num_engines = samplers.size
-    meter.engine_idle_seconds = samplers.idle_seconds
-    return meter
+    stats = pipeline.stats
+    stats.num_engines = samplers.size
+    stats.engine_idle_seconds = samplers.idle_seconds
+    return stats
 
 
-def crews(num_engines: int, in_flight: int, make_engine, make_verifier, num_verifiers: int = 1) -> tuple[Crew, Crew]:
-    async def hire_sampler(number):
-        return SamplerStation(make_engine(number))
+def pools(
+    num_engines: int, in_flight: int, make_engine, make_verifier, num_verifiers: int = 1
+) -> tuple[WorkerPool, WorkerPool]:
+    async def start_sampler(number):
+        return SamplerWorker(make_engine(number))
 
-    async def hire_verifier(number):
+    async def start_verifier(number):
         return make_verifier()
 
-    return Crew("sampler", hire_sampler, num_engines, in_flight), Crew("verifier", hire_verifier, num_verifiers, 256)
+    return WorkerPool("sampler", start_sampler, num_engines, in_flight), WorkerPool(
+        "verifier", start_verifier, num_verifiers, 256
+    )
 
 
 async def alone(num_engines: int, in_flight: int, make_engine, tasks, samples: int) -> float:
@@ -133,13 +129,13 @@ def checks(seconds: float) -> None:
         in_flight = 2 * slots
         plain = asyncio.run(alone(num_engines, in_flight, engine, tasks, samples))
         with tempfile.TemporaryDirectory() as folder:
-            meter = asyncio.run(
-                play_pass(Path(folder), iter(tasks), samples, *crews(num_engines, in_flight, engine, verifier))
+            stats = asyncio.run(
+                play_pass(Path(folder), iter(tasks), samples, *pools(num_engines, in_flight, engine, verifier))
             )
-        assert meter.num_samples == num_samples == meter.num_acknowledged
+        assert stats.num_samples == num_samples == stats.num_acknowledged
         print(
-            f"{num_engines:8} {slots:6} {latency:7.1f}s {num_samples:8} {plain:7.2f}s {meter.elapsed_seconds:10.2f}s "
-            f"{meter.elapsed_seconds / plain:6.3f} {1 + CHECK_SHARE:16.2f}x {meter.idle_share:6.2%}",
+            f"{num_engines:8} {slots:6} {latency:7.1f}s {num_samples:8} {plain:7.2f}s {stats.elapsed_seconds:10.2f}s "
+            f"{stats.elapsed_seconds / plain:6.3f} {1 + CHECK_SHARE:16.2f}x {stats.idle_share:6.2%}",
             flush=True,
         )
 
@@ -158,16 +154,16 @@ def speed(seconds: float) -> None:
         figures = []
         for real in (False, True):
             num_samples = int(seconds * offered) // 8 * 8
-            make = (lambda: VerifierStation(Verification(threads=2))) if real else (lambda: SimulatedVerifier(2, 0.0))
+            make = (lambda: VerifierWorker(Verification(threads=2))) if real else (lambda: SimulatedVerifier(2, 0.0))
             with tempfile.TemporaryDirectory() as folder:
                 engine = lambda number: QueueSampler(seconds=latency, slots=slots)  # noqa: E731
                 plain = asyncio.run(alone(num_engines, 2 * slots, engine, list(sums(num_samples // 8)), 8))
                 middle = time.process_time()
-                meter = asyncio.run(
-                    play_pass(Path(folder), sums(num_samples // 8), 8, *crews(num_engines, 2 * slots, engine, make))
+                stats = asyncio.run(
+                    play_pass(Path(folder), sums(num_samples // 8), 8, *pools(num_engines, 2 * slots, engine, make))
                 )
             figures.append(
-                (meter.num_samples / meter.elapsed_seconds, plain / meter.elapsed_seconds, time.process_time() - middle)
+                (stats.num_samples / stats.elapsed_seconds, plain / stats.elapsed_seconds, time.process_time() - middle)
             )
         (rate, share, cpu), (real_rate, real_share, _) = figures
         print(
@@ -178,14 +174,14 @@ def speed(seconds: float) -> None:
     for real in (False, True):
         rates, costs = [], []
         for _ in range(3):
-            make = (lambda: VerifierStation(Verification(threads=2))) if real else (lambda: SimulatedVerifier(2, 0.0))
+            make = (lambda: VerifierWorker(Verification(threads=2))) if real else (lambda: SimulatedVerifier(2, 0.0))
             with tempfile.TemporaryDirectory() as folder:
                 before = time.process_time()
-                meter = asyncio.run(
-                    play_pass(Path(folder), sums(2500), 8, *crews(32, 128, lambda number: QueueSampler(), make))
+                stats = asyncio.run(
+                    play_pass(Path(folder), sums(2500), 8, *pools(32, 128, lambda number: QueueSampler(), make))
                 )
-                costs.append((time.process_time() - before) / meter.num_samples)
-            rates.append(meter.num_samples / meter.elapsed_seconds)
+                costs.append((time.process_time() - before) / stats.num_samples)
+            rates.append(stats.num_samples / stats.elapsed_seconds)
         name = "real checks" if real else "simulated checks"
         print(
             f"{name:18} {statistics.median(rates):7.0f} verdicts/s   {statistics.median(costs) * 1e6:.0f} us of CPU each, engines' own included",
@@ -201,17 +197,17 @@ def memory(seconds: float) -> None:
         if not child:
             with tempfile.TemporaryDirectory() as folder:
                 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                meter = asyncio.run(
+                stats = asyncio.run(
                     play_pass(
                         Path(folder),
                         sums(num_tasks),
                         1,
-                        *crews(4, 256, lambda number: QueueSampler(), lambda: SimulatedVerifier(2, 0.0)),
+                        *pools(4, 256, lambda number: QueueSampler(), lambda: SimulatedVerifier(2, 0.0)),
                     )
                 )
                 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             print(
-                f"{num_tasks:8} tasks {meter.num_samples:8} samples   {before / 1024:6.1f} MB before, {(after - before) / 1024:6.1f} MB more at the peak",
+                f"{num_tasks:8} tasks {stats.num_samples:8} samples   {before / 1024:6.1f} MB before, {(after - before) / 1024:6.1f} MB more at the peak",
                 flush=True,
             )
             os._exit(0)
@@ -236,7 +232,7 @@ def resume(seconds: float, num_rows: int = 1_000_000) -> None:
         size = journal.path.stat().st_size
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         started, cpu = time.monotonic(), time.process_time()
-        found = JournaledSamples(folder)
+        found = JournalIndex(folder)
         wall, cpu = time.monotonic() - started, time.process_time() - cpu
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         assert len(found) == num_rows and len(list(found.of(f"{5:016x}"))) == 8

@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 
 from selfplay.allocation.allocator import AllocationRule
-from selfplay.driver.executor import Engines
+from selfplay.driver.executor import Executor
+from selfplay.driver.plan import SamplingPlan
 from selfplay.models.tiny_llama import CHARACTERS, create_model
-from selfplay.progress import Progress
 from selfplay.recipe.sections import Ray, Recipe, Sampling, Tasks
 from selfplay.records import Request
 from selfplay.seeds import number_of
@@ -61,20 +61,23 @@ def measure(title: str, model: str, recipe: Recipe, options: argparse.Namespace)
     ]
     rule = AllocationRule(rule="fixed", samples_per_task=options.samples)
     ratios, alone, through = [], [], []
-    with tempfile.TemporaryDirectory() as folder, Engines(recipe, Progress()) as engines:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Executor(recipe.sampling, recipe.verification, recipe.ray) as executor,
+    ):
         for number in range(options.rounds + 1):  # the first makes the engine and warms up
-            meter = engines.play(title, model, iter(tasks), rule, Path(folder) / str(number), seed_of)
-            run, sampler = engines._runner.run, engines._samplers.stations[0]._sampler
+            stats = executor.run_pass(tasks, SamplingPlan((model,), seed_of), rule, Path(folder) / str(number))
+            run, sampler = executor._runner.run, executor._samplers.workers[0]._sampler
             prompts = encoded(sampler, requests)
             run(sampler._engine.reset_prefix_cache())
             start = time.perf_counter()
             num_tokens = run(engine_alone(sampler, prompts))
             seconds = time.perf_counter() - start
             run(sampler._engine.reset_prefix_cache())
-            assert meter.num_tokens == num_tokens, (meter.num_tokens, num_tokens)  # the same samples
+            assert stats.num_tokens == num_tokens, (stats.num_tokens, num_tokens)  # the same samples
             if number:
                 alone.append(num_tokens / seconds)
-                through.append(meter.num_tokens / meter.elapsed_seconds)
+                through.append(stats.num_tokens / stats.elapsed_seconds)
                 ratios.append(through[-1] / alone[-1])
     error = statistics.stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else float("nan")
     print(

@@ -8,22 +8,21 @@ import time
 import pytest
 import ray
 from ray.cluster_utils import Cluster
-from rich.console import Console
 
 from selfplay.allocation.allocator import AllocationRule
 from selfplay.allocation.rules import make_allocator
+from selfplay.driver import cluster as connection
 from selfplay.driver import ray_workers as actors
-from selfplay.driver.executor import Engines
+from selfplay.driver.executor import Executor
 from selfplay.driver.pipeline import Pipeline
-from selfplay.driver.pool import Crew
-from selfplay.driver.stats import Meter
+from selfplay.driver.plan import SamplingPlan
+from selfplay.driver.pool import WorkerPool
 from selfplay.journal.journal import Journal, read_journal
 from selfplay.models.tiny_llama import create_model
-from selfplay.progress import Progress
 from selfplay.recipe.sections import Ray, Recipe, Sampling, Tasks, Verification
 from tests.benchmarks.ray_kill import QueueActor
 from tests.benchmarks.streaming import sums
-from tests.driver.test_pipeline import hiring, keys, seed_of
+from tests.driver.test_pipeline import ONE_MODEL, keys, seed_of, starting
 from tests.driver.test_pipeline import play as play_in_process
 from tests.engines import QueueSampler
 
@@ -37,7 +36,7 @@ def cluster():
         ray.shutdown()
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, "_system_config": FAST, "include_dashboard": False})
     yield cluster
-    actors.disconnect()
+    connection.disconnect()
     cluster.shutdown()
 
 
@@ -46,7 +45,7 @@ def test_a_node_that_leaves_costs_no_sample_and_one_that_joins_is_used(cluster, 
     """Four engines need two nodes: with one node left two of them wait, and a node that joins brings them back."""
     leaving = cluster.add_node(**NODE)
     settings = Ray(address=cluster.address, num_samplers=4, num_verifiers=1, verifier_cpus=0.01)
-    actors.connect(settings)
+    connection.connect(settings)
     tasks, disturbed, story = [], asyncio.Event(), []
 
     def stream():
@@ -56,55 +55,54 @@ def test_a_node_that_leaves_costs_no_sample_and_one_that_joins_is_used(cluster, 
             tasks.append(task)
             yield task
 
-    async def hire(number):
-        return await actors.hire(QueueActor.options(num_cpus=0.45, scheduling_strategy="SPREAD"), 0.2, 8)
+    async def start_worker(number):
+        return await actors.start_worker(QueueActor.options(num_cpus=0.45, scheduling_strategy="SPREAD"), 0.2, 8)
 
-    async def reached(crew, size):
+    async def reached(pool, size, stats):
         deadline = time.monotonic() + 150
-        while len(crew.stations) != size:
-            assert time.monotonic() < deadline, f"{len(crew.stations)} engines at work, not {size}; {story}"
+        while len(pool.workers) != size:
+            assert time.monotonic() < deadline, f"{len(pool.workers)} engines at work, not {size}; {story}"
             await asyncio.sleep(0.05)
-        story.append((size, meter.num_samples))
+        story.append((size, stats.num_samples))
 
-    async def gone_on():
-        """More samples than when the crew last changed: a verifier that left with its node is hired anew first."""
+    async def gone_on(stats):
+        """More samples than when the pool last changed: a verifier that left with its node must start again first."""
         deadline = time.monotonic() + 150
-        while meter.num_samples <= story[-1][1]:
+        while stats.num_samples <= story[-1][1]:
             assert time.monotonic() < deadline, f"nothing was verified after {story}"
             await asyncio.sleep(0.05)
 
-    async def disturb(samplers):
-        await reached(samplers, 4)
+    async def disturb(samplers, stats):
+        await reached(samplers, 4, stats)
         cluster.remove_node(leaving, allow_graceful=False)
-        await reached(samplers, 2)
-        await gone_on()
+        await reached(samplers, 2, stats)
+        await gone_on(stats)
         cluster.add_node(**NODE)  # from this thread: Ray sets signal handlers
-        await reached(samplers, 4)
-        await gone_on()
+        await reached(samplers, 4, stats)
+        await gone_on(stats)
         disturbed.set()
 
     async def run():
-        samplers = Crew("sampler", hire, 4, 16)
-        verifiers = Crew("verifier", lambda number: actors.hire_verifier(settings, Verification()), 1, 256)
+        samplers = WorkerPool("sampler", start_worker, 4, 16)
+        verifiers = WorkerPool("verifier", lambda number: actors.start_verifier(settings, Verification()), 1, 256)
         journal = Journal(tmp_path / "cluster")
-        allocator = make_allocator(AllocationRule(samples_per_task=4))
+        pipeline = Pipeline(ONE_MODEL, make_allocator(AllocationRule(samples_per_task=4)), samplers, verifiers, journal)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(disturb(samplers))
-                await Pipeline(stream(), allocator, samplers, verifiers, journal, None, seed_of, meter).play()
+                group.create_task(disturb(samplers, pipeline.stats))
+                await pipeline.run(stream())
         finally:
             journal.close()
             await samplers.close(at_once=True)
             await verifiers.close(at_once=True)
         return samplers.num_losses
 
-    meter = Meter()
     assert asyncio.run(run()) >= 2
     rows = list(read_journal(tmp_path / "cluster"))
     (_, before), (_, left), (_, joined) = story
     assert before <= left < joined < len(rows)
     assert keys(rows) == sorted((task.id, index) for task in tasks for index in range(4))
-    alone = play_in_process(tmp_path / "alone", hiring(lambda number: QueueSampler()), tasks)[1]
+    alone = play_in_process(tmp_path / "alone", starting(lambda number: QueueSampler()), tasks)[1]
     assert {(s.task_id, s.index): s.text for s, _ in rows} == {(s.task_id, s.index): s.text for s, _ in alone}
 
 
@@ -118,30 +116,30 @@ def test_a_cluster_without_room_for_all_gets_one_engine_and_one_verifier_first_a
         name="small", tasks=Tasks(source="arithmetic"), sampling=Sampling(max_tokens=4, batch_size=16), ray=wanted
     )
     told, tasks = set(), []
-    with Engines(recipe, Progress(Console(file=(tmp_path / "said").open("w")))) as engines:
+    with Executor(recipe.sampling, recipe.verification, recipe.ray) as executor:
 
         def stream():
             for task in sums(1_000_000):
-                told.update(filter(None, engines._waiting.values()))
+                told.update(filter(None, executor._waiting.values()))
                 if len(told) == 2:
                     return
                 tasks.append(task)
                 yield task
 
         rule = AllocationRule(samples_per_task=1)
-        meter = engines.play("sampling", str(model), stream(), rule, tmp_path / "journal", seed_of)
+        stats = executor.run_pass(stream(), SamplingPlan((str(model),), seed_of), rule, tmp_path / "journal")
     lack = "waits for 0.5 CPU (0 of the cluster's 1 free)"
     assert told == {f"an engine {lack}", f"a verifier {lack}"}
-    assert meter.num_samples == len(tasks) and len(keys(list(read_journal(tmp_path / "journal")))) == len(tasks)
+    assert stats.num_samples == len(tasks) and len(keys(list(read_journal(tmp_path / "journal")))) == len(tasks)
 
 
 HEADLESS = """
 import socket, time
-from selfplay import head_watch
-head_watch.LOOK_SECONDS = 0.05
-head_watch._is_connected = lambda address: True
+from selfplay.driver import cluster
+cluster.LOOK_SECONDS = 0.05
+cluster._is_connected = lambda address: True
 with socket.create_server(("127.0.0.1", 0)) as head:
-    head_watch.watch_head(f"127.0.0.1:{head.getsockname()[1]}")
+    cluster.start_watchdog(f"127.0.0.1:{head.getsockname()[1]}")
     time.sleep(1)
     print("the head is there", flush=True)
 time.sleep(60)

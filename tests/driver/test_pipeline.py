@@ -11,11 +11,10 @@ import pytest
 from selfplay.allocation.allocator import AllocationRule
 from selfplay.allocation.budget import Budget
 from selfplay.allocation.rules import make_allocator
-from selfplay.driver.pipeline import Meter, Pipeline
-from selfplay.driver.plan import Ensemble
-from selfplay.driver.pool import Crew
-from selfplay.driver.workers import Checked, SamplerStation, StationLost, VerifierStation
-from selfplay.journal.index import JournaledSamples
+from selfplay.driver.pipeline import Pipeline
+from selfplay.driver.plan import SamplingPlan
+from selfplay.driver.pool import WorkerPool
+from selfplay.driver.workers import SamplerWorker, VerifierWorker, VerifyResult, WorkerLost
 from selfplay.journal.journal import Journal, read_journal
 from selfplay.recipe.sections import Verification
 from selfplay.records import SampleFailure
@@ -29,51 +28,50 @@ def seed_of(task_id, index):
     return number_of(0, task_id, index)
 
 
+ONE_MODEL = SamplingPlan(("",), seed_of)
+
+
 def play(
     folder,
-    hire_sampler,
+    start_sampler,
     tasks=None,
     samples=4,
-    hire_verifier=None,
+    start_verifier=None,
     num_samplers=1,
     num_verifiers=1,
     in_flight=64,
-    journaled=None,
-    ensemble=Ensemble(("",)),
+    plan=ONE_MODEL,
     rule=None,
 ):
-    """One pass in this process; gives its meter and the rows of its journal."""
+    """One pass in this process; gives its stats and the rows of its journal."""
 
     async def one_verifier(number):
-        return VerifierStation(Verification())
+        return VerifierWorker(Verification())
 
     async def run():
-        samplers = Crew("sampler", hire_sampler, num_samplers, in_flight)
-        verifiers = Crew("verifier", hire_verifier or one_verifier, num_verifiers, 256)
-        stream = iter(tasks if tasks is not None else load("arithmetic", num_tasks=50))
-        meter = Meter()
+        samplers = WorkerPool("sampler", start_sampler, num_samplers, in_flight)
+        verifiers = WorkerPool("verifier", start_verifier or one_verifier, num_verifiers, 256)
         journal = Journal(folder)
         try:
             allocator = make_allocator(rule or AllocationRule(samples_per_task=samples))
-            await samplers.load(ensemble.engines(num_samplers))
-            await Pipeline(
-                stream, allocator, samplers, verifiers, journal, journaled, seed_of, meter, ensemble.model_of
-            ).play()
+            await samplers.load(plan.engines(num_samplers))
+            pipeline = Pipeline(plan, allocator, samplers, verifiers, journal)
+            await pipeline.run(load("arithmetic", num_tasks=50) if tasks is None else tasks)
         finally:
             journal.close()
             await samplers.close()
             await verifiers.close()
-        return meter
+        return pipeline.stats
 
-    meter = asyncio.run(run())
-    return meter, list(read_journal(folder))
+    stats = asyncio.run(run())
+    return stats, list(read_journal(folder))
 
 
-def hiring(make):
-    async def hire(number):
-        return SamplerStation(make(number))
+def starting(make):
+    async def start_worker(number):
+        return SamplerWorker(make(number))
 
-    return hire
+    return start_worker
 
 
 def keys(rows):
@@ -82,7 +80,7 @@ def keys(rows):
 
 def test_every_task_gets_its_samples_once_each_with_the_verdict_of_its_text(tmp_path):
     tasks = {task.id: task for task in load("arithmetic", num_tasks=50)}
-    _, rows = play(tmp_path, hiring(lambda number: QueueSampler()), tasks.values())
+    _, rows = play(tmp_path, starting(lambda number: QueueSampler()), tasks.values())
     assert keys(rows) == sorted((task, index) for task in tasks for index in range(4))
     for sample, verdict in rows:
         assert verdict.outcome == verify(tasks[sample.task_id], sample.text).outcome
@@ -90,23 +88,25 @@ def test_every_task_gets_its_samples_once_each_with_the_verdict_of_its_text(tmp_
 
 
 def test_samples_do_not_depend_on_how_many_engines_draw_them(tmp_path):
-    one = play(tmp_path / "one", hiring(lambda number: QueueSampler()))[1]
-    four = play(tmp_path / "four", hiring(lambda number: QueueSampler(seconds=0.002)), num_samplers=4, in_flight=16)[1]
+    one = play(tmp_path / "one", starting(lambda number: QueueSampler()))[1]
+    four = play(tmp_path / "four", starting(lambda number: QueueSampler(seconds=0.002)), num_samplers=4, in_flight=16)[
+        1
+    ]
     assert {(s.task_id, s.index): s.text for s, _ in one} == {(s.task_id, s.index): s.text for s, _ in four}
 
 
 def test_the_samples_of_a_task_go_in_one_request(tmp_path):
     sampler = QueueSampler()
-    play(tmp_path, hiring(lambda number: sampler), samples=8, in_flight=1000)
+    play(tmp_path, starting(lambda number: sampler), samples=8, in_flight=1000)
     assert sampler.num_requests == 50
 
 
 def test_a_failed_sample_is_drawn_again_and_its_siblings_are_kept(tmp_path):
     tasks = list(load("arithmetic", num_tasks=20))
     sampler = QueueSampler(fails={(tasks[3].id, 1), (tasks[7].id, 0)})
-    meter, rows = play(tmp_path, hiring(lambda number: sampler), tasks)
+    stats, rows = play(tmp_path, starting(lambda number: sampler), tasks)
     assert len(keys(rows)) == len(set(keys(rows))) == 80
-    assert meter.num_retries == 2
+    assert stats.num_retries == 2
     assert sampler.num_samples == 82
 
 
@@ -117,7 +117,7 @@ def test_a_sample_that_always_fails_is_undecided_and_stops_nothing(tmp_path):
             return await super()._one(request, place)
 
     tasks = list(load("arithmetic", num_tasks=5))
-    _, rows = play(tmp_path, hiring(lambda number: NeverAnswers(fails={(tasks[0].id, 2)})), tasks)
+    _, rows = play(tmp_path, starting(lambda number: NeverAnswers(fails={(tasks[0].id, 2)})), tasks)
     failed = [
         (sample.task_id, sample.index, verdict.reason)
         for sample, verdict in rows
@@ -128,17 +128,17 @@ def test_a_sample_that_always_fails_is_undecided_and_stops_nothing(tmp_path):
 
 
 def test_an_engine_that_dies_is_replaced_and_loses_no_sample(tmp_path):
-    hired = []
+    made = []
 
     def make(number):
         sampler = QueueSampler(seconds=0.001)
-        if len(hired) < 3:
+        if len(made) < 3:
             sampler.dies_after = 23
-        hired.append(sampler)
+        made.append(sampler)
         return sampler
 
-    _, rows = play(tmp_path, hiring(make), num_samplers=2)
-    assert len(hired) == 5
+    _, rows = play(tmp_path, starting(make), num_samplers=2)
+    assert len(made) == 5
     assert len(keys(rows)) == len(set(keys(rows))) == 200
 
 
@@ -149,7 +149,7 @@ def test_an_engine_that_always_dies_stops_the_run_with_the_cause(tmp_path):
         return sampler
 
     with pytest.raises(ExceptionGroup) as caught:
-        play(tmp_path, hiring(make))
+        play(tmp_path, starting(make))
     (error,) = caught.value.exceptions
     error = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
     assert isinstance(error, UserError)
@@ -157,20 +157,20 @@ def test_an_engine_that_always_dies_stops_the_run_with_the_cause(tmp_path):
 
 
 def test_a_verifier_that_dies_is_replaced_and_loses_no_trace(tmp_path):
-    class Dying(VerifierStation):
+    class Dying(VerifierWorker):
         died = 0
 
         async def collect(self):
             results = await super().collect()
             if Dying.died < 2:
                 Dying.died += 1
-                raise StationLost("the machine left")
+                raise WorkerLost("the machine left")
             return results
 
-    async def hire(number):
+    async def start_worker(number):
         return Dying(Verification())
 
-    _, rows = play(tmp_path, hiring(lambda number: QueueSampler()), hire_verifier=hire)
+    _, rows = play(tmp_path, starting(lambda number: QueueSampler()), start_verifier=start_worker)
     assert Dying.died == 2
     assert len(keys(rows)) == len(set(keys(rows))) == 200
     assert all(verdict.outcome is not Outcome.UNDECIDED for _, verdict in rows)
@@ -181,7 +181,7 @@ def test_a_check_that_hangs_holds_up_only_its_own_trace(tmp_path):
     release = threading.Event()
     progress = []
 
-    class OneHangs(VerifierStation):
+    class OneHangs(VerifierWorker):
         def _work(self):
             while (check := self._checks.get()) is not None:
                 if (check.task_id, check.index) == (tasks[0].id, 0):
@@ -190,13 +190,13 @@ def test_a_check_that_hangs_holds_up_only_its_own_trace(tmp_path):
                     progress.append(check)
                 if len(progress) == 119:
                     release.set()  # all others are through
-                self._results.put(Checked(check.task_id, check.index, verify(check.reference, check.text)))
+                self._results.put(VerifyResult(check.task_id, check.index, verify(check.reference, check.text)))
 
-    async def hire(number):
+    async def start_worker(number):
         return OneHangs(Verification(threads=2))
 
     started = time.monotonic()
-    _, rows = play(tmp_path, hiring(lambda number: QueueSampler()), tasks, hire_verifier=hire)
+    _, rows = play(tmp_path, starting(lambda number: QueueSampler()), tasks, start_verifier=start_worker)
     assert len(rows) == 120
     assert time.monotonic() - started < 15
     assert (rows[-1][0].task_id, rows[-1][0].index) == (tasks[0].id, 0)
@@ -205,19 +205,19 @@ def test_a_check_that_hangs_holds_up_only_its_own_trace(tmp_path):
 def test_an_undecided_check_is_tried_again(tmp_path):
     tries = []
 
-    class FirstTimeFails(VerifierStation):
+    class FirstTimeFails(VerifierWorker):
         def _work(self):
             while (check := self._checks.get()) is not None:
                 tries.append((check.task_id, check.index))
                 verdict = verify(check.reference, check.text)
                 if len(tries) <= 10:
                     verdict = Verdict.of(Reason.CHECKER_TIMEOUT, "", 1.0, "math@1")
-                self._results.put(Checked(check.task_id, check.index, verdict))
+                self._results.put(VerifyResult(check.task_id, check.index, verdict))
 
-    async def hire(number):
+    async def start_worker(number):
         return FirstTimeFails(Verification(threads=1))
 
-    _, rows = play(tmp_path, hiring(lambda number: QueueSampler()), hire_verifier=hire)
+    _, rows = play(tmp_path, starting(lambda number: QueueSampler()), start_verifier=start_worker)
     assert len(rows) == 200 and len(tries) == 210
     assert all(verdict.outcome is not Outcome.UNDECIDED for _, verdict in rows)
 
@@ -232,32 +232,32 @@ def test_the_check_of_a_sample_that_was_hard_to_draw_is_tried_again_too(tmp_path
             tries[key] += 1
             return sample if tries[key] == 3 else SampleFailure(*key, "not this time")
 
-    class FailsTwiceAsWell(VerifierStation):
+    class FailsTwiceAsWell(VerifierWorker):
         def _verdict(self, check):
             checks[check.task_id, check.index] += 1
             done = checks[check.task_id, check.index] == 3
             return super()._verdict(check) if done else Verdict.of(Reason.CHECKER_TIMEOUT, "", 1.0, "math@1")
 
-    async def hire(number):
+    async def start_worker(number):
         return FailsTwiceAsWell(Verification(threads=1))
 
-    _, rows = play(tmp_path, hiring(lambda number: FailsTwice()), hire_verifier=hire)
+    _, rows = play(tmp_path, starting(lambda number: FailsTwice()), start_verifier=start_worker)
     assert len(rows) == 200
     assert all(verdict.outcome is not Outcome.UNDECIDED for _, verdict in rows)
 
 
 def test_a_task_that_comes_twice_is_sampled_once_and_counted(tmp_path):
     tasks = list(load("arithmetic", num_tasks=10))
-    meter, rows = play(tmp_path, hiring(lambda number: QueueSampler()), tasks + tasks[:4])
-    assert meter.num_duplicate_tasks == 4
+    stats, rows = play(tmp_path, starting(lambda number: QueueSampler()), tasks + tasks[:4])
+    assert stats.num_duplicate_tasks == 4
     assert len(rows) == 40
 
 
 def test_a_pass_over_no_tasks_ends(tmp_path):
-    assert play(tmp_path, hiring(lambda number: QueueSampler()), [])[1] == []
+    assert play(tmp_path, starting(lambda number: QueueSampler()), [])[1] == []
 
 
-def test_a_station_that_says_a_thing_twice_or_unasked_is_heard_once(tmp_path):
+def test_a_worker_that_says_a_thing_twice_or_unasked_is_heard_once(tmp_path):
     tasks = list(load("arithmetic", num_tasks=20))
 
     class Babbling(QueueSampler):
@@ -267,7 +267,7 @@ def test_a_station_that_says_a_thing_twice_or_unasked_is_heard_once(tmp_path):
                 yield replace(sample, text="####0")
                 yield replace(sample, index=sample.index + 100)
 
-    class Repeating(VerifierStation):
+    class Repeating(VerifierWorker):
         async def collect(self):
             return [
                 answer
@@ -275,10 +275,10 @@ def test_a_station_that_says_a_thing_twice_or_unasked_is_heard_once(tmp_path):
                 for answer in (checked, checked, replace(checked, task_id="none"))
             ]
 
-    async def hire(number):
+    async def start_worker(number):
         return Repeating(Verification())
 
-    _, rows = play(tmp_path, hiring(lambda number: Babbling()), tasks, hire_verifier=hire)
+    _, rows = play(tmp_path, starting(lambda number: Babbling()), tasks, start_verifier=start_worker)
     assert keys(rows) == sorted((task.id, index) for task in tasks for index in range(4))
     assert any(sample.text != "####0" for sample, _ in rows)
 
@@ -299,10 +299,10 @@ def test_a_stream_in_another_order_resumes_though_it_draws_another_boundary(tmp_
         return Skilled()
 
     easy = {task.id for task in hard_first[20:]}
-    play(tmp_path, hiring(skilled), hard_first[::-1], rule=rule)
-    meter, rows = play(tmp_path, hiring(skilled), hard_first, rule=rule, journaled=JournaledSamples(tmp_path))
+    play(tmp_path, starting(skilled), hard_first[::-1], rule=rule)
+    stats, rows = play(tmp_path, starting(skilled), hard_first, rule=rule)
     assert len(keys(rows)) == len(set(keys(rows)))
-    assert meter.num_complete_tasks == 60
+    assert stats.num_complete_tasks == 60
 
 
 def test_tasks_are_read_as_a_stream(tmp_path):
@@ -320,51 +320,51 @@ def test_tasks_are_read_as_a_stream(tmp_path):
             ahead.append(number - len(finished))
             yield Task.make("test", f"{number}+0=", MathReference(str(number)))
 
-    play(tmp_path, hiring(lambda number: Counting()), stream(), samples=1, in_flight=32)
+    play(tmp_path, starting(lambda number: Counting()), stream(), samples=1, in_flight=32)
     assert max(ahead) <= 32 + 1
 
 
 def test_a_pass_begins_when_one_engine_is_there_and_uses_the_others_when_they_come(tmp_path):
     late = QueueSampler(seconds=0.002)
 
-    async def hire(number):
+    async def start_worker(number):
         if number:
             await asyncio.sleep(0.3)
-            return SamplerStation(late)
-        return SamplerStation(QueueSampler(seconds=0.02, slots=8))
+            return SamplerWorker(late)
+        return SamplerWorker(QueueSampler(seconds=0.02, slots=8))
 
     tasks = list(load("arithmetic", num_tasks=100))
-    _, rows = play(tmp_path, hire, tasks, num_samplers=2, in_flight=16)
+    _, rows = play(tmp_path, start_worker, tasks, num_samplers=2, in_flight=16)
     assert len(keys(rows)) == len(set(keys(rows))) == 400
     assert 0 < late.num_samples < 400
 
 
 def test_an_engine_that_never_comes_holds_nothing_up(tmp_path):
-    async def hire(number):
+    async def start_worker(number):
         if number:
             await asyncio.sleep(1000)
-        return SamplerStation(QueueSampler())
+        return SamplerWorker(QueueSampler())
 
-    assert len(keys(play(tmp_path, hire, num_samplers=2)[1])) == 200
+    assert len(keys(play(tmp_path, start_worker, num_samplers=2)[1])) == 200
 
 
-def test_an_engine_that_dies_while_another_takes_its_parcel_is_sent_nothing_twice(tmp_path):
-    """The parcel for a dead engine must not reach its successor: its samples were given back already."""
+def test_an_engine_that_dies_while_another_takes_its_item_is_sent_nothing_twice(tmp_path):
+    """The item for a dead engine must not reach its successor: its samples were given back already."""
 
-    class SlowToTake(SamplerStation):
+    class SlowToTake(SamplerWorker):
         async def submit(self, items):
             await asyncio.sleep(0.01)
             await super().submit(items)
 
     made = []
 
-    async def hire(number):
+    async def start_worker(number):
         sampler = QueueSampler(seconds=0.001)
         sampler.dies_after = 15 if number and len(made) < 8 else 10**9
         made.append(sampler)
-        return (SamplerStation if number else SlowToTake)(sampler)
+        return (SamplerWorker if number else SlowToTake)(sampler)
 
-    _, rows = play(tmp_path, hire, list(load("arithmetic", num_tasks=100)), num_samplers=3, in_flight=16)
+    _, rows = play(tmp_path, start_worker, list(load("arithmetic", num_tasks=100)), num_samplers=3, in_flight=16)
     assert len(made) > 4
     assert len(keys(rows)) == len(set(keys(rows))) == 400
 
@@ -388,14 +388,11 @@ def test_a_budget_is_decided_on_with_all_that_was_spent_already(tmp_path):
 
     def spend(folder):
         async def run():
-            samplers = Crew("sampler", hiring(lambda number: QueueSampler()), 1, 32)
-            verifiers = Crew("verifier", one_verifier, 1, 256)
+            samplers = WorkerPool("sampler", starting(lambda number: QueueSampler()), 1, 32)
+            verifiers = WorkerPool("verifier", one_verifier, 1, 256)
             journal = Journal(folder)
             try:
-                journaled = JournaledSamples(folder)
-                await Pipeline(
-                    iter(tasks), Watched(rule), samplers, verifiers, journal, journaled, seed_of, Meter()
-                ).play()
+                await Pipeline(ONE_MODEL, Watched(rule), samplers, verifiers, journal).run(tasks)
             finally:
                 journal.close()
                 await samplers.close()
@@ -406,7 +403,7 @@ def test_a_budget_is_decided_on_with_all_that_was_spent_already(tmp_path):
         return sum(sample.completion_tokens for sample, _ in read_journal(folder))
 
     async def one_verifier(number):
-        return VerifierStation(Verification())
+        return VerifierWorker(Verification())
 
     assert spend(tmp_path / "whole") <= 2000 + 32 * 8  # what was in flight when it ran out
     lines = (tmp_path / "whole" / "samples.jsonl").read_bytes().splitlines(keepends=True)

@@ -9,11 +9,11 @@ import pytest
 import ray
 from ray.util import get_current_placement_group, placement_group_table
 
-from selfplay.driver import placement
+from selfplay.driver import cluster, placement
 from selfplay.driver import ray_workers as actors
 from selfplay.driver.placement import Room, place, room_for
-from selfplay.driver.pool import Crew
-from selfplay.driver.workers import StationLost
+from selfplay.driver.pool import WorkerPool
+from selfplay.driver.workers import WorkerLost
 from selfplay.recipe.sections import Ray, Sampling
 from tasks import UserError
 from tests.benchmarks.ray_kill import QueueActor
@@ -28,7 +28,7 @@ class Placed(QueueActor.__ray_metadata__.modified_class):
     def __init__(self, fails: bool = False):
         super().__init__(0.0, 8)
         if fails:
-            raise StationLost("no such model")
+            raise WorkerLost("no such model")
 
     async def place(self) -> tuple[str, int]:
         return get_current_placement_group().id.hex(), len(ray.get_gpu_ids())
@@ -42,7 +42,7 @@ def two_gpus():
         address="local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error"
     )
     yield
-    actors.disconnect()
+    cluster.disconnect()
 
 
 def groups(state="CREATED"):
@@ -57,18 +57,20 @@ async def until(condition):
 
 async def engine(room, say=lambda text: None, *arguments):
     group = await place(room, say)
-    return await actors.hire(Placed.options(num_cpus=room.cpus, **room.actor_options(group)), *arguments, group=group)
+    return await actors.start_worker(
+        Placed.options(num_cpus=room.cpus, **room.actor_options(group)), *arguments, group=group
+    )
 
 
 @pytest.mark.parametrize(("spread", "num_gpus_of_actor"), [(False, 2), (True, 0)])
 def test_an_engine_sits_in_its_group_which_ends_with_it(spread, num_gpus_of_actor):
     async def life():
         room = Room(2, 0.5, spread)
-        station = await engine(room)
+        worker = await engine(room)
         (group,) = groups()
-        assert await station.actor.place.remote() == (group, num_gpus_of_actor)
+        assert await worker.actor.place.remote() == (group, num_gpus_of_actor)
         assert list(placement_group_table()[group]["bundles"].values()) == room.bundles
-        await station.close()
+        await worker.close()
         await until(lambda: not groups())
 
     asyncio.run(life())
@@ -103,31 +105,31 @@ def test_a_cluster_that_is_too_small_is_told_and_nothing_stays_behind(monkeypatc
 
 def test_a_lost_engine_gives_its_room_to_its_successor():
     async def life():
-        crew = Crew("sampler", lambda number: engine(Room(2, 0.5, True)), 1, 8)
+        pool = WorkerPool("sampler", lambda number: engine(Room(2, 0.5, True)), 1, 8)
         joined = asyncio.Event()
 
         async def lost(keys, error):
             if not keys and not error:
                 joined.set()
 
-        await crew.start()
+        await pool.start()
         (before,) = groups()
-        running = asyncio.create_task(crew.run(None, lost))
-        os.kill(await crew.stations[0].actor.process_id.remote(), signal.SIGKILL)
+        running = asyncio.create_task(pool.run(None, lost))
+        os.kill(await pool.workers[0].actor.process_id.remote(), signal.SIGKILL)
         async with asyncio.timeout(SECONDS):
             await joined.wait()
         await until(lambda: groups() and before not in groups())
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        await crew.close()
+        await pool.close()
         await until(lambda: not groups())
 
     asyncio.run(life())
 
 
 def test_an_engine_that_cannot_start_leaves_no_group():
-    with pytest.raises(StationLost, match="no such model"):
+    with pytest.raises(WorkerLost, match="no such model"):
         asyncio.run(engine(Room(2, 0.5, False), lambda text: None, True))
     asyncio.run(until(lambda: not groups()))
 

@@ -10,14 +10,15 @@ import pytest
 import verifiers
 from selfplay.allocation.allocator import AllocationRule
 from selfplay.allocation.rules import make_allocator
+from selfplay.driver import cluster
 from selfplay.driver import ray_workers as actors
-from selfplay.driver.pipeline import Meter, Pipeline
-from selfplay.driver.pool import Crew
+from selfplay.driver.pipeline import Pipeline
+from selfplay.driver.pool import WorkerPool
 from selfplay.journal.journal import Journal, read_journal
 from selfplay.models.tiny_llama import create_model
 from selfplay.recipe.sections import Ray, Sampling, Verification
 from tasks import UserError, load
-from tests.driver.test_pipeline import keys, seed_of
+from tests.driver.test_pipeline import ONE_MODEL, keys
 
 SETTINGS = Ray(num_samplers=2, sampler_cpus=0.5, num_verifiers=2, verifier_cpus=0.5)
 SAMPLING = Sampling(max_tokens=12, batch_size=16)
@@ -25,27 +26,25 @@ SAMPLING = Sampling(max_tokens=12, batch_size=16)
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    actors.connect(SETTINGS)
+    cluster.connect(SETTINGS)
     yield str(create_model(tmp_path_factory.mktemp("model"), max_length=64))
-    actors.disconnect()
+    cluster.disconnect()
 
 
 def play(folder, model, disturb=None, num_tasks=60):
-    """One pass with two engines and two verifiers in actors; `disturb(samplers, verifiers, meter)` runs beside it."""
+    """One pass with two engines and two verifiers in actors; `disturb(samplers, verifiers, stats)` runs beside it."""
 
     async def run():
-        samplers = Crew("sampler", lambda number: actors.hire_sampler(SETTINGS, SAMPLING, model), 2, 32)
-        verifiers = Crew("verifier", lambda number: actors.hire_verifier(SETTINGS, Verification()), 2, 256)
-        meter = Meter()
+        samplers = WorkerPool("sampler", lambda number: actors.start_sampler(SETTINGS, SAMPLING, model), 2, 32)
+        verifiers = WorkerPool("verifier", lambda number: actors.start_verifier(SETTINGS, Verification()), 2, 256)
         journal = Journal(folder)
         try:
-            stream = load("arithmetic", num_tasks=num_tasks)
             allocator = make_allocator(AllocationRule(samples_per_task=4))
-            pipeline = Pipeline(stream, allocator, samplers, verifiers, journal, None, seed_of, meter)
+            pipeline = Pipeline(ONE_MODEL, allocator, samplers, verifiers, journal)
             async with asyncio.timeout(120), asyncio.TaskGroup() as group:
-                playing = group.create_task(pipeline.play())
+                playing = group.create_task(pipeline.run(load("arithmetic", num_tasks=num_tasks)))
                 if disturb:
-                    disturbing = group.create_task(disturb(samplers, verifiers, meter))
+                    disturbing = group.create_task(disturb(samplers, verifiers, pipeline.stats))
                 await playing
                 if disturb:
                     disturbing.cancel()
@@ -55,15 +54,15 @@ def play(folder, model, disturb=None, num_tasks=60):
             await verifiers.close()
         return samplers, verifiers
 
-    crews = asyncio.run(run())
-    return crews, list(read_journal(folder))
+    pools = asyncio.run(run())
+    return pools, list(read_journal(folder))
 
 
 def test_workers_take_the_package_verifiers_from_this_project(model):
     async def ask():
-        station = await actors.hire_verifier(SETTINGS, Verification())
-        answer = await station.actor.verifiers_file.remote()
-        await station.close()
+        worker = await actors.start_verifier(SETTINGS, Verification())
+        answer = await worker.actor.verifiers_file.remote()
+        await worker.close()
         return answer
 
     ours = Path(__file__).resolve().parents[2] / "verifiers" / "__init__.py"
@@ -77,11 +76,11 @@ def test_a_pass_on_ray_gives_every_sample_once(model, tmp_path):
 
 
 def test_killed_actors_are_replaced_and_lose_no_sample(model, tmp_path):
-    async def kill_one_of_each(samplers, verifiers, meter):
-        for crew, at_least in ((samplers, 20), (verifiers, 60)):
-            while meter.num_samples < at_least:
+    async def kill_one_of_each(samplers, verifiers, stats):
+        for pool, at_least in ((samplers, 20), (verifiers, 60)):
+            while stats.num_samples < at_least:
                 await asyncio.sleep(0.002)
-            os.kill(await crew.stations[0].actor.process_id.remote(), signal.SIGKILL)
+            os.kill(await pool.workers[0].actor.process_id.remote(), signal.SIGKILL)
         await asyncio.sleep(1000)
 
     (samplers, _verifiers), rows = play(tmp_path, model, kill_one_of_each, num_tasks=400)
@@ -96,6 +95,6 @@ def test_a_model_that_is_not_there_stops_with_its_cause(tmp_path):
 
 
 def test_an_address_where_no_ray_is_says_how_to_start_one():
-    actors.disconnect()
+    cluster.disconnect()
     with pytest.raises(UserError, match="ray start"):
-        actors.connect(Ray(address="127.0.0.1:1"))
+        cluster.connect(Ray(address="127.0.0.1:1"))

@@ -10,49 +10,49 @@ import pytest
 
 from selfplay.allocation.allocator import AllocationRule
 from selfplay.allocation.rules import make_allocator
-from selfplay.driver.executor import Engines
+from selfplay.driver.executor import Executor
 from selfplay.driver.pipeline import Pipeline
-from selfplay.driver.pool import Crew
-from selfplay.driver.recovery import MAX_WITHHELD, Survivors
-from selfplay.driver.stats import Meter
-from selfplay.driver.workers import SamplerStation, StationLost, VerifierStation
-from selfplay.journal.index import JournaledSamples, SeenTasks
+from selfplay.driver.plan import SamplingPlan
+from selfplay.driver.pool import WorkerPool
+from selfplay.driver.recovery import MAX_FAILED, Bisection
+from selfplay.driver.workers import SamplerWorker, VerifierWorker, WorkerLost
+from selfplay.journal.index import JournalIndex, TaskIdSet
 from selfplay.journal.journal import Journal, read_journal
 from selfplay.recipe.sections import Recipe, Verification
 from selfplay.records import SampleFailure
 from selfplay.samplers import server_watchdog as server_watch
 from tasks import UserError, load
-from tests.driver.test_pipeline import keys, seed_of
+from tests.driver.test_pipeline import ONE_MODEL, keys, seed_of
 from tests.engines import QueueSampler
-from tests.rounds.test_rounds import quietly
 from verifiers import Outcome, Reason, Verdict
 
 
 def play(
     folder,
     make_sampler=lambda: QueueSampler(),
-    make_verifier=lambda: VerifierStation(Verification()),
+    make_verifier=lambda: VerifierWorker(Verification()),
     num_tasks=50,
     samples=4,
     in_flight=64,
 ):
     """One pass in this process, resuming what is there; gives the rows of its journal. Its one error is raised plainly."""
 
-    async def hire_sampler(number):
-        return SamplerStation(make_sampler())
+    async def start_sampler(number):
+        return SamplerWorker(make_sampler())
 
-    async def hire_verifier(number):
+    async def start_verifier(number):
         return make_verifier()
 
     async def run():
-        samplers, verifiers = Crew("sampler", hire_sampler, 1, in_flight), Crew("verifier", hire_verifier, 1, 256)
+        samplers, verifiers = (
+            WorkerPool("sampler", start_sampler, 1, in_flight),
+            WorkerPool("verifier", start_verifier, 1, 256),
+        )
         journal = Journal(folder)
         try:
-            journaled = JournaledSamples(folder)
-            meter = Meter(num_resumed=len(journaled))
-            tasks = load("arithmetic", num_tasks=num_tasks)
             allocator = make_allocator(AllocationRule(samples_per_task=samples))
-            await Pipeline(tasks, allocator, samplers, verifiers, journal, journaled, seed_of, meter).play()
+            pipeline = Pipeline(ONE_MODEL, allocator, samplers, verifiers, journal)
+            await pipeline.run(load("arithmetic", num_tasks=num_tasks))
         except* UserError as group:
             error = group
             while isinstance(error, ExceptionGroup):
@@ -106,12 +106,12 @@ def test_a_read_only_folder_is_one_clear_error(small_disk):
 
 
 def test_a_checker_that_always_fails_stops_the_pass_and_its_samples_are_owed_again(tmp_path):
-    class Failing(VerifierStation):
+    class Failing(VerifierWorker):
         def _verdict(self, check):
             return Verdict.of(Reason.CHECKER_FAILURE, "no sandbox here", 0.0, "none@0")
 
     with pytest.raises(
-        UserError, match=f"verifier failed again and again on each of {MAX_WITHHELD} samples.*no sandbox here"
+        UserError, match=f"verifier failed again and again on each of {MAX_FAILED} samples.*no sandbox here"
     ):
         play(tmp_path, make_verifier=lambda: Failing(Verification()))
     assert not list(read_journal(tmp_path))
@@ -119,10 +119,10 @@ def test_a_checker_that_always_fails_stops_the_pass_and_its_samples_are_owed_aga
 
 
 def test_a_verifier_that_always_dies_stops_the_pass_with_its_last_words(tmp_path):
-    class Dying(VerifierStation):
+    class Dying(VerifierWorker):
         async def collect(self):
             await super().collect()
-            raise StationLost("out of memory")
+            raise WorkerLost("out of memory")
 
     with pytest.raises(UserError, match="out of memory"):
         play(tmp_path, make_verifier=lambda: Dying(Verification()))
@@ -133,7 +133,7 @@ def test_a_verifier_that_always_dies_stops_the_pass_with_its_last_words(tmp_path
 def test_one_check_that_kills_every_verifier_costs_only_its_own_sample(tmp_path):
     poison = next(load("arithmetic", num_tasks=50)).id
 
-    class Dying(VerifierStation):
+    class Dying(VerifierWorker):
         def _verdict(self, check):
             if (check.task_id, check.index) == (poison, 1):
                 raise SystemExit("killed by a completion")
@@ -180,18 +180,18 @@ def test_a_prompt_that_kills_at_once_is_found_among_all_that_die_with_it(tmp_pat
 @pytest.mark.parametrize("number", [1, 7, 64, 4096])
 def test_the_one_that_kills_is_found_with_few_deaths_and_the_others_come_back_once(number):
     for killer in {0, number // 3, number - 1}:
-        survivors, deaths, back = Survivors(), 1, []
-        survivors.add([("task", index) for index in range(number)])
-        while group := survivors.next():
+        bisection, deaths, back = Bisection(), 1, []
+        bisection.add([("task", index) for index in range(number)])
+        while group := bisection.next():
             if ("task", killer) not in group:
                 back += group
                 for key in group:
-                    survivors.came(key)
+                    bisection.came(key)
                 continue
             deaths += 1
-            if alone := survivors.add(group):
+            if alone := bisection.add(group):
                 assert alone == ("task", killer)
-                survivors.drop(alone)
+                bisection.drop(alone)
         assert sorted(back) == [("task", index) for index in range(number) if index != killer]
         assert deaths <= 5
 
@@ -300,15 +300,16 @@ def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, monkeypa
     )
     rule = AllocationRule(samples_per_task=4)
     try:
+        plan = SamplingPlan(("m",), seed_of)
         with (
-            Engines(recipe, quietly()) as engines,
+            Executor(recipe.sampling, recipe.verification, recipe.ray) as executor,
             pytest.raises(UserError, match=f"{words}.*run the same command again"),
         ):
-            engines.play("sampling", "m", load("arithmetic", num_tasks=40), rule, tmp_path, seed_of)
+            executor.run_pass(load("arithmetic", num_tasks=40), plan, rule, tmp_path)
         assert not list(read_journal(tmp_path))
         server.mode = "working"
-        with Engines(recipe, quietly()) as engines:
-            engines.play("sampling", "m", load("arithmetic", num_tasks=40), rule, tmp_path, seed_of)
+        with Executor(recipe.sampling, recipe.verification, recipe.ray) as executor:
+            executor.run_pass(load("arithmetic", num_tasks=40), plan, rule, tmp_path)
         assert len(keys(list(read_journal(tmp_path)))) == 160
     finally:
         server.closing.set()
@@ -321,14 +322,14 @@ def test_a_damaged_row_is_said_and_drawn_again(tmp_path):
     lines = path.read_bytes().splitlines(keepends=True)
     lines[17] = lines[17][:60] + b"#" + lines[17][61:]
     path.write_bytes(b"".join(lines))
-    assert JournaledSamples(tmp_path).damaged == [18]
+    assert JournalIndex(tmp_path).damaged == [18]
     again = play(tmp_path)
     assert {(s.task_id, s.index): s.text for s, _ in again} == {(s.task_id, s.index): s.text for s, _ in whole}
 
 
 def test_seen_tasks_are_known_again_across_sorting(monkeypatch):
     monkeypatch.setattr("selfplay.journal.index._RECENT", 50)
-    seen = SeenTasks()
+    seen = TaskIdSet()
     names = [f"task {number}" for number in range(1000)]
     assert all(seen.add(name) for name in names)
     assert not any(seen.add(name) for name in names)
@@ -337,7 +338,7 @@ def test_seen_tasks_are_known_again_across_sorting(monkeypatch):
 
 def test_a_journals_facts_are_those_of_its_rows(tmp_path):
     rows = play(tmp_path)
-    found = JournaledSamples(tmp_path)
+    found = JournalIndex(tmp_path)
     assert len(found) == len(rows) == 200
     for task_id in {sample.task_id for sample, _ in rows}:
         expected = [(s.index, v.outcome, s.completion_tokens) for s, v in rows if s.task_id == task_id]
@@ -354,6 +355,6 @@ def test_a_completion_that_looks_like_a_row_does_not_mislead_resumption(tmp_path
             return type(sample)(**{**sample.to_dict(), "text": tricky + sample.text, "model": tricky})
 
     rows = play(tmp_path, make_sampler=Tricky, num_tasks=5)
-    found = JournaledSamples(tmp_path)
+    found = JournalIndex(tmp_path)
     for sample, verdict in rows:
         assert (sample.index, verdict.outcome, sample.completion_tokens) in list(found.of(sample.task_id))

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from selfplay.allocation.allocator import AllocationRule
-from selfplay.driver.executor import Engines
-from selfplay.driver.pipeline import Meter
+from selfplay.driver.executor import Executor
+from selfplay.driver.plan import SamplingPlan
+from selfplay.driver.stats import PassStats
 from selfplay.estimators.information import check_bits, compressed_size, repeats, surprisal
 from selfplay.journal.journal import read_journal
 from selfplay.journal.samples import hash_of, read_pass
@@ -116,26 +117,18 @@ def test_tokens_are_the_engines_also_over_a_resumed_pass(counters, small_models,
             "ray": {"address": "none"},
         }
     )
-    meters = []
+    passes = []
     for num_tasks in (7, 20):  # the second process finds the rows of the first
-        with Engines(recipe, Progress(Console(quiet=True))) as engines:
+        with Executor(recipe.sampling, recipe.verification, recipe.ray) as executor:
             tasks = load("arithmetic", num_tasks=num_tasks)
             rule = AllocationRule(rule="fixed", samples_per_task=4)
-            meters.append(
-                engines.play(
-                    "pass",
-                    small_models[0],
-                    tasks,
-                    rule,
-                    tmp_path / "journal",
-                    lambda task_id, number: hash_of(task_id) % 2**62 + number,
-                )
-            )
-            record_engine_time(tmp_path, meters[-1], 1)
-    assert meters[1].num_resumed == 28
+            plan = SamplingPlan((small_models[0],), lambda task_id, number: hash_of(task_id) % 2**62 + number)
+            passes.append(executor.run_pass(tasks, plan, rule, tmp_path / "journal"))
+            record_engine_time(tmp_path, passes[-1], 1)
+    assert passes[1].num_resumed == 28
     ledger = tokens_of(read_pass(tmp_path / "journal"))
     assert ledger == {"prompt": counters["prompt"], "cached": 0, "sampled": counters["sampled"]}
-    busy = sum(meter.elapsed_seconds - meter.engine_idle_seconds for meter in meters)
+    busy = sum(stats.elapsed_seconds - stats.engine_idle_seconds for stats in passes)
     assert engine_seconds(tmp_path, ledger["sampled"]) == pytest.approx(busy)
 
 
@@ -153,8 +146,8 @@ def test_tokens_of_a_run_are_those_of_its_journals(finished):
 
 def test_tokens_of_a_killed_process_are_reckoned_at_the_pace_of_the_others(tmp_path):
     assert engine_seconds(tmp_path, 100) is None
-    record_engine_time(tmp_path, Meter(started=10.0, ended=14.0, engine_idle_seconds=2.0, num_tokens=60), 2)
-    record_engine_time(tmp_path, Meter(num_resumed=5), 2)  # found all there
+    record_engine_time(tmp_path, PassStats(started=10.0, ended=14.0, engine_idle_seconds=2.0, num_tokens=60), 2)
+    record_engine_time(tmp_path, PassStats(num_resumed=5), 2)  # found all there
     assert engine_seconds(tmp_path, 90) == pytest.approx((2 * 4.0 - 2.0) * 90 / 60)
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from selfplay.driver.executor import _first
-from selfplay.driver.plan import Ensemble, shares
-from selfplay.driver.pool import Crew
-from selfplay.driver.workers import SamplerStation
+from selfplay.driver.plan import SamplingPlan, shares
+from selfplay.driver.pool import WorkerPool
+from selfplay.driver.workers import SamplerWorker
 from selfplay.journal.journal import read_journal
 from selfplay.models.files import model_digest
 from selfplay.models.flops import decoder_of
@@ -20,7 +20,7 @@ from selfplay.shards.files import read_rows
 from selfplay.shards.integrity import check_shards
 from selfplay.storage import read_json
 from tasks import UserError
-from tests.driver.test_pipeline import hiring, play, seed_of
+from tests.driver.test_pipeline import play, seed_of, starting
 from tests.engines import QueueSampler
 from tests.rounds.test_rounds import quietly
 
@@ -57,7 +57,7 @@ def teachers(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recipe(teachers, tmp_path_factory):
-    path = tmp_path_factory.mktemp("recipe") / "ensemble.toml"
+    path = tmp_path_factory.mktemp("recipe") / "teachers.toml"
     path.write_text(RECIPE.format(first=teachers[0], second=teachers[1]))
     return path
 
@@ -162,20 +162,20 @@ def test_samples_of_a_task_and_teacher_go_in_one_request_to_an_engine_of_its_own
             async for sample in super().sample(request):
                 yield sample
 
-    ensemble = Ensemble(("a", "b"), (1.0, 2.0), seed_of)
+    plan = SamplingPlan(("a", "b"), seed_of, (1.0, 2.0), seed_of)
     samplers = [Named(model) for model in ("a", "b", "b")]
-    assert ensemble.engines(3) == ["a", "b", "b"]
-    play(tmp_path, hiring(samplers.__getitem__), samples=8, num_samplers=3, in_flight=1000, ensemble=ensemble)
+    assert plan.engines(3) == ["a", "b", "b"]
+    play(tmp_path, starting(samplers.__getitem__), samples=8, num_samplers=3, in_flight=1000, plan=plan)
     for sampler in samplers:
         assert sampler.requests
         for request in sampler.requests:
-            assert {ensemble.model_of(request.task_id, index) for index in request.indices} == {sampler.model}
+            assert {plan.model_of(request.task_id, index) for index in request.indices} == {sampler.model}
     asked = Counter((sampler.model, request.task_id) for sampler in samplers for request in sampler.requests)
     assert set(asked.values()) == {1}
 
 
 def test_while_a_teacher_has_no_engine_its_samples_wait_and_the_others_go_on(tmp_path):
-    ensemble = Ensemble(("a", "b"), (1.0, 1.0), seed_of)
+    plan = SamplingPlan(("a", "b"), seed_of, (1.0, 1.0), seed_of)
     others_done = asyncio.Event()
     num_of_a = 0
 
@@ -188,17 +188,17 @@ def test_while_a_teacher_has_no_engine_its_samples_wait_and_the_others_go_on(tmp
                 others_done.set()
             return sample
 
-    async def hire(number):
+    async def start_worker(number):
         if number == 1:
             await others_done.wait()  # b's machine comes late
-        return await hiring(lambda number: Counted() if number == 0 else QueueSampler())(number)
+        return await starting(lambda number: Counted() if number == 0 else QueueSampler())(number)
 
-    _, rows = play(tmp_path, hire, samples=4, num_samplers=2, in_flight=120, ensemble=ensemble)
+    _, rows = play(tmp_path, start_worker, samples=4, num_samplers=2, in_flight=120, plan=plan)
     assert len({(sample.task_id, sample.index) for sample, _ in rows}) == 200
 
 
 def test_a_teacher_whose_engines_all_die_stops_the_run_with_its_name(tmp_path):
-    ensemble = Ensemble(("good-model", "bad-model"), (1.0, 1.0), seed_of)
+    plan = SamplingPlan(("good-model", "bad-model"), seed_of, (1.0, 1.0), seed_of)
 
     def make(number):
         sampler = QueueSampler()
@@ -206,7 +206,7 @@ def test_a_teacher_whose_engines_all_die_stops_the_run_with_its_name(tmp_path):
         return sampler
 
     with pytest.raises(ExceptionGroup) as caught:
-        play(tmp_path, hiring(make), samples=8, num_samplers=2, ensemble=ensemble)
+        play(tmp_path, starting(make), samples=8, num_samplers=2, plan=plan)
     told = str(_first(caught.value))
     assert "bad-model" in told and "good-model" not in told and "the engine is gone" in told and "on disk" in told
 
@@ -250,20 +250,20 @@ def test_an_engine_that_cannot_take_other_weights_is_closed_and_made_anew():
     made, closed = [], []
 
     async def life():
-        async def hire(number):
-            made.append(crew.models[number])
-            return SamplerStation(Rigid() if number else QueueSampler())
+        async def start_worker(number):
+            made.append(pool.models[number])
+            return SamplerWorker(Rigid() if number else QueueSampler())
 
-        crew = Crew("sampler", hire, 2, 8)
-        await crew.load(["a", "a"])
-        await crew.start()
-        await crew.load(["b", "b"])
-        assert len(crew.stations) == 1 and len(closed) == 1
-        await crew.start()  # hires the other while the one works
+        pool = WorkerPool("sampler", start_worker, 2, 8)
+        await pool.load(["a", "a"])
+        await pool.start()
+        await pool.load(["b", "b"])
+        assert len(pool.workers) == 1 and len(closed) == 1
+        await pool.start()  # starts the other while the one works
         async with asyncio.timeout(60):
             while len(made) < 3:
                 await asyncio.sleep(0.01)
-        await crew.close()
+        await pool.close()
 
     asyncio.run(life())
     assert made == ["a", "a", "b"]

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from selfplay.driver.workers import SamplerStation, StationLost
+from selfplay.driver.workers import SamplerWorker, WorkerLost
 from selfplay.models.tiny_llama import create_model
 from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
@@ -169,8 +169,8 @@ def test_weights_that_do_not_fit_ask_for_another_engine_and_leave_this_one_as_it
 ):
     other = str(create_model(tmp_path, **MODEL_SHAPE | shape))
     before = run(draw(sampler, make_request("1+2=")))
-    with pytest.raises(StationLost, match=f"another {what}"):
-        run(SamplerStation(sampler).load(other))
+    with pytest.raises(WorkerLost, match=f"another {what}"):
+        run(SamplerWorker(sampler).load(other))
     assert drawn(run(draw(sampler, make_request("1+2=")))) == drawn(before)
 
 
@@ -195,32 +195,33 @@ def test_new_weights_wait_for_the_samples_in_flight(sampler, run, small_models):
 
 
 def test_actor_holds_an_engine_and_tells_when_it_dies(run, small_models):
+    from selfplay.driver import cluster
     from selfplay.driver import ray_workers as actors
-    from selfplay.driver.workers import StationLost
+    from selfplay.driver.workers import WorkerLost
     from selfplay.recipe.sections import Ray
 
     settings = Ray(num_samplers=1, num_verifiers=1)
 
     async def life():
-        station = await actors.hire_sampler(settings, SETTINGS, small_models[0])
-        await station.submit([make_request("1+2=")])
+        worker = await actors.start_sampler(settings, SETTINGS, small_models[0])
+        await worker.submit([make_request("1+2=")])
         samples: list[Sample] = []
         while len(samples) < 8:
-            samples += await station.collect()
-        engine = _children(await station.actor.process_id.remote(), "VLLM::EngineCore")
+            samples += await worker.collect()
+        engine = _children(await worker.actor.process_id.remote(), "VLLM::EngineCore")
         os.kill(engine[0], 9)
-        await station.submit([make_request("1+2=")])
-        with pytest.raises(StationLost):
+        await worker.submit([make_request("1+2=")])
+        with pytest.raises(WorkerLost):
             while True:
-                await station.collect()
-        await station.close()
+                await worker.collect()
+        await worker.close()
         return samples
 
-    actors.connect(settings)
+    cluster.connect(settings)
     try:
         samples = run(life())
     finally:
-        actors.disconnect()
+        cluster.disconnect()
     assert sorted(sample.index for sample in samples) == list(range(8))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.driver.workers import Check, VerifierStation
+from selfplay.driver.workers import VerifierWorker, VerifyRequest
 from selfplay.recipe.sections import Verification
 from tasks import Limits, StdioTests, UserError
 from tests.program_cases.case import calls
@@ -77,10 +77,10 @@ def test_forked_owner_takes_fork_servers_of_its_own():
 
 def test_lost_fork_server_is_counted_where_the_run_reads_it():
     async def check() -> int:
-        station = VerifierStation(Verification(threads=1))
-        await station.submit([Check("t", 0, ADD, ADDS)])
-        (checked,) = await station.collect()
-        await station.close()
+        worker = VerifierWorker(Verification(threads=1))
+        await worker.submit([VerifyRequest("t", 0, ADD, ADDS)])
+        (checked,) = await worker.collect()
+        await worker.close()
         assert checked.verdict.reason == "match"
         return checked.num_sandbox_failures
 

@@ -1,0 +1,70 @@
+"""The progress line of a sampling pass."""
+
+from selfplay.allocation.allocator import AllocationRule
+from selfplay.driver.executor import Observer
+from selfplay.driver.stats import PassStats
+from selfplay.progress import Show, duration, quantity
+from verifiers import Outcome
+
+SILENT_SECONDS = 30.0  # without anything from any engine, before the line says so
+
+
+def shown_by(show: Show, rule: AllocationRule, num_tasks: int = 0) -> Observer:
+    """An observer of a pass that shows its progress line; `num_tasks` in the whole stream, 0 if nobody knows."""
+    show("reading the journal")
+    return lambda stats: show(progress_line(stats, rule, num_tasks))
+
+
+def share_done(stats: PassStats, rule: AllocationRule, num_tasks: int) -> float:
+    """How much of a pass is done, from 0 to 1: by tokens under a budget, else by tasks; 0 where it cannot be told.
+
+    The samples of tasks that are not complete count too where the rule fixes how many a task gets.
+    """
+    if rule.rule == "budget":
+        return min(1.0, (stats.num_resumed_tokens + stats.num_tokens) / rule.token_budget)
+    if not num_tasks:
+        return 0.0
+    if rule.rule == "fixed":
+        return min(1.0, (stats.num_resumed + stats.num_samples) / (num_tasks * rule.samples_per_task))
+    return min(1.0, stats.num_complete_tasks / num_tasks)
+
+
+def progress_line(stats: PassStats, rule: AllocationRule, num_tasks: int = 0) -> str:
+    """One line of progress; `num_tasks` in the whole stream, 0 where nobody knows."""
+    elapsed, new = stats.elapsed_seconds, stats.num_samples
+    whole = f" of {quantity(num_tasks * rule.samples_per_task)}" if num_tasks and rule.rule == "fixed" else ""
+    parts = [f"{quantity(stats.num_resumed + new)}{whole} samples"]
+    if stats.num_resumed:
+        parts.append(f"{quantity(stats.num_resumed)} of them resumed")
+    if stats.num_damaged:
+        parts.append(f"{stats.num_damaged} damaged rows drawn again")
+    if stats.started:  # until then no task of the journal is read
+        parts.append(f"{quantity(stats.num_resumed_correct + stats.outcomes[Outcome.CORRECT])} correct")
+        parts.append(
+            f"{quantity(stats.num_solved_tasks)}{f' of {quantity(num_tasks)}' if num_tasks else ''} tasks solved"
+        )
+    if stats.outcomes[Outcome.UNDECIDED]:
+        parts.append(f"{quantity(stats.outcomes[Outcome.UNDECIDED])} undecided")
+    if stats.num_sandbox_failures:
+        parts.append(f"{stats.num_sandbox_failures} sandboxes lost")
+    if stats.num_tokens and elapsed:
+        parts.append(f"{quantity(stats.num_tokens / elapsed)} tokens/s")
+    if elapsed:
+        parts.append(f"engines idle {stats.idle_share:.1%}")
+    if 0 < stats.num_engines < stats.num_engines_wanted:
+        parts.append(f"{stats.num_engines} of {stats.num_engines_wanted} engines at work")
+    if not stats.started:
+        parts.append("no verifier at work yet" if stats.num_engines else "no engine at work yet")
+    if stats.waiting_for:
+        parts.append(stats.waiting_for)
+    if stats.num_unchecked:
+        parts.append(f"{stats.num_unchecked} to check")
+    done = share_done(stats, rule, num_tasks)
+    if new and 0 < done < 1 and not stats.ended:
+        resumed = stats.num_resumed / (stats.num_resumed + new)  # of what is done, the part that cost no time now
+        parts.append(f"{duration((1 - done) * elapsed / (done * (1 - resumed)))} left")
+    if stats.silent_seconds > SILENT_SECONDS:
+        parts.append(f"nothing from the engines for {duration(stats.silent_seconds)}")
+    if stats.trouble and not stats.ended:
+        parts.append(stats.trouble)
+    return ", ".join(parts)
