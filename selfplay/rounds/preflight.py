@@ -108,7 +108,7 @@ def _models(recipe: Recipe) -> Iterator[str]:
 
 def _ray(recipe: Recipe) -> Iterator[str]:
     if recipe.ray.address not in ("local", "none"):
-        from selfplay.driver.ray_workers import connect
+        from selfplay.driver.cluster import connect
 
         yield from _complaint(connect, recipe.ray)  # the run goes on with this connection
 
