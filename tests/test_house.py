@@ -1,0 +1,167 @@
+"""The rules of the house: which way imports run, what may be imported late, and how rooms are kept.
+
+A room is a package or module directly in selfplay/. It imports only rooms that stand before it in ROOMS.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("tasks", "verifiers", "selfplay")  # each imports only those before it
+ROOMS = [
+    "layout",
+    "storage",
+    "seeds",
+    "progress",
+    "interruption",
+    "parallel",
+    "records",
+    "grading",
+    "models",
+    "estimators",
+    "recipe",
+    "samplers",
+    "allocation",
+    "journal",
+    "driver",
+    "selection",
+    "shards",
+    "training",
+    "export",
+    "metrics",
+    "rounds",
+    "report",
+    "cli",
+    "__init__",
+    "__main__",
+]
+HEAVY = {  # packages worth an import within a function: each takes from a tenth of a second to some ten seconds
+    "datasets", "huggingface_hub", "matplotlib", "mpmath", "openai", "peft", "pyarrow", "ray", "sympy", "tokenizers",
+    "torch", "transformers", "trl", "typer", "vllm",
+}  # fmt: skip
+MOST_FILES = 10
+
+# What does not hold yet; each entry goes with the fault that it names.
+UPWARD_LEFT = {("selfplay.recipe.sections", "selfplay.allocation.allocator")}
+CIRCLES_LEFT = {
+    "verifiers.sandbox.inside.proxy", "verifiers.sandbox.inside.runner", "verifiers.sandbox.inside.tests_side"
+}  # fmt: skip
+LATE_LEFT = {
+    "selfplay.allocation.rules", "selfplay.driver.workers", "selfplay.export.card", "selfplay.rounds.preflight",
+    "selfplay.samplers", "selfplay.samplers.openai", "selfplay.samplers.replay", "selfplay.samplers.transformers",
+    "selfplay.samplers.vllm", "selfplay.shards.provenance", "verifiers", "verifiers.mathematics",
+    "verifiers.mathematics.worker", "verifiers.sandbox.inside.forkserver", "verifiers.sandbox.inside.proxy",
+    "verifiers.sandbox.inside.runner", "verifiers.sandbox.tiers", "selfplay.driver.ray_workers",
+}  # fmt: skip
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """All our modules by their dotted names."""
+    found = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+@cache
+def imports_of(name: str) -> tuple[tuple[str, bool], ...]:
+    """What a module imports, ours by the module's name and others by their package's: with whether it does so late, that
+    is, within a function or for the type checker alone."""
+    path = modules()[name]
+    tree = ast.parse(path.read_text())
+    at_once = {id(statement) for statement in tree.body}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+            base = package[: len(package) - node.level + 1] if node.level else []
+            start = ".".join(base + ([node.module] if node.module else []))
+            targets = [f"{start}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {(_known(target), id(node) not in at_once) for target in targets}
+    return tuple(sorted((target, late) for target, late in found if target != name))
+
+
+def _known(target: str) -> str:
+    """The module that holds what a dotted name names; of a package that is not ours, its first part."""
+    if target.split(".")[0] not in PACKAGES:
+        return target.split(".")[0]
+    while target not in modules():
+        target = target.rpartition(".")[0]
+    return target
+
+
+@cache
+def brings_in(name: str) -> frozenset[str]:
+    """The heavy packages that importing one of our modules imports at once."""
+    seen, waiting, heavy = {name}, [name], set()
+    while waiting:
+        for target, late in imports_of(waiting.pop()):
+            if late or target in seen:
+                continue
+            seen.add(target)
+            if target in modules():
+                waiting.append(target)
+            elif target in HEAVY:
+                heavy.add(target)
+    return frozenset(heavy)
+
+
+def _room(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def test_imports_run_one_way():
+    upward = []
+    for name, target in ((name, target) for name in modules() for target, _ in imports_of(name) if target in modules()):
+        packages = [PACKAGES.index(module.split(".")[0]) for module in (name, target)]
+        rooms = [ROOMS.index(_room(module)) for module in (name, target) if module.split(".")[0] == "selfplay"]
+        if packages[0] < packages[1] or (len(rooms) == 2 and rooms[0] < rooms[1]):
+            upward.append((name, target))
+    assert set(upward) <= UPWARD_LEFT
+
+
+def test_every_room_has_its_place():
+    assert {_room(name) for name in modules() if name.startswith("selfplay")} <= set(ROOMS)
+
+
+def test_no_import_goes_in_a_circle():
+    """Neither at once nor late: what needs each other is one module, or there is a third that both need."""
+    needs = {name: {target for target, _ in imports_of(name) if target in modules()} for name in modules()}
+    while free := {name for name, targets in needs.items() if not targets}:
+        needs = {name: targets - free for name, targets in needs.items() if name not in free}
+    above = set(needs)  # the circles, and all that reaches one
+    while free := {name for name in above if not any(name in needs[other] for other in above)}:
+        above -= free
+    assert above <= CIRCLES_LEFT
+
+
+def test_only_heavy_packages_are_imported_late():
+    """A module of ours is imported within a function only where it brings a heavy package that is not there yet, so that
+    the order of the rooms is plain at the top of each file. The command line alone imports what each command needs."""
+    late = {
+        name
+        for name in modules()
+        for target, is_late in imports_of(name)
+        if is_late and target in modules() and not brings_in(target) - brings_in(name)
+    }
+    assert {name for name in late if not name.startswith("selfplay.cli")} <= LATE_LEFT
+
+
+def test_every_module_says_what_it_is():
+    assert [name for name, path in modules().items() if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+@pytest.mark.parametrize("package", ["selfplay", "verifiers"])
+def test_a_package_shows_few_files(package):
+    assert sum(path.is_file() for path in (ROOT / package).iterdir()) <= MOST_FILES
