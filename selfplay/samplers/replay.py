@@ -9,6 +9,7 @@ also hold a list of completions. Several rows of one task follow each other.
 """
 
 from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from selfplay.records import Request, Sample, SampleFailure
@@ -19,11 +20,35 @@ if TYPE_CHECKING:
     from selfplay.recipe.sections import Replay, Sampling
 
 
+NUM_TRIED = 1000  # rows read before a run begins
+
+
 class ReplaySampler:
-    def __init__(self, settings: "Sampling"):
+    """Hands out stored completions; `model` names nothing here."""
+
+    distributions = ("selfplay",)
+    is_local = False
+
+    def __init__(self, settings: "Sampling", model: str = ""):
         self._completions: dict[str, list[tuple[str, str]]] = {}  # task id or prompt -> (column, text) of each sample
         for key, texts in completions_of(settings.replay):
             self._completions.setdefault(key, []).extend(texts)
+
+    @staticmethod
+    def in_flight(settings: "Sampling") -> int:
+        return settings.max_in_flight or 512
+
+    @staticmethod
+    def num_gpus(settings: "Sampling") -> int:
+        return 1
+
+    @staticmethod
+    def preflight(settings: "Sampling", model: str, thorough: bool) -> Iterator[str]:
+        try:
+            for _ in islice(completions_of(settings.replay), NUM_TRIED):
+                pass
+        except UserError as error:
+            yield str(error)
 
     async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
         texts = self._completions.get(request.task_id) or self._completions.get(

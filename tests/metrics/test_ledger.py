@@ -90,8 +90,8 @@ def counters(monkeypatch):
 
     def load_and_count(sampler, model):
         load_model(sampler, model)
-        generate = sampler._model.generate
-        end = sampler._model.generation_config.eos_token_id
+        generate = sampler._generator._model.generate
+        end = sampler._generator._model.generation_config.eos_token_id
 
         def counting(*args, **options):
             out = generate(*args, **options)
@@ -101,7 +101,7 @@ def counters(monkeypatch):
             return out
             return out
 
-        sampler._model.generate = counting
+        sampler._generator._model.generate = counting
 
     monkeypatch.setattr(TransformersSampler, "_load", load_and_count)
     return counted
