@@ -51,8 +51,7 @@ CIRCLES_LEFT = {
 }  # fmt: skip
 LATE_LEFT = {
     "selfplay.allocation.rules", "selfplay.driver.workers", "selfplay.export.card", "selfplay.rounds.preflight",
-    "selfplay.samplers", "selfplay.samplers.openai", "selfplay.samplers.replay", "selfplay.samplers.transformers",
-    "selfplay.samplers.vllm", "selfplay.shards.provenance", "verifiers", "verifiers.mathematics",
+    "selfplay.shards.provenance", "verifiers", "verifiers.mathematics",
     "verifiers.mathematics.worker", "verifiers.sandbox.inside.forkserver", "verifiers.sandbox.inside.proxy",
     "verifiers.sandbox.inside.runner", "verifiers.sandbox.tiers", "selfplay.driver.ray_workers",
 }  # fmt: skip

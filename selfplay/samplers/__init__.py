@@ -2,12 +2,10 @@
 
 from collections.abc import AsyncIterator, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
+from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
-
-if TYPE_CHECKING:
-    from selfplay.recipe.sections import Sampling
 
 __all__ = ["SAMPLERS", "Request", "Sample", "SampleFailure", "Sampler", "make_sampler", "sampler_class"]
 
@@ -30,19 +28,19 @@ class Sampler(Protocol):
     distributions: ClassVar[tuple[str, ...]]  # installed packages that give the engine's version, the first one found
     is_local: ClassVar[bool]  # reads the model's files and computes in its own process
 
-    def __init__(self, settings: "Sampling", model: str) -> None:
+    def __init__(self, settings: Sampling, model: str) -> None:
         """Sample from the model at `model`: a path, a hub name, or the name that a server knows."""
 
     @staticmethod
-    def in_flight(settings: "Sampling") -> int:
+    def in_flight(settings: Sampling) -> int:
         """Samples that one engine may hold, so that its next batch is there before the present one ends."""
 
     @staticmethod
-    def num_gpus(settings: "Sampling") -> int:
+    def num_gpus(settings: Sampling) -> int:
         """GPUs of one engine that is spread over several; 1 otherwise."""
 
     @staticmethod
-    def preflight(settings: "Sampling", model: str, thorough: bool) -> Iterator[str]:
+    def preflight(settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         """Errors that sampling would meet, found before it begins; `thorough`: take some seconds for it."""
 
     def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:
@@ -64,6 +62,6 @@ def sampler_class(engine: str) -> type[Sampler]:
     return getattr(import_module(module), name)
 
 
-def make_sampler(settings: "Sampling", model: str) -> Sampler:
+def make_sampler(settings: Sampling, model: str) -> Sampler:
     """The sampler that a recipe's [sampling] section names, on the model at `model` (a path or a hub name)."""
     return sampler_class(settings.engine)(settings, model)

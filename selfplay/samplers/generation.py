@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from transformers import (
@@ -19,9 +18,7 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from selfplay.models.threads import fitting_threads
-
-if TYPE_CHECKING:
-    from selfplay.recipe.sections import Sampling
+from selfplay.recipe.sections import Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class Generator:
     batch, except for the rounding of the matrix products.
     """
 
-    def __init__(self, settings: "Sampling", model: str) -> None:
+    def __init__(self, settings: Sampling, model: str) -> None:
         disable_progress_bar()
         self._settings = settings
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -149,7 +146,7 @@ class StopText(StoppingCriteria):
         return torch.tensor([length is not None for length in self.lengths], device=input_ids.device)
 
 
-def _warpers(settings: "Sampling") -> list[LogitsProcessor]:
+def _warpers(settings: Sampling) -> list[LogitsProcessor]:
     warpers: list[LogitsProcessor] = []
     if settings.temperature not in (0.0, 1.0):
         warpers.append(TemperatureLogitsWarper(float(settings.temperature)))

@@ -9,18 +9,16 @@ import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import openai
 
+from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import join_contents
 from selfplay.samplers.server_watchdog import ServerWatch
 from selfplay.samplers.streaming import as_finished
 from tasks import UserError
-
-if TYPE_CHECKING:
-    from selfplay.recipe.sections import Sampling
 
 CONNECT_SECONDS = 10.0  # a server that is up accepts a connection at once; its answer may take timeout_seconds
 LOOK_SECONDS = 2.0  # for an answer that is looked for and not needed
@@ -40,7 +38,7 @@ class OpenAISampler:
     distributions = ("openai",)
     is_local = False
 
-    def __init__(self, settings: "Sampling", model: str) -> None:
+    def __init__(self, settings: Sampling, model: str) -> None:
         self.model = model
         self._settings = settings
         key = os.environ.get(settings.api_key_env)
@@ -59,15 +57,15 @@ class OpenAISampler:
         self._slots = asyncio.Semaphore(settings.max_concurrency)
 
     @staticmethod
-    def in_flight(settings: "Sampling") -> int:
+    def in_flight(settings: Sampling) -> int:
         return settings.max_in_flight or settings.max_concurrency
 
     @staticmethod
-    def num_gpus(settings: "Sampling") -> int:
+    def num_gpus(settings: Sampling) -> int:
         return 1
 
     @classmethod
-    def preflight(cls, settings: "Sampling", model: str, thorough: bool) -> Iterator[str]:
+    def preflight(cls, settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         try:
             absence = asyncio.run(cls(settings, model).absence())
         except UserError as error:

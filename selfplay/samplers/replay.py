@@ -10,15 +10,12 @@ also hold a list of completions. Several rows of one task follow each other.
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from selfplay.recipe.sections import Replay, Sampling
 from selfplay.records import Request, Sample, SampleFailure
 from tasks import UserError
 from tasks.sources.datasets import rows_of
-
-if TYPE_CHECKING:
-    from selfplay.recipe.sections import Replay, Sampling
-
 
 NUM_TRIED = 1000  # rows read before a run begins
 
@@ -29,21 +26,21 @@ class ReplaySampler:
     distributions = ("selfplay",)
     is_local = False
 
-    def __init__(self, settings: "Sampling", model: str = ""):
+    def __init__(self, settings: Sampling, model: str = ""):
         self._completions: dict[str, list[tuple[str, str]]] = {}  # task id or prompt -> (column, text) of each sample
         for key, texts in completions_of(settings.replay):
             self._completions.setdefault(key, []).extend(texts)
 
     @staticmethod
-    def in_flight(settings: "Sampling") -> int:
+    def in_flight(settings: Sampling) -> int:
         return settings.max_in_flight or 512
 
     @staticmethod
-    def num_gpus(settings: "Sampling") -> int:
+    def num_gpus(settings: Sampling) -> int:
         return 1
 
     @staticmethod
-    def preflight(settings: "Sampling", model: str, thorough: bool) -> Iterator[str]:
+    def preflight(settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         try:
             for _ in islice(completions_of(settings.replay), NUM_TRIED):
                 pass
@@ -82,7 +79,7 @@ class ReplaySampler:
         self._completions.clear()
 
 
-def completions_of(stored: "Replay") -> Iterator[tuple[str, list[tuple[str, str]]]]:
+def completions_of(stored: Replay) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Of each row of the file: its task id or prompt, and the column and text of each of its completions."""
     for number, row in enumerate(rows_of(stored.path), 1):
         where = f"{stored.path}, row {number}"

@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
+from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
 
 if TYPE_CHECKING:
-    from selfplay.recipe.sections import Sampling
     from selfplay.samplers.generation import Completion
 
 _Row = tuple[Request, int, asyncio.Queue]  # a request, the position of one of its samples, where the sample goes
@@ -21,22 +21,22 @@ class TransformersSampler:
     distributions = ("transformers",)
     is_local = True
 
-    def __init__(self, settings: "Sampling", model: str):
+    def __init__(self, settings: Sampling, model: str):
         self._settings = settings
         self._waiting: deque[_Row] = deque()
         self._batches: asyncio.Task | None = None
         self._load(model)
 
     @staticmethod
-    def in_flight(settings: "Sampling") -> int:
+    def in_flight(settings: Sampling) -> int:
         return settings.max_in_flight or 2 * settings.batch_size
 
     @staticmethod
-    def num_gpus(settings: "Sampling") -> int:
+    def num_gpus(settings: Sampling) -> int:
         return 1
 
     @staticmethod
-    def preflight(settings: "Sampling", model: str, thorough: bool) -> Iterator[str]:
+    def preflight(settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         return iter(())
 
     async def sample(self, request: Request) -> AsyncIterator[Sample | SampleFailure]:

