@@ -10,8 +10,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from tasks import MathReference, UserError, reference_from_dict
-from verifiers import Reason, Verdict, verify, verify_answer
+from tasks import UserError, reference_from_dict
+from verifiers import Reason, Verdict, verifier_of, verify, verify_answer
 from verifiers.mathematics.equivalence import worker_client as guard
 
 CHUNK_ROWS = 128
@@ -96,8 +96,8 @@ def _parse(line: str) -> tuple[dict[str, Any], Callable[[], Verdict]]:
     identity = {key: row[key] for key in ("id", "task_id") if key in row}
     if "completion" in row:
         return identity, lambda: verify(reference, text)
-    if not isinstance(reference, MathReference):
-        raise UserError(f"an extracted answer fits a math reference; a {reference.kind} reference needs a completion")
+    if not verifier_of(reference).has_answers:
+        raise UserError(f"a {reference.kind} reference needs a completion: its verifier takes no extracted answer")
     return identity, lambda: verify_answer(reference, text)
 
 

@@ -1,11 +1,15 @@
 """What counts as right: verify(task, completion) -> Verdict."""
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-from tasks import MathReference, Reference, Task
+from tasks import Reference, Task, UserError
+from verifiers.kinds import Verifier, verifier_of
 from verifiers.verdict import Outcome, Reason, Verdict
 
-__all__ = ["Outcome", "Reason", "Verdict", "verify", "verify_answer"]
+__all__ = ["Outcome", "Reason", "Verdict", "Verifier", "verifier_of", "verify", "verify_answer"]
 
 
 def verify(task: Task | Reference, completion: str) -> Verdict:
@@ -14,24 +18,25 @@ def verify(task: Task | Reference, completion: str) -> Verdict:
     Never raises for what a model wrote: a checker that fails gives `undecided` with reason `checker_failure`.
     """
     reference = task.reference if isinstance(task, Task) else task
-    if isinstance(reference, MathReference):
-        from verifiers.mathematics import verify_math as check
-    else:
-        from verifiers.programs import verify_program as check
-    return _guarded(check, reference, completion)
+    return _guarded(verifier_of(reference).verify, reference, completion)
 
 
-def verify_answer(reference: MathReference, answer: str) -> Verdict:
-    """The verdict of an answer that is already extracted."""
-    from verifiers.mathematics import verify_math_answer
+def verify_answer(reference: Reference, answer: str) -> Verdict:
+    """The verdict of an answer that is already extracted; UserError if the reference's kind has no answers."""
+    verifier = verifier_of(reference)
+    if not verifier.has_answers:
+        raise UserError(f"a {reference.kind} reference needs a completion: its verifier extracts no answer")
+    return _guarded(verifier.verify_answer, reference, answer)
 
-    return _guarded(verify_math_answer, reference, answer)
 
-
-def _guarded(check, reference: Reference, text: str) -> Verdict:
+def _guarded(check: Callable[[Any, str], Verdict], reference: Reference, text: str) -> Verdict:
     start = time.perf_counter()
     try:
-        return check(reference, text)
+        verdict = check(reference, text)
     except Exception as error:  # the verify boundary: a checker's failure is a verdict of its own
         account = f"{type(error).__name__}: {error}"
         return Verdict.of(Reason.CHECKER_FAILURE, account[:500], time.perf_counter() - start, "none@0")
+    if not isinstance(verdict, Verdict):
+        account = f"the verifier gave {verdict!r:.200}, which is no Verdict"
+        return Verdict.of(Reason.CHECKER_FAILURE, account, time.perf_counter() - start, "none@0")
+    return verdict if verdict.seconds else replace(verdict, seconds=time.perf_counter() - start)

@@ -1,25 +1,54 @@
-"""A task is valid only if its verifier accepts its own reference."""
+"""A task is valid only if its verifier accepts its own reference, and refuses what is known to be wrong."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks import MathReference, Task
-from verifiers import Outcome, Verdict, verify, verify_answer
+from tasks import Task
+from tasks.imports import is_named
+from verifiers import Outcome, Reason, Verdict, verifier_of, verify, verify_answer
+
+_SHOWN = 60  # characters of a wrong solution in a fault
 
 
 @dataclass(frozen=True, slots=True)
 class Validity:
     task: Task
-    valid: bool | None  # None: the source gives no reference solution to try
-    verdict: Verdict | None
+    valid: bool | None  # None: the task holds no solution to try
+    fault: str = ""  # why it is not valid
 
 
 def validate(task: Task) -> Validity:
-    """Put the task's own reference through its verifier: the source's solution text where it has one, else the answer."""
-    solution = task.metadata.get("solution")
-    if isinstance(task.reference, MathReference):
-        verdict = verify(task, solution) if solution else verify_answer(task.reference, task.reference.answer)
-    elif solution:
-        verdict = verify(task, f"```python\n{solution}\n```")
-    else:
-        return Validity(task, None, None)
-    return Validity(task, verdict.outcome is Outcome.CORRECT, verdict)
+    """Put the task's own solution through its verifier, or else its own answer; then its wrong solutions.
+
+    A kind from outside this project has to prove more: each task needs a solution of its own, and an empty completion
+    must not be accepted.
+    """
+    verdict = _own_verdict(task)
+    is_own_kind = is_named(task.reference.kind)
+    if verdict is not None and verdict.outcome is not Outcome.CORRECT:
+        return Validity(task, False, f"its own reference gets {verdict.outcome}, {verdict.reason}: {verdict.answer}")
+    if verdict is None and is_own_kind:
+        return Validity(
+            task,
+            False,
+            'it holds no solution to try: give its metadata a "solution", or its verifier own_solution() or own_answer()',
+        )
+    if fault := next(_accepted_wrongly(task, is_own_kind), ""):
+        return Validity(task, False, fault)
+    return Validity(task, None if verdict is None else True)
+
+
+def _own_verdict(task: Task) -> Verdict | None:
+    verifier = verifier_of(task.reference)
+    if solution := verifier.own_solution(task):
+        return verify(task, solution)
+    answer = verifier.own_answer(task.reference)
+    return None if answer is None else verify_answer(task.reference, answer)
+
+
+def _accepted_wrongly(task: Task, is_own_kind: bool) -> Iterator[str]:
+    wrong = list(verifier_of(task.reference).wrong_solutions(task))
+    for text in [*wrong, ""] if is_own_kind else wrong:
+        verdict = verify(task, text)
+        if verdict.outcome is Outcome.CORRECT or verdict.reason is Reason.CHECKER_FAILURE:
+            yield f"a wrong solution gets {verdict.outcome}, {verdict.reason}: {text!r:.{_SHOWN}}"

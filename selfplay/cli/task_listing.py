@@ -93,5 +93,4 @@ def _try(task: Task, counts: Counts) -> None:
     counts.num_tried += tried.valid is not None
     if tried.valid is False:
         counts.num_invalid += 1
-        verdict = tried.verdict
-        print(f"task {task.id}: its own reference gets {verdict.outcome}, {verdict.reason}: {verdict.answer}")
+        print(f"task {task.id}: {tried.fault}")

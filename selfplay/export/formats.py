@@ -11,14 +11,13 @@
 | openai | messages, nothing else                            | OpenAI's fine-tuning |
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from selfplay.records import ACCEPTED, Trace
 from selfplay.selection.step_checks import wrong_steps
-from tasks import MathReference, Task, reference_to_dict
-from verifiers import Outcome
+from tasks import Task
+from verifiers import Outcome, verifier_of
 
 Row = dict[str, Any]
 Selected = tuple[Trace, str]  # a trace with its selection
@@ -72,7 +71,7 @@ def prm(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
     right only in a correct trace. A wrong trace whose steps show no mistake is left out: where it errs is not known."""
     for group in groups:
         for trace, _ in group:
-            if trace.verdict.outcome is Outcome.UNDECIDED or not isinstance(trace.task.reference, MathReference):
+            if trace.verdict.outcome is Outcome.UNDECIDED or not verifier_of(trace.task.reference).is_prose:
                 continue
             steps, labels = step_labels(trace)
             correct = trace.verdict.outcome is Outcome.CORRECT
@@ -89,13 +88,12 @@ def verl(groups: Iterable[list[Selected]], plain: bool) -> Iterator[Row]:
             continue
         seen.add(task.id)
         decided = [trace.verdict.outcome for trace, _ in group if trace.verdict.outcome is not Outcome.UNDECIDED]
-        math = isinstance(task.reference, MathReference)
-        truth = task.reference.answer if math else json.dumps(reference_to_dict(task.reference), ensure_ascii=False)
+        verifier = verifier_of(task.reference)
         yield {
             "data_source": task.source,
             "prompt": _messages(task),
-            "ability": "math" if math else "code",
-            "reward_model": {"style": "rule", "ground_truth": truth},
+            "ability": verifier.ability,
+            "reward_model": {"style": "rule", "ground_truth": verifier.ground_truth(task.reference)},
             "extra_info": {
                 "index": len(seen) - 1,
                 "split": "train",

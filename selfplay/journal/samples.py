@@ -16,6 +16,7 @@ from selfplay.journal.journal import read_lines, read_rows, row_facts
 from selfplay.records import normalised
 from tasks import UserError
 from verifiers import Outcome
+from verifiers.kinds import has_answers
 
 Ints = NDArray[np.int64]
 
@@ -198,5 +199,5 @@ def read_file(path: Path, with_logprobs: bool) -> Drawn:
 
 
 def _answer(verdict: dict[str, Any]) -> str | None:
-    """The final answer; None where the verifier of programs tells what happened instead."""
-    return None if str(verdict.get("verifier", "")).startswith("programs") else str(verdict.get("answer") or "")
+    """The final answer; None if its verifier extracts none, and gives an account of what happened instead."""
+    return str(verdict.get("answer") or "") if has_answers(str(verdict.get("verifier", ""))) else None

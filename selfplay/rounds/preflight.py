@@ -10,7 +10,8 @@ from selfplay.recipe.sections import Recipe
 from selfplay.rounds.run_folder import refuse_other_recipe
 from selfplay.samplers import sampler_class
 from selfplay.shards.mirror import make_place
-from tasks import MathReference, Task, UserError, load
+from tasks import Reference, Task, UserError, load
+from verifiers import Verifier, verifier_of
 
 NUM_TRIED = 1000  # tasks read of each source
 
@@ -30,7 +31,7 @@ def obstacles(recipe: Recipe, writes: bool = True, imports: bool = False) -> lis
         _models(recipe),
         _ray(recipe),
         _tasks(recipe, tasks),
-        _sandbox(recipe, tasks),
+        _verifiers(recipe, tasks),
     )
     return [text for check in checks for text in check]
 
@@ -108,16 +109,15 @@ def _tasks(recipe: Recipe, found: list[Task]) -> Iterator[str]:
             found += tasks
 
 
-def _sandbox(recipe: Recipe, tasks: list[Task]) -> Iterator[str]:
-    from verifiers.sandbox import SandboxError
-    from verifiers.sandbox.tiers import choose, settings_from_environment
-
-    are_programs = any(not isinstance(task.reference, MathReference) for task in tasks)
-    if are_programs and recipe.ray.address in ("local", "none") and not recipe.verification.unsafe:
-        try:
-            choose(settings_from_environment())
-        except (SandboxError, UserError) as error:
-            yield f"the tasks are programs, and nothing here can hold one: {error}; `selfplay doctor` says more"
+def _verifiers(recipe: Recipe, tasks: list[Task]) -> Iterator[str]:
+    if recipe.ray.address not in ("local", "none"):
+        return  # verifiers run on other machines
+    references: dict[Verifier, list[Reference]] = {}
+    for task in tasks:
+        references.setdefault(verifier_of(task.reference), []).append(task.reference)
+    for verifier, asked in references.items():
+        for text in verifier.obstacles(asked, recipe.verification.unsafe):
+            yield f"the tasks cannot be checked by {verifier.version}: {text}"
 
 
 def _complaint(check, *arguments) -> Iterator[str]:

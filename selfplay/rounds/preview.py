@@ -4,7 +4,6 @@ Engine, verifiers and seeds are the run's own, so that these are samples which t
 and nothing is kept.
 """
 
-import json
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from selfplay.rounds.run_folder import refuse_other_recipe
 from selfplay.shards.files import read_in_order
 from selfplay.shards.provenance import provenance_of
 from selfplay.training.start import first_models
-from tasks import MathReference, UserError, load, reference_to_dict
+from tasks import UserError, load
+from verifiers import verifier_of
 
 MAX_CHARACTERS = 2000  # shown of a prompt or a completion
 
@@ -120,8 +120,7 @@ def _whole_run(recipe: Recipe, stats: PassStats, num_tasks: int) -> tuple[int, i
 def _trace_in_words(number: int, num_traces: int, trace: Trace, selection: str) -> str:
     task, verdict = trace.task, trace.verdict
     prompt = "\n".join(message["content"] for message in task.prompt)
-    is_math = isinstance(task.reference, MathReference)
-    reference = task.reference.answer if is_math else json.dumps(reference_to_dict(task.reference), ensure_ascii=False)
+    reference = verifier_of(task.reference).ground_truth(task.reference)
     return (
         f"--- {number} of {num_traces}, task {task.id}: {verdict.outcome} ({verdict.reason}); selection: {selection}\n{_shown(prompt)}\n"
         f"--- completion, {trace.sample.completion_tokens} tokens\n{_shown(trace.sample.text)}\n"

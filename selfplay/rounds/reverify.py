@@ -33,9 +33,8 @@ from selfplay.shards.files import read_in_order, rows_in_order, write_shards
 from selfplay.shards.integrity import check_round, other_schema
 from selfplay.shards.provenance import read_provenance
 from selfplay.storage import read_json, write_json
-from tasks import MathReference, UserError, reference_from_dict
-from verifiers import Reason, Verdict, verify, verify_answer
-from verifiers.mathematics.extraction.extract import extract
+from tasks import Reference, UserError, reference_from_dict
+from verifiers import Reason, Verdict, Verifier, verifier_of, verify, verify_answer
 
 Row = dict[str, Any]  # of a shard
 COLUMNS = [
@@ -51,9 +50,7 @@ COLUMNS = [
     "verifier",
 ]
 CACHE_PAIRS = 100_000  # of reference and answer, that one process remembers
-_known: OrderedDict[tuple[MathReference, str], Verdict] = (
-    OrderedDict()
-)  # of this process: (reference, answer) -> verdict
+_known: OrderedDict[tuple[str, str], Verdict] = OrderedDict()  # of this process: (reference as JSON, answer) -> verdict
 
 
 def grade_groups(groups: list[list[Row]]) -> list[tuple[list[Verdict], int]]:
@@ -63,22 +60,23 @@ def grade_groups(groups: list[list[Row]]) -> list[tuple[list[Verdict], int]]:
 
 def _grade_task(rows: list[Row]) -> tuple[list[Verdict], int]:
     reference = reference_from_dict(json.loads(rows[0]["reference"]))
-    programs: dict[str, Verdict] = {}
+    verifier = verifier_of(reference)
+    known: dict[str, Verdict] = {}  # completion -> verdict
     verdicts: list[Verdict] = []
     num_shared = 0
     for row in rows:
         text = row["completion"]
         if row["finish_reason"] == "failed":
             verdicts.append(_old_verdict(row))  # no sample: there is nothing to check
-        elif isinstance(reference, MathReference):
-            verdict, shared = _math_verdict(reference, text)
+        elif verifier.has_answers:
+            verdict, shared = _verdict_by_answer(verifier, reference, row)
             verdicts.append(verdict)
             num_shared += shared
         else:
-            num_shared += text in programs
-            if text not in programs:
-                programs[text] = verify(reference, text)
-            verdicts.append(programs[text])
+            num_shared += text in known
+            if text not in known:
+                known[text] = verify(reference, text)
+            verdicts.append(known[text])
     return verdicts, num_shared
 
 
@@ -88,15 +86,16 @@ def _old_verdict(row: Row) -> Verdict:
     )
 
 
-def _math_verdict(reference: MathReference, text: str) -> tuple[Verdict, bool]:
-    """The verdict of a text, and whether it was that of an equal pair of reference and answer."""
+def _verdict_by_answer(verifier: Verifier, reference: Reference, row: Row) -> tuple[Verdict, bool]:
+    """The verdict of a completion, and whether it was that of an equal pair of reference and answer."""
+    text = row["completion"]
     try:
-        answer = extract(text)
+        answer = verifier.extract(text)
     except Exception:  # the verify boundary, which `verify` makes a verdict of
         answer = None
     if not answer:
         return verify(reference, text), False
-    pair = (reference, answer)
+    pair = (row["reference"], answer)
     if pair in _known:
         _known.move_to_end(pair)
         return _known[pair], True

@@ -14,8 +14,7 @@ from functools import lru_cache
 from selfplay.parallel import in_order
 from selfplay.records import Trace, normalised
 from selfplay.selection.step_checks import wrong_steps
-from tasks import MathReference
-from verifiers import Outcome
+from verifiers import Outcome, verifier_of
 
 CHUNK_TRACES = 256
 WORTH_TRACES = 50_000  # from which on it is worth the seconds that further processes take to start
@@ -224,7 +223,7 @@ def unfinished(trace: Trace) -> bool:
 
 def wrong_step(trace: Trace) -> bool:
     """An equation or a calculator annotation of the reasoning does not hold."""
-    return _is_math(trace) and bool(wrong_steps(trace.sample.text, _prompt(trace)))
+    return _is_prose(trace) and bool(wrong_steps(trace.sample.text, _prompt(trace)))
 
 
 def repetition(trace: Trace) -> bool:
@@ -234,7 +233,7 @@ def repetition(trace: Trace) -> bool:
     if len(words) < MIN_WORDS and len(text) > 20 * max(1, len(words)):
         words = list(text)  # no spaces: a long text is read character by character
     num_ngrams = len(words) - NGRAM + 1
-    if len(words) < MIN_WORDS or not _is_math(trace):
+    if len(words) < MIN_WORDS or not _is_prose(trace):
         return False
     if len(words) - len(set(words)) < MAX_REPEATED * num_ngrams:
         return False  # each repeated n-gram begins with a repeated word
@@ -245,7 +244,7 @@ def repetition(trace: Trace) -> bool:
 
 def text_after_answer(trace: Trace) -> bool:
     """The text goes on behind its final answer: any line behind `#### 5`, `A: 5` or `</answer>`, 100 characters behind a box."""
-    if not _is_math(trace):
+    if not _is_prose(trace):
         return False
     text = trace.sample.text
     start, end = _commitment(text)
@@ -257,7 +256,7 @@ def text_after_answer(trace: Trace) -> bool:
 
 def answer_from_nowhere(trace: Trace) -> bool:
     """The reasoning has equations, and the answer, a plain number, stands neither in it nor in the task."""
-    if not _is_math(trace) or not _PLAIN_ANSWER.fullmatch(trace.verdict.answer.strip()):
+    if not _is_prose(trace) or not _PLAIN_ANSWER.fullmatch(trace.verdict.answer.strip()):
         return False
     text = trace.sample.text
     start, end = _commitment(text)
@@ -311,8 +310,8 @@ RULES: dict[str, Callable[[Trace], bool]] = {
 }
 
 
-def _is_math(trace: Trace) -> bool:
-    return isinstance(trace.task.reference, MathReference)
+def _is_prose(trace: Trace) -> bool:
+    return verifier_of(trace.task.reference).is_prose
 
 
 def _prompt(trace: Trace) -> str:

@@ -8,6 +8,7 @@ import time
 from functools import lru_cache
 
 from tasks import MathReference
+from verifiers.kinds import Verifier
 from verifiers.mathematics.extraction.boxes import unboxed
 from verifiers.mathematics.extraction.extract import extract, final_text
 from verifiers.verdict import Reason, Verdict
@@ -55,3 +56,23 @@ def _verdict(reference: MathReference, answer: str, start: float) -> Verdict:
 def _settled(text: str) -> str:
     """What an answer or a reference comes down to: both are read alike, so that either may hold a box or a sentence."""
     return unboxed(final_text(text)).strip()
+
+
+class MathVerifier(Verifier):
+    """Final answers of mathematics, equal in value."""
+
+    version = VERSION
+    ability = "math"
+    has_answers = True
+
+    def verify(self, reference: MathReference, completion: str) -> Verdict:
+        return verify_math(reference, completion)
+
+    def extract(self, completion: str) -> str | None:
+        return extract(completion)
+
+    def verify_answer(self, reference: MathReference, answer: str) -> Verdict:
+        return verify_math_answer(reference, answer)
+
+    def own_answer(self, reference: MathReference) -> str:
+        return reference.answer

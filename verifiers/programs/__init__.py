@@ -8,20 +8,23 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from tasks import AssertTests, FunctionTests, Limits, StdioTests
+from tasks import AssertTests, FunctionTests, Limits, StdioTests, Task, UserError
+from verifiers.kinds import Verifier
 from verifiers.programs.assertions import simple_calls
 from verifiers.programs.comparison import equal, expected_from_json, expected_from_value, python_equal, value_from_json
 from verifiers.programs.extraction import extract_program
-from verifiers.sandbox import pool
+from verifiers.sandbox import pool, tiers
 from verifiers.sandbox.controller import Ended, ForkServer
 from verifiers.sandbox.errors import SandboxError, SandboxUnavailable
 from verifiers.sandbox.inside import wire
 from verifiers.verdict import Reason, Verdict
 
+VERSION = "programs@1"
 CPU_SECONDS = 4.0  # where the reference sets no limit
 MEMORY_MB = 1024  # beyond what the interpreter itself maps
 _WALL_FACTOR, _WALL_EXTRA_SECONDS = 6.0, 5.0  # wall time is a backstop: a busy machine changes no verdict
@@ -56,9 +59,9 @@ def verify_program(reference: FunctionTests | StdioTests | AssertTests, completi
     entry_point = getattr(reference, "entry_point", "")
     program = extract_program(completion, entry_point)
     try:
-        version = f"programs@1+{pool.pool().tier().name}"
+        version = f"{VERSION}+{pool.pool().tier().name}"
     except SandboxUnavailable as error:
-        return Verdict.of(Reason.UNSUPPORTED, str(error), time.perf_counter() - start, "programs@1+none")
+        return Verdict.of(Reason.UNSUPPORTED, str(error), time.perf_counter() - start, f"{VERSION}+none")
     if program is None:
         return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, version)
     reason, account = _try_often(reference, program)
@@ -284,3 +287,25 @@ def _shown(parts: list[str]) -> str:
 def configure(unsafe: bool = False, tier: str | None = None) -> None:
     """Say how this process holds programs: `unsafe` runs them where no sandbox holds, `tier` insists on one."""
     pool.configure(unsafe, tier)
+
+
+class ProgramVerifier(Verifier):
+    """Programs, run against tests in the sandbox."""
+
+    version = VERSION  # verdicts add the sandbox's tier: programs@1+bubblewrap
+    ability = "code"
+    is_prose = False
+
+    def verify(self, reference: FunctionTests | StdioTests | AssertTests, completion: str) -> Verdict:
+        return verify_program(reference, completion)
+
+    def own_solution(self, task: Task) -> str | None:
+        solution = super().own_solution(task)
+        return f"```python\n{solution}\n```" if solution else None
+
+    def obstacles(self, references: Sequence[Any], unsafe: bool = False) -> Iterator[str]:
+        if not unsafe:
+            try:
+                tiers.choose(tiers.settings_from_environment())
+            except (SandboxError, UserError) as error:
+                yield f"its programs need a sandbox, and nothing here can hold one: {error}; `selfplay doctor` says more"

@@ -1,0 +1,124 @@
+"""Kinds of references and the verifiers that check them: one row a kind, loaded when it is first asked for.
+
+To add a kind, touch three files:
+
+1. `tasks/references.py`: a dataclass with its `kind`, and its name in the union `Reference`
+2. a module or folder of its own here, with a subclass of `Verifier`
+3. a row in VERIFIERS
+
+Nobody else asks what kind a reference is: what others need to know is an attribute or method of its verifier. A kind that
+lives outside this project needs no row: its references name the verifier, `"kind": "package.module:Class"`.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import Any, ClassVar
+
+from tasks import Reference, Task, UserError, reference_to_dict
+from tasks.imports import is_named, load_named
+from verifiers.verdict import Reason, Verdict
+
+VERIFIERS = {
+    "math": "verifiers.mathematics:MathVerifier",
+    "function_tests": "verifiers.programs:ProgramVerifier",
+    "stdio_tests": "verifiers.programs:ProgramVerifier",
+    "assert_tests": "verifiers.programs:ProgramVerifier",
+}
+
+
+class Verifier(ABC):
+    """Checks completions against references of one kind, or of several; holds no state of a run.
+
+    Only `version` and `verify` have no default; `verifiers.answers.AnswerVerifier` gives `verify` too. Methods may be called from several threads at once. What `verify` and
+    `verify_answer` raise becomes a verdict `undecided` with the reason `checker_failure`.
+    """
+
+    version: ClassVar[str]  # name@number, as each verdict carries it; a verdict that can differ raises the number
+    ability: ClassVar[str] = "reasoning"  # verl's word for such tasks, such as "math" or "code"
+    is_prose: ClassVar[bool] = True  # completions are sentences: the filters of repetition and of steps read them
+    has_answers: ClassVar[bool] = (
+        False  # a verdict's `answer` is the final answer as extracted, so that samples can vote
+    )
+    # by it and `verify_answer` takes one alone; False: it is the verifier's account of what happened
+    reference: ClassVar[type | None] = None  # only for a kind from outside: the dataclass of its references
+
+    @abstractmethod
+    def verify(self, reference: Any, completion: str) -> Verdict:
+        """The verdict of all that a model wrote: find the answer in it and check that."""
+
+    def extract(self, completion: str) -> str | None:
+        """The final answer of a completion; None if it states none. Asked for only with `has_answers`."""
+        raise NotImplementedError(f"{self.version} extracts no answer")
+
+    def verify_answer(self, reference: Any, answer: str) -> Verdict:
+        """The verdict of an answer that is already extracted; asked for only with `has_answers`."""
+        raise NotImplementedError(f"{self.version} extracts no answer")
+
+    def own_solution(self, task: Task) -> str | None:
+        """A completion that this verifier must accept, from the task itself; None if the task holds none."""
+        return task.metadata.get("solution") or None
+
+    def wrong_solutions(self, task: Task) -> Iterable[str]:
+        """Completions that this verifier must not accept, as far as the task gives some."""
+        return task.metadata.get("wrong_solutions") or ()
+
+    def own_answer(self, reference: Any) -> str | None:
+        """An answer that this verifier must accept, from the reference itself; None if it tells none."""
+        return None
+
+    def ground_truth(self, reference: Any) -> str:
+        """The reference as text, for people and for verl's `ground_truth`: its own answer, or else all of it as JSON."""
+        answer = self.own_answer(reference)
+        return json.dumps(reference_to_dict(reference), ensure_ascii=False) if answer is None else answer
+
+    def obstacles(self, references: Sequence[Any], unsafe: bool = False) -> Iterator[str]:
+        """What keeps this verifier from checking such references on this machine, each with its cure; none if it can.
+
+        `references` may be empty, which asks about the verifier itself. `unsafe`: programs may run without a sandbox.
+        """
+        yield from ()
+
+    def verdict(self, reason: Reason, answer: str = "") -> Verdict:
+        """A verdict of this verifier; `verify` and `verify_answer` of the package fill in its seconds."""
+        return Verdict.of(reason, answer, 0.0, self.version)
+
+
+def verifier_of(reference: Reference) -> Verifier:
+    """The verifier that checks a reference."""
+    return verifier_of_kind(reference.kind)
+
+
+@cache
+def verifier_of_kind(kind: str) -> Verifier:
+    """The verifier of a kind; UserError if there is none, or if it is no `Verifier` of that kind."""
+    if kind not in VERIFIERS and not is_named(kind):
+        raise UserError(
+            f"reference kind {kind!r} is unknown; one of {', '.join(VERIFIERS)}, or package.module:Class of your own"
+        )
+    place = f'the reference kind "{kind}"'
+    found = load_named(VERIFIERS.get(kind, kind), place)
+    if not (isinstance(found, type) and issubclass(found, Verifier)):
+        raise UserError(f"{place} is {found!r:.80}, not a subclass of verifiers.kinds.Verifier")
+    if is_named(kind) and not getattr(found, "version", "").startswith(f"{kind}@"):
+        raise UserError(f'{place}: its class needs version = "{kind}@1", so that each verdict tells where it came from')
+    return _instance(found)
+
+
+@cache
+def _instance(verifier: type[Verifier]) -> Verifier:
+    return verifier()
+
+
+@cache
+def has_answers(verifier: str) -> bool:
+    """Whether a verdict's `answer` is a final answer, by the verdict's `verifier` (name@number, perhaps with +tier).
+
+    True for a name that nobody here knows: the rows may come from another grader.
+    """
+    name = verifier.partition("@")[0]
+    if is_named(name):
+        return verifier_of_kind(name).has_answers
+    ours = map(verifier_of_kind, VERIFIERS)
+    return all(one.has_answers for one in ours if one.version.partition("@")[0] == name)
