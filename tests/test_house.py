@@ -51,7 +51,7 @@ CIRCLES_LEFT = {
 }  # fmt: skip
 LATE_LEFT = {
     "selfplay.allocation.rules", "selfplay.driver.workers", "selfplay.export.card", "selfplay.rounds.preflight",
-    "selfplay.shards.provenance", "verifiers", "verifiers.mathematics",
+    "selfplay.shards.provenance", "verifiers.mathematics",
     "verifiers.mathematics.worker", "verifiers.sandbox.inside.forkserver", "verifiers.sandbox.inside.proxy",
     "verifiers.sandbox.inside.runner", "verifiers.sandbox.tiers", "selfplay.driver.ray_workers",
 }  # fmt: skip

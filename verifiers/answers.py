@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Any
 
 from verifiers.kinds import Verifier
+from verifiers.mathematics.extraction.extract import extract
 from verifiers.verdict import Reason, Verdict
 
 
@@ -21,8 +22,6 @@ class AnswerVerifier(Verifier):
 
         By default as in mathematics: the last box, `#### answer`, `<answer>`, "the answer is ...".
         """
-        from verifiers.mathematics.extraction.extract import extract
-
         return extract(completion)
 
     def verify(self, reference: Any, completion: str) -> Verdict:
