@@ -1,39 +1,39 @@
-"""Allocation: how many samples each task gets, decided from the verdicts so far. No clock, no input or output.
+"""The contract of allocation rules, and the bookkeeping that they share. No clock, no input or output.
 
-A driver adds tasks as it reads them, asks `next` what to sample now, and tells every verdict to `observe`:
+A driver adds tasks as it reads them, asks `next` which samples to request now, and passes every verdict to `observe`:
 
     while not allocator.done:
         while free and not (grants := allocator.next(free)) and allocator.wants_task:
             allocator.add(task.id) for the next task of the stream, or allocator.end() when there is none
         ... send the grants, subtract them from free; for each verdict: allocator.observe(...)
 
-A run resumes by the same calls: add the tasks in their order and `observe` the rows of the journal (an index that was
-never granted counts as drawn, those below it that never came back are owed again). What a task is owed depends on its
-own verdicts only as a set of indices, not on the order in which they arrive.
+A run resumes by the same calls: add the tasks in their order and `observe` the rows of the journal. An index that was
+never granted then counts as granted, and lower indices without a verdict are granted again. The samples that a task
+still needs depend on its verdicts only as a set of indices, not on the order in which they arrive.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from selfplay.allocation.settings import Allocation
+from selfplay.estimators.stopping import StoppingRule
 from verifiers import Outcome
 
 Grant = tuple[str, tuple[int, ...]]  # a task's id and the indices of its new samples
 
 
 @dataclass(frozen=True, slots=True)
-class AllocationRule:
-    """What a recipe says of allocation."""
+class Extent:
+    """How far a pass has come, resumed samples included."""
 
-    rule: str = "fixed"  # "fixed", "until" or "budget"
-    samples_per_task: int = 4  # fixed: samples of each task
-    accepted_per_task: int = 4  # until, budget: correct traces wanted of each task
-    cap: int = 32  # until, budget: most samples of a task
-    give_up_failures: int = 0  # until: stop after so many failures without a success; 0 never
-    give_up_cost: float = 0.0  # until: stop when an accepted trace is expected to cost more samples than this; 0 never
-    token_budget: int = 0  # budget: completion tokens of the round
-    gains: tuple[float, ...] = ()  # budget: worth of a task's first, second, ... trace; empty: 1 each
+    num_tasks: int  # of the whole stream; 0: unknown
+    num_complete_tasks: int
+    num_samples: int  # with a verdict
+    num_tokens: int  # completion tokens of these
 
 
 @dataclass(slots=True)
@@ -42,9 +42,9 @@ class TaskState:
 
     id: str
     position: int  # in the stream
-    drawn: int = 0  # samples granted so far: indices 0 to drawn - 1
+    granted: int = 0  # indices 0 to granted - 1 were granted
     pending: set[int] = field(default_factory=set)  # granted, no verdict yet
-    owed_again: set[int] = field(default_factory=set)  # granted once and lost
+    lost: set[int] = field(default_factory=set)  # granted, and their engine died; to be granted again
     correct: int = 0
     wrong: int = 0
     undecided: int = 0
@@ -52,21 +52,58 @@ class TaskState:
 
     @property
     def unknown(self) -> int:
-        """Samples drawn whose verdict may still come."""
-        return len(self.pending) + len(self.owed_again)
+        """Samples granted without a verdict."""
+        return len(self.pending) + len(self.lost)
 
 
 class Allocator(ABC):
-    """The part that every rule shares: who is owed a sample, in the order in which tasks were added."""
+    """A rule at work. This part grants samples in the order in which tasks were added; each rule adds how many.
 
-    resumes_whole = (
-        False  # whether all tasks of the journal must be added, with their verdicts, before the first `next`
-    )
+    Class attributes and class methods are facts that others need about a rule before or after its pass.
+    """
 
-    def __init__(self, rule: AllocationRule):
-        self.settings = rule
+    keys: ClassVar[frozenset[str]]  # of [allocation] that the rule reads, beside `rule`
+    bias: ClassVar[str] = ""  # why pass@k of the rule's samples has no unbiased estimate; "": it has one
+    resumes_whole: ClassVar[bool] = False  # all tasks of the journal must be added, with verdicts, before `next`
+
+    @classmethod
+    def mistakes(cls, settings: Allocation) -> list[str]:
+        """What is impossible in a section whose every key is valid by itself."""
+        return []
+
+    @classmethod
+    def num_samples(cls, settings: Allocation, num_tasks: int) -> int:
+        """Samples of so many tasks, if the rule fixes their number; 0 if verdicts decide."""
+        return 0
+
+    @classmethod
+    def progress(cls, settings: Allocation, extent: Extent) -> float:
+        """The share of a pass that is done, from 0 to 1; 0 if it cannot be known."""
+        if whole := cls.num_samples(settings, extent.num_tasks):
+            return min(1.0, extent.num_samples / whole)
+        return min(1.0, extent.num_complete_tasks / extent.num_tasks) if extent.num_tasks else 0.0
+
+    @classmethod
+    def for_share(cls, settings: Allocation, num_tasks: int, whole: int) -> Allocation:
+        """The section for a trial with `num_tasks` of a round's `whole` tasks."""
+        return settings
+
+    @classmethod
+    def most_samples(cls, settings: Allocation, tokens_per_sample: float) -> float:
+        """An upper bound on a round's samples, if each has so many completion tokens."""
+        return math.inf
+
+    @classmethod
+    def stopping_rule(cls, record: Mapping[str, Any]) -> StoppingRule | None:
+        """When a task stopped by its own verdicts, from `rule` as it was recorded; None if verdicts stop no task."""
+        return None
+
+    def __init__(self, settings: Allocation):
+        if mistakes := self.mistakes(settings):
+            raise ValueError("; ".join(mistakes))
+        self.settings = settings
         self._tasks: dict[str, TaskState] = {}  # complete tasks are dropped
-        self._queue: deque[TaskState] = deque()  # tasks that may be owed samples
+        self._queue: deque[TaskState] = deque()  # tasks that may need samples
         self._num_added = 0
         self._ended = False
 
@@ -80,27 +117,27 @@ class Allocator(ABC):
         self._ready(state)
 
     def end(self) -> list[str]:
-        """The stream holds no further task. Gives the tasks that are now complete for ever."""
+        """The stream holds no further task. Returns the tasks that are now complete for ever."""
         self._ended = True
         return []
 
     def next(self, limit: int) -> list[Grant]:
-        """Up to `limit` samples to request now, one grant a task; empty when nothing is owed before a verdict comes."""
+        """Up to `limit` samples to request now, one grant a task; empty if all wait for verdicts."""
         grants: list[Grant] = []
         while limit > 0 and self._queue:
             state = self._queue[0]
-            indices = self._grant(state, min(limit, len(state.owed_again) + self._owed(state)))
+            indices = self._grant(state, min(limit, len(state.lost) + self._needed(state)))
             if indices:
                 grants.append((state.id, indices))
                 limit -= len(indices)
-            if not state.owed_again and self._owed(state) <= 0:
+            if not state.lost and self._needed(state) <= 0:
                 self._queue.popleft()
         return grants
 
     def observe(self, task_id: str, index: int, outcome: Outcome, tokens: int) -> list[str]:
-        """Count one verdict of a sample of `tokens` completion tokens; gives the tasks that are now complete for ever."""
+        """Count the verdict of a sample with `tokens` completion tokens. Returns the tasks that are now complete for ever."""
         state = self._state(task_id)
-        self._mark_drawn(state, index)
+        self._mark_granted(state, index)
         state.tokens += tokens
         if outcome is Outcome.CORRECT:
             state.correct += 1
@@ -111,15 +148,15 @@ class Allocator(ABC):
         if not state.unknown and self._complete(state):
             del self._tasks[task_id]
             return [task_id]
-        if state.owed_again or self._owed(state) > 0:
+        if state.lost or self._needed(state) > 0:
             self._ready(state)
         return []
 
     def lost(self, task_id: str, index: int) -> None:
-        """A granted sample will get no verdict (its engine died): it is owed again."""
+        """Report a granted sample as lost (its engine died). It will be granted again."""
         state = self._state(task_id)
         state.pending.discard(index)
-        state.owed_again.add(index)
+        state.lost.add(index)
         self._ready(state, first=True)
 
     @property
@@ -137,15 +174,15 @@ class Allocator(ABC):
         """The stopping rule, for the record: pass@k is estimated under it."""
 
     @abstractmethod
-    def _owed(self, state: TaskState) -> int:
-        """How many new samples a task needs now, beyond those drawn."""
+    def _needed(self, state: TaskState) -> int:
+        """How many new samples a task needs now, beyond those granted already."""
 
     @abstractmethod
     def _complete(self, state: TaskState) -> bool:
         """Whether a task will never need another sample."""
 
     def _ready(self, state: TaskState, first: bool = False) -> None:
-        """Put a task that may be owed samples where `next` finds it."""
+        """Put a task that may need samples where `next` finds it."""
         if first:
             self._queue.appendleft(state)
         else:
@@ -157,21 +194,21 @@ class Allocator(ABC):
         return self._tasks[task_id]
 
     def _grant(self, state: TaskState, count: int) -> tuple[int, ...]:
-        again = sorted(state.owed_again)[:count]
-        state.owed_again.difference_update(again)
-        new = range(state.drawn, state.drawn + count - len(again))
-        state.drawn += len(new)
+        again = sorted(state.lost)[:count]
+        state.lost.difference_update(again)
+        new = range(state.granted, state.granted + count - len(again))
+        state.granted += len(new)
         indices = (*again, *new)
         state.pending.update(indices)
         return indices
 
-    def _mark_drawn(self, state: TaskState, index: int) -> None:
-        if index >= state.drawn:  # a row of the journal: the allocator that granted it is gone
-            state.owed_again.update(range(state.drawn, index))
-            state.drawn = index + 1
+    def _mark_granted(self, state: TaskState, index: int) -> None:
+        if index >= state.granted:  # a row of the journal: the allocator that granted it is gone
+            state.lost.update(range(state.granted, index))
+            state.granted = index + 1
         elif index in state.pending:
             state.pending.remove(index)
-        elif index in state.owed_again:
-            state.owed_again.remove(index)
+        elif index in state.lost:
+            state.lost.remove(index)
         else:
             raise ValueError(f"sample {index} of task {state.id} has two verdicts; the journal keeps one")

@@ -1,12 +1,15 @@
-"""Allocation under a budget of tokens: always sample where the expected gain for a token is highest."""
+"""The rule `budget`: spend a budget of tokens on the samples with the highest expected gain for a token."""
 
 import heapq
+import math
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from selfplay.allocation.allocator import AllocationRule, Allocator, Grant, TaskState
+from selfplay.allocation.allocator import Allocator, Extent, Grant, TaskState
+from selfplay.allocation.settings import Allocation
 from selfplay.estimators.solve_rates import SolveRates
 from verifiers import Outcome
 
@@ -20,30 +23,52 @@ def worth_of_next(rates: SolveRates, gains: tuple[float, ...], cap: int) -> list
 
 
 class Budget(Allocator):
-    """Spend `token_budget` completion tokens where they bring most.
+    """Spend `token_budget` completion tokens on the tasks that promise most.
 
     A sample in flight counts as a failure until its verdict comes, and as tokens of the task's average, so that a task
-    is not granted more than it would draw one by one. A new task is read from the stream when no task at hand is worth
-    as much as a new one. Solve rates are fitted to the counts of the whole run, rarely.
+    is not granted more samples than it would get one by one. A new task is read from the stream when no task at hand is
+    worth as much as a new one. Solve rates are fitted to the counts of the whole run, rarely.
 
-    What is spent already decides what is worth spending on next, so a run resumes with all its tasks at once.
+    The verdicts so far decide the next grant, so a run resumes with all its tasks at once.
     """
 
+    keys = frozenset({"accepted_per_task", "cap", "token_budget", "gains"})
+    bias = (
+        "a budget goes where the samples are right, which biases pass@k of them; [evaluation] measures it, "
+        "--forecast estimates it"
+    )
     resumes_whole = True
 
-    def __init__(self, rule: AllocationRule):
+    @classmethod
+    def mistakes(cls, settings: Allocation) -> list[str]:
+        texts, gains = [], settings.gains
+        if not settings.token_budget:
+            texts.append('rule = "budget" needs token_budget')
+        if gains and (min(gains) <= 0 or any(later > earlier for earlier, later in pairwise(gains))):
+            texts.append(f"gains = {gains} must be above 0 and never rise, so that more of one task pays less")
+        return texts
+
+    @classmethod
+    def progress(cls, settings: Allocation, extent: Extent) -> float:
+        return min(1.0, extent.num_tokens / settings.token_budget)
+
+    @classmethod
+    def for_share(cls, settings: Allocation, num_tasks: int, whole: int) -> Allocation:
+        return settings.model_copy(update={"token_budget": max(1, settings.token_budget * num_tasks // whole)})
+
+    @classmethod
+    def most_samples(cls, settings: Allocation, tokens_per_sample: float) -> float:
+        return settings.token_budget / tokens_per_sample if tokens_per_sample else math.inf
+
+    def __init__(self, rule: Allocation):
         super().__init__(rule)
-        self._gains = rule.gains or (1.0,) * rule.accepted_per_task
-        if rule.token_budget < 1:
-            raise ValueError(f"token_budget is {rule.token_budget}; the budget rule needs at least 1")
-        if min(self._gains) <= 0 or any(
-            later > earlier for earlier, later in zip(self._gains, self._gains[1:], strict=False)
-        ):
-            raise ValueError(f"gains {self._gains} must be above 0 and never rise, so that more of one task pays less")
+        self._gains = tuple(rule.gains) or (1.0,) * rule.accepted_per_task
         self._rates = SolveRates.expected()
         self._worth = worth_of_next(self._rates, self._gains, rule.cap)
         self._heap: list[tuple[float, int, int, TaskState]] = []  # (-score, position, entry, task)
-        self._entry: dict[str, int] = {}  # task id -> its entry that holds; older ones are dropped when met
+        self._entry: dict[
+            str, int
+        ] = {}  # task id -> its entry that counts; older entries are dropped when they come up
         self._num_entries = 0
         self._counts: Counter[tuple[int, int]] = Counter()  # tasks by (correct, wrong)
         self._num_verdicts = self._num_pending = self._tokens = 0
@@ -100,7 +125,7 @@ class Budget(Allocator):
             "tokens": self._tokens,
             "cap": self.settings.cap,
             "gains": list(self._gains),
-            "rates": list(self._rates.parameters),  # log tail, log top, log shape: see selfplay.priors
+            "rates": list(self._rates.parameters),  # log tail, log top, log shape: see estimators/solve_rates.py
             "gain_per_token": self._last_score,  # of the last sample granted: what a token was worth
         }
 
@@ -112,18 +137,18 @@ class Budget(Allocator):
     def _affordable(self) -> bool:
         return self._tokens + (self._num_pending + 1) * self._average_tokens <= self.settings.token_budget
 
-    def _owed(self, state: TaskState) -> int:
+    def _needed(self, state: TaskState) -> int:
         return int(self._score(state) > 0.0)
 
     def _complete(self, state: TaskState) -> bool:
-        return state.correct >= len(self._gains) or state.drawn >= self.settings.cap
+        return state.correct >= len(self._gains) or state.granted >= self.settings.cap
 
     def _score(self, state: TaskState) -> float:
-        """Expected gain for a token of the task's next sample, what is in flight taken for wrong."""
-        if state.owed_again:
+        """Expected gain for a token of the task's next sample, counting samples in flight as wrong."""
+        if state.lost:
             return float("inf")  # granted once already
         waiting = len(state.pending)
-        if state.correct + waiting >= len(self._gains) or state.drawn >= self.settings.cap:
+        if state.correct + waiting >= len(self._gains) or state.granted >= self.settings.cap:
             return 0.0
         verdicts = state.correct + state.wrong + state.undecided
         tokens = (state.tokens + SHARED_SAMPLES * self._average_tokens) / (verdicts + SHARED_SAMPLES)
@@ -142,7 +167,7 @@ class Budget(Allocator):
             heapq.heappush(self._heap, (-score, state.position, self._num_entries, state))
 
     def _best(self) -> TaskState | None:
-        """The task to sample next; entries that its later grants and verdicts have overtaken are dropped."""
+        """The task to sample next; outdated entries are dropped."""
         while self._heap and self._entry.get(self._heap[0][3].id) != self._heap[0][2]:
             heapq.heappop(self._heap)
         return self._heap[0][3] if self._heap else None

@@ -3,16 +3,23 @@
 from typing import Any
 
 from selfplay.allocation.allocator import Allocator, TaskState
+from selfplay.allocation.settings import Allocation
 
 
 class Fixed(Allocator):
     """The same number of samples for each task. An undecided sample is not replaced."""
 
-    def _owed(self, state: TaskState) -> int:
-        return self.settings.samples_per_task - state.drawn
+    keys = frozenset({"samples_per_task"})
+
+    @classmethod
+    def num_samples(cls, settings: Allocation, num_tasks: int) -> int:
+        return num_tasks * settings.samples_per_task
+
+    def _needed(self, state: TaskState) -> int:
+        return self.settings.samples_per_task - state.granted
 
     def _complete(self, state: TaskState) -> bool:
-        return state.drawn >= self.settings.samples_per_task
+        return state.granted >= self.settings.samples_per_task
 
     @property
     def rule(self) -> dict[str, Any]:

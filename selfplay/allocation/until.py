@@ -1,34 +1,47 @@
-"""Allocation until enough samples of a task are correct."""
+"""The rule `until`: sample a task until enough of its samples are correct."""
 
+from collections.abc import Mapping
 from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
 
-from selfplay.allocation.allocator import AllocationRule, Allocator, TaskState
+from selfplay.allocation.allocator import Allocator, TaskState
+from selfplay.allocation.settings import Allocation
 from selfplay.estimators.solve_rates import SolveRates
 from selfplay.estimators.stopping import StoppingRule, stopping_point
 from verifiers import Outcome
 
-PILOT_TASKS = 256  # tasks that the boundary of give_up_cost is fitted to
+PILOT_TASKS = 256  # tasks to which the boundary of give_up_cost is fitted
 PROBATION = 8  # failures before which no task gives up on give_up_cost
 
 
 class Until(Allocator):
     """Until enough samples of a task are correct, or its cap, or it has given up.
 
-    A task is granted only samples that it will need whatever the verdicts of those in flight, so that it stops at the
-    same sample as if they were drawn one by one, and no sample is drawn in vain.
+    A task is granted only samples that it needs whatever the verdicts of those in flight are. It thus stops at the same
+    sample as if they were sampled one by one, and no sample is wasted.
 
-    With `give_up_cost` the boundary comes from the run's own tasks: the first PILOT_TASKS of the stream are drawn until
-    PROBATION failures, the solve rates of all tasks are fitted to what these showed by then, and a task gives up at
-    the first failure that leaves the expected number of samples for one more correct one, 1 / E[p | successes,
-    failures], above `give_up_cost`. Every task follows this one boundary, and none gives up before PROBATION failures,
-    so that the boundary does not depend on when verdicts arrived. Until it is known, tasks at PROBATION failures wait
-    and new ones are begun.
+    With `give_up_cost` the boundary comes from the run's own tasks. The first PILOT_TASKS of the stream are sampled until
+    PROBATION failures, and the solve rates of all tasks are fitted to these samples. A task then gives up at the first
+    failure that leaves the expected number of samples for one more correct one, 1 / E[p | successes, failures], above
+    `give_up_cost`. Every task follows this one boundary, and none gives up before PROBATION failures, so the boundary
+    does not depend on when verdicts arrived. Until it is known, tasks at PROBATION failures wait and new ones begin.
     """
 
-    def __init__(self, rule: AllocationRule):
+    keys = frozenset({"accepted_per_task", "cap", "give_up_failures", "give_up_cost"})
+
+    @classmethod
+    def mistakes(cls, settings: Allocation) -> list[str]:
+        if settings.cap < settings.accepted_per_task:
+            return [f"cap = {settings.cap} is below accepted_per_task = {settings.accepted_per_task}"]
+        return []
+
+    @classmethod
+    def stopping_rule(cls, record: Mapping[str, Any]) -> StoppingRule:
+        return StoppingRule(record["accepted_per_task"], record["cap"], tuple(record["give_up"]))
+
+    def __init__(self, rule: Allocation):
         super().__init__(rule)
         self._stop = StoppingRule.until(rule.accepted_per_task, rule.cap, rule.give_up_failures)
         self._pilot: dict[int, dict[int, Outcome]] = {}  # position -> index -> outcome, of tasks still on probation
@@ -54,7 +67,7 @@ class Until(Allocator):
             complete += self._follow_pilot(position)
         return complete
 
-    def _owed(self, state: TaskState) -> int:
+    def _needed(self, state: TaskState) -> int:
         rule = self._probation if self._on_probation else self._stop
         return rule.sure_draws(state.correct, state.wrong, state.undecided) - state.unknown
 
@@ -72,7 +85,7 @@ class Until(Allocator):
         return self._end_probation()
 
     def _end_probation(self) -> list[str]:
-        """Draw the boundary, once the pilot has ended; gives the tasks that it finds complete."""
+        """Compute the boundary once the pilot has ended. Returns the tasks that are then complete."""
         if not self._on_probation or self._pilot or not (self._ended or self._num_added >= PILOT_TASKS):
             return []
         self._on_probation = False
@@ -96,7 +109,7 @@ class Until(Allocator):
 
 
 def give_up_above(cost: float, rates: SolveRates, rule: StoppingRule) -> StoppingRule:
-    """The rule, giving up where a correct sample is expected to cost more than `cost` samples, after PROBATION failures."""
+    """The rule that also gives up, after PROBATION failures, when a correct sample is expected to cost over `cost` samples."""
     chances = rates.success_chances(rule.accepted - 1, rule.cap)
     limits = []
     for successes, limit in enumerate(rule.give_up):

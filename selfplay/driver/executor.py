@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from selfplay.allocation.allocator import AllocationRule
-from selfplay.allocation.rules import make_allocator
+from selfplay.allocation import Allocation, make_allocator
 from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
@@ -59,7 +58,7 @@ class Executor:
         self,
         tasks: Iterable[Task],
         plan: SamplingPlan,
-        allocation: AllocationRule,
+        allocation: Allocation,
         journal_folder: Path,
         observe: Observer = _ignore,
     ) -> PassStats:

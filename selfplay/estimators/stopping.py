@@ -6,10 +6,9 @@ point where the rule stops. The share of paths to that point that begin with k f
 estimate from the counts alone is biased there: a task that stopped on a success shows too high a share of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,15 +43,6 @@ class StoppingRule:
     @classmethod
     def fixed(cls, num_samples: int) -> "StoppingRule":
         return cls.until(num_samples, num_samples)
-
-    @classmethod
-    def from_record(cls, record: Mapping[str, Any]) -> "StoppingRule":
-        """The rule that an allocator recorded (Allocator.rule)."""
-        if record["rule"] == "fixed":
-            return cls.fixed(record["samples_per_task"])
-        if record["rule"] == "until":
-            return cls(record["accepted_per_task"], record["cap"], tuple(record["give_up"]))
-        raise ValueError(f"rule {record['rule']!r} does not stop by a task's own successes and failures alone")
 
     def goes_on(self, successes: int, failures: int, undecided: int = 0) -> bool:
         """Whether a task with these counts draws another sample. An undecided sample only uses up the cap."""

@@ -9,6 +9,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from selfplay.allocation import RULES
 from selfplay.estimators.forecast import forecast
 from selfplay.estimators.intervals import Interval, over_tasks
 from selfplay.estimators.passk import best_of_k, majority_at_k, pass_at_k, pass_at_k_bounds, resampling_cap, right_at_k
@@ -20,10 +21,6 @@ from selfplay.storage import read_json
 from tasks import UserError
 
 CONFIDENCE = 0.95
-NO_ESTIMATE = {  # by rule, why pass@k of the samples is left open
-    "budget": "a budget goes where the samples are right, which biases pass@k of them; [evaluation] measures it, --forecast estimates it",
-    "not finished": "its figures come when the round is finished",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ def pass_table(source: Path, wanted: Wanted) -> Iterator[PassFigures]:
         raise UserError(f"{source} is neither a file of verdicts nor the folder of a run with a journal")
     for folder, name in passes:
         record = _recorded_rule(folder) if name == "journal" else {"rule": "fixed"}
-        rule = StoppingRule.from_record(record) if record["rule"] == "until" else None
+        rule = RULES[record["rule"]].stopping_rule(record) if record["rule"] in RULES else None
         title = f"{folder.name} {'sampling' if name == 'journal' else name}"
         yield _figures(title, record["rule"], read_journal(folder / name, wanted.reads_rows), rule, wanted)
 
@@ -179,7 +176,9 @@ def in_table(passes: Iterable[PassFigures], wanted: Wanted) -> Table:
         for each in passes
         if each.cap is not None
     ]
-    notes += [f"{each.name}: {NO_ESTIMATE[each.rule]}" for each in passes if each.rule in NO_ESTIMATE]
+    notes += [
+        f"{each.name}: {RULES[each.rule].bias}" for each in passes if each.rule in RULES and RULES[each.rule].bias
+    ]
     table = Table(caption=Text("\n".join(notes)), caption_justify="left")
     for name in [
         "samples of",

@@ -4,14 +4,9 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
+from selfplay.allocation import RULES, Allocation
 from selfplay.recipe.engines import ENGINES
-from selfplay.recipe.sections import Allocation, Recipe
-
-_READ = {  # by each rule of [allocation]
-    "fixed": {"samples_per_task"},
-    "until": {"accepted_per_task", "cap", "give_up_failures", "give_up_cost"},
-    "budget": {"accepted_per_task", "cap", "token_budget", "gains"},
-}
+from selfplay.recipe.sections import Recipe
 
 
 def impossible(recipe: Recipe) -> list[tuple[str, str]]:
@@ -38,29 +33,21 @@ def impossible(recipe: Recipe) -> list[tuple[str, str]]:
             ("training", f"rounds = {recipe.rounds} needs [training], or each round would sample the same model")
         )
     mistakes += _unread(recipe.allocation)
-    if recipe.allocation.rule == "budget" and not recipe.allocation.token_budget:
-        mistakes.append(("allocation", 'rule = "budget" needs token_budget'))
-    if recipe.allocation.rule == "until" and recipe.allocation.cap < recipe.allocation.accepted_per_task:
-        mistakes.append(
-            (
-                "allocation",
-                f"cap = {recipe.allocation.cap} is below accepted_per_task = {recipe.allocation.accepted_per_task}",
-            )
-        )
+    mistakes += [("allocation", text) for text in RULES[recipe.allocation.rule].mistakes(recipe.allocation)]
     return mistakes + _missing_files(recipe)
 
 
 def _unread(allocation: Allocation) -> list[tuple[str, str]]:
-    """Keys that would spend nothing and save nothing under the recipe's rule."""
+    """Keys that are set and that the recipe's rule does not read."""
     given = {
         key
         for key, field in Allocation.model_fields.items()
         if key != "rule" and getattr(allocation, key) != field.default
     }
-    unread = sorted(given - _READ[allocation.rule])
+    unread = sorted(given - RULES[allocation.rule].keys)
     if not unread:
         return []
-    better = " or ".join(f'rule = "{rule}"' for rule, read in _READ.items() if given <= read)
+    better = " or ".join(f'rule = "{rule}"' for rule, kind in RULES.items() if given <= kind.keys)
     return [
         (
             "allocation",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation import Allocation
 
 Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
@@ -143,25 +143,6 @@ class Sampling(Section):
     max_concurrency: Count = 64  # openai: requests at once
     timeout_seconds: Positive = 600.0  # openai: a request
     replay: Replay | None = None
-
-
-class Allocation(Section):
-    """[allocation]: how many samples each task gets."""
-
-    rule: Literal["fixed", "until", "budget"] = "fixed"
-    samples_per_task: Count = 4  # fixed
-    accepted_per_task: Count = 4  # until, budget: correct traces wanted of each task; selection may still drop some
-    cap: Count = 32  # until, budget: most samples of a task
-    give_up_failures: Natural = 0  # until: stop after so many failures without a success; 0: never
-    give_up_cost: Annotated[float, Field(ge=0)] = (
-        0.0  # until: most samples an accepted trace may be expected to cost; 0: any
-    )
-    token_budget: Natural = 0  # budget: completion tokens of the round; what is in flight at the end comes on top
-    gains: list[float] = []  # budget: worth of a task's first, second, ... trace; empty: 1 each
-
-    @property
-    def as_rule(self) -> AllocationRule:
-        return AllocationRule(**{**self.model_dump(), "gains": tuple(self.gains)})
 
 
 class Verification(Section):

@@ -1,6 +1,6 @@
 """The progress line of a sampling pass."""
 
-from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation import RULES, Allocation, Extent
 from selfplay.driver.executor import Observer
 from selfplay.driver.stats import PassStats
 from selfplay.progress import Show, duration, quantity
@@ -9,31 +9,28 @@ from verifiers import Outcome
 SILENT_SECONDS = 30.0  # without anything from any engine, before the line says so
 
 
-def shown_by(show: Show, rule: AllocationRule, num_tasks: int = 0) -> Observer:
+def shown_by(show: Show, rule: Allocation, num_tasks: int = 0) -> Observer:
     """An observer of a pass that shows its progress line; `num_tasks` in the whole stream, 0 if nobody knows."""
     show("reading the journal")
     return lambda stats: show(progress_line(stats, rule, num_tasks))
 
 
-def share_done(stats: PassStats, rule: AllocationRule, num_tasks: int) -> float:
-    """How much of a pass is done, from 0 to 1: by tokens under a budget, else by tasks; 0 where it cannot be told.
-
-    The samples of tasks that are not complete count too where the rule fixes how many a task gets.
-    """
-    if rule.rule == "budget":
-        return min(1.0, (stats.num_resumed_tokens + stats.num_tokens) / rule.token_budget)
-    if not num_tasks:
-        return 0.0
-    if rule.rule == "fixed":
-        return min(1.0, (stats.num_resumed + stats.num_samples) / (num_tasks * rule.samples_per_task))
-    return min(1.0, stats.num_complete_tasks / num_tasks)
+def share_done(stats: PassStats, rule: Allocation, num_tasks: int) -> float:
+    """The share of a pass that is done, from 0 to 1; 0 if it cannot be known."""
+    extent = Extent(
+        num_tasks,
+        stats.num_complete_tasks,
+        stats.num_resumed + stats.num_samples,
+        stats.num_resumed_tokens + stats.num_tokens,
+    )
+    return RULES[rule.rule].progress(rule, extent)
 
 
-def progress_line(stats: PassStats, rule: AllocationRule, num_tasks: int = 0) -> str:
+def progress_line(stats: PassStats, rule: Allocation, num_tasks: int = 0) -> str:
     """One line of progress; `num_tasks` in the whole stream, 0 where nobody knows."""
     elapsed, new = stats.elapsed_seconds, stats.num_samples
-    whole = f" of {quantity(num_tasks * rule.samples_per_task)}" if num_tasks and rule.rule == "fixed" else ""
-    parts = [f"{quantity(stats.num_resumed + new)}{whole} samples"]
+    whole = RULES[rule.rule].num_samples(rule, num_tasks)
+    parts = [f"{quantity(stats.num_resumed + new)}{f' of {quantity(whole)}' if whole else ''} samples"]
     if stats.num_resumed:
         parts.append(f"{quantity(stats.num_resumed)} of them resumed")
     if stats.num_damaged:

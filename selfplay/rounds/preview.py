@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfplay.allocation import RULES
 from selfplay.driver.executor import Executor
 from selfplay.driver.stats import PassStats
 from selfplay.progress import Progress, duration, quantity
@@ -79,9 +80,8 @@ def preview(recipe: Recipe, num_tasks: int, progress: Progress) -> Preview:
 
 def _of_few_tasks(recipe: Recipe, num_tasks: int, whole: int) -> Recipe:
     allocation = recipe.allocation
-    if allocation.rule == "budget" and whole:
-        budget = max(1, allocation.token_budget * num_tasks // whole)
-        allocation = allocation.model_copy(update={"token_budget": budget})
+    if whole:
+        allocation = RULES[allocation.rule].for_share(allocation, num_tasks, whole)
     tasks = recipe.tasks.model_copy(update={"num_tasks": num_tasks})
     selection = recipe.selection.model_copy(update={"mix": None})  # it is about training
     return recipe.model_copy(update={"tasks": tasks, "allocation": allocation, "selection": selection})
@@ -107,9 +107,7 @@ def _whole_run(recipe: Recipe, stats: PassStats, num_tasks: int) -> tuple[int, i
     per_sample = stats.num_tokens / max(stats.num_samples, 1)
     num_rounds = recipe.rounds * (2 if recipe.control else 1)
     samples = num_tasks * stats.num_samples / max(stats.num_tasks, 1)
-    if recipe.allocation.rule == "budget" and per_sample:
-        samples = min(samples, recipe.allocation.token_budget / per_sample)
-    samples *= num_rounds
+    samples = min(samples, RULES[recipe.allocation.rule].most_samples(recipe.allocation, per_sample)) * num_rounds
     if recipe.evaluation:
         section = recipe.evaluation.tasks
         num_held_out = section.options.get("num_tasks") or num_tasks_of(load(section.source, **section.options))

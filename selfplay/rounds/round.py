@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation import Allocation
 from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.stats import PassStats
@@ -101,7 +101,7 @@ def play_round(
 def sample(
     recipe: Recipe, name: str, index: int, model: str, folder: Path, executor: Executor, progress: Progress
 ) -> PassStats:
-    rule = recipe.allocation.as_rule
+    rule = recipe.allocation
     tasks = round_tasks(recipe, index)
     num_tasks = recipe.tasks.options.get("num_tasks") or num_tasks_of(round_tasks(recipe, index))
     with progress.step(f"{name}: sampling") as show:
@@ -115,7 +115,7 @@ def evaluate(
     """pass@k of a model on the held-out tasks."""
     settings = recipe.evaluation
     tasks = list(evaluation_tasks(recipe))
-    rule = AllocationRule(rule="fixed", samples_per_task=settings.samples_per_task)
+    rule = Allocation(rule="fixed", samples_per_task=settings.samples_per_task)
     journal = folder / "evaluation"
     plan = SamplingPlan(
         (model,), lambda task_id, number: number_of(recipe.seed, "evaluation", folder.name, task_id, number)

@@ -1,21 +1,22 @@
 """Allocation: what each rule draws, in any order of verdicts, through losses and restarts."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from selfplay.allocation.allocator import AllocationRule
-from selfplay.allocation.rules import make_allocator
-from selfplay.allocation.until import PILOT_TASKS, PROBATION
+from selfplay import allocation as rules
+from selfplay.allocation import Allocation, Extent, make_allocator
+from selfplay.allocation.until import PILOT_TASKS, PROBATION, Until
 from selfplay.estimators.solve_rates import SolveRates
 from selfplay.estimators.stopping import StoppingRule, stopping_point
 from verifiers import Outcome
 
-FIXED = AllocationRule("fixed", samples_per_task=5)
-UNTIL = AllocationRule("until", accepted_per_task=3, cap=12, give_up_failures=7)
-FRUGAL = AllocationRule("until", accepted_per_task=3, cap=60, give_up_cost=12.0)
-BUDGET = AllocationRule("budget", accepted_per_task=3, cap=40, token_budget=150_000)
+FIXED = Allocation(rule="fixed", samples_per_task=5)
+UNTIL = Allocation(rule="until", accepted_per_task=3, cap=12, give_up_failures=7)
+FRUGAL = Allocation(rule="until", accepted_per_task=3, cap=60, give_up_cost=12.0)
+BUDGET = Allocation(rule="budget", accepted_per_task=3, cap=40, token_budget=150_000)
 RULES = {"fixed": FIXED, "until": UNTIL, "give up": FRUGAL, "budget": BUDGET}
 
 
@@ -167,7 +168,7 @@ def test_the_boundary_to_give_up_does_not_depend_on_the_order_of_verdicts():
     drawn = [set(each.play()) for each in rounds]
     assert drawn[0] == drawn[1]
     assert rounds[0].allocator.rule == rounds[1].allocator.rule
-    assert drawn[0] == one_by_one(StoppingRule.from_record(rounds[0].allocator.rule))
+    assert drawn[0] == one_by_one(Until.stopping_rule(rounds[0].allocator.rule))
 
 
 def test_a_task_gives_up_where_an_accepted_trace_is_expected_to_cost_more():
@@ -202,7 +203,7 @@ def test_fewer_tasks_than_a_pilot_still_come_to_an_end():
 
 
 def test_undecided_samples_are_neither_success_nor_failure_but_use_up_the_cap():
-    allocator = make_allocator(AllocationRule("until", accepted_per_task=1, cap=3))
+    allocator = make_allocator(Allocation(rule="until", accepted_per_task=1, cap=3))
     allocator.add("a")
     for index in range(3):
         assert allocator.next(9) == [("a", (index,))]
@@ -237,12 +238,36 @@ def test_what_cannot_be_is_refused():
         allocator.add("a")
     with pytest.raises(ValueError, match="unknown or complete"):
         allocator.observe("b", 0, Outcome.WRONG, 1)
-    with pytest.raises(ValueError, match="fixed, until, budget"):
-        make_allocator(AllocationRule("greedy"))
+    with pytest.raises(ValueError, match="'fixed', 'until' or 'budget'"):
+        make_allocator(Allocation(rule="greedy"))
     with pytest.raises(ValueError, match="token_budget"):
-        make_allocator(AllocationRule("budget"))
+        make_allocator(Allocation(rule="budget"))
     with pytest.raises(ValueError, match="never rise"):
-        make_allocator(AllocationRule("budget", token_budget=9, gains=(1.0, 2.0)))
+        make_allocator(Allocation(rule="budget", token_budget=9, gains=[1.0, 2.0]))
+
+
+def test_the_stopping_rule_is_read_back_from_its_record():
+    assert Until.stopping_rule(make_allocator(UNTIL).rule) == StoppingRule.until(3, 12, 7)
+    assert rules.RULES["fixed"].stopping_rule(make_allocator(FIXED).rule) is None  # verdicts stop no task
+
+
+def test_each_rule_reads_keys_that_the_section_has():
+    keys = set(Allocation.model_fields) - {"rule"}
+    assert set().union(*(rule.keys for rule in rules.RULES.values())) == keys
+
+
+def test_a_rule_says_how_far_a_pass_has_come():
+    extent = Extent(num_tasks=100, num_complete_tasks=30, num_samples=125, num_tokens=60_000)
+    shares = {name: rules.RULES[settings.rule].progress(settings, extent) for name, settings in RULES.items()}
+    assert shares == {"fixed": 0.25, "until": 0.3, "give up": 0.3, "budget": 0.4}
+    assert rules.RULES["until"].progress(UNTIL, replace(extent, num_tasks=0)) == 0.0
+
+
+def test_a_trial_with_few_tasks_gets_its_share_of_the_budget():
+    few = rules.RULES["budget"].for_share(BUDGET, 5, 1500)
+    assert few.token_budget == 500 and few.cap == BUDGET.cap
+    assert rules.RULES["budget"].most_samples(BUDGET, 100.0) == 1500
+    assert rules.RULES["fixed"].for_share(FIXED, 5, 1500) == FIXED
 
 
 def test_budget_is_spent_and_not_passed():
@@ -253,8 +278,8 @@ def test_budget_is_spent_and_not_passed():
 
 def test_budget_beats_a_cap_at_equal_tokens():
     tasks = 1500
-    cap = Round(AllocationRule("until", accepted_per_task=4, cap=32), num_tasks=tasks).play()
-    rule = AllocationRule("budget", accepted_per_task=4, cap=256, token_budget=100 * len(cap))
+    cap = Round(Allocation(rule="until", accepted_per_task=4, cap=32), num_tasks=tasks).play()
+    rule = Allocation(rule="budget", accepted_per_task=4, cap=256, token_budget=100 * len(cap))
     linear = Round(rule, num_tasks=tasks, in_flight=256).play()
     complete, accepted = zip(*(_harvest(rows) for rows in (cap, linear)), strict=False)
     assert complete[1] > 1.12 * complete[0] and accepted[1] > 1.02 * accepted[0]
@@ -262,8 +287,8 @@ def test_budget_beats_a_cap_at_equal_tokens():
 
 def test_a_gain_for_first_solutions_solves_more_tasks():
     solved = []
-    for gains in ((1.0, 1.0, 1.0), (8.0, 1.0, 1.0)):
-        rows = Round(AllocationRule("budget", cap=100, token_budget=400_000, gains=gains), num_tasks=500).play()
+    for gains in ([1.0, 1.0, 1.0], [8.0, 1.0, 1.0]):
+        rows = Round(Allocation(rule="budget", cap=100, token_budget=400_000, gains=gains), num_tasks=500).play()
         solved.append(len({task for task, index in rows if outcome(task, index) is Outcome.CORRECT}))
     assert solved[1] > solved[0]
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfplay.allocation.allocator import AllocationRule
-from selfplay.allocation.rules import make_allocator
+from selfplay.allocation import Allocation, make_allocator
 from verifiers import Outcome
 
 WANTED, CAP = 4, 32
@@ -42,7 +41,7 @@ class Played:
         return int((self.correct > 0).sum())
 
 
-def play(rule: AllocationRule, rates: np.ndarray, lengths: np.ndarray, in_flight: int, seed: int) -> Played:
+def play(rule: Allocation, rates: np.ndarray, lengths: np.ndarray, in_flight: int, seed: int) -> Played:
     """One round; sample i of a task has the same outcome and length under every rule."""
     allocator, order = make_allocator(rule), random.Random(seed)
     correct, drawn, flying = np.zeros(len(rates), int), np.zeros(len(rates), int), []
@@ -95,20 +94,20 @@ def compare(rates: np.ndarray, lengths: np.ndarray, seed: int) -> None:
     print(
         f"{'rule':34} {'samples':>8} {'Mtokens':>8} {'with all4':>9} {'solved':>7} {'accepted':>9} {'acc/ktok':>8} {'calls/s':>10}"
     )
-    fixed = play(AllocationRule("fixed", samples_per_task=CAP), rates, lengths, 256, seed)
+    fixed = play(Allocation(rule="fixed", samples_per_task=CAP), rates, lengths, 256, seed)
     show("fixed 32", fixed)
-    ideal = play(AllocationRule("until", accepted_per_task=WANTED, cap=CAP), rates, lengths, 1, seed)
+    ideal = play(Allocation(rule="until", accepted_per_task=WANTED, cap=CAP), rates, lengths, 1, seed)
     show("until 4, cap 32, one at a time", ideal)
-    until = play(AllocationRule("until", accepted_per_task=WANTED, cap=CAP), rates, lengths, 256, seed)
+    until = play(Allocation(rule="until", accepted_per_task=WANTED, cap=CAP), rates, lengths, 256, seed)
     show("until 4, cap 32", until)
     given_up = play(
-        AllocationRule("until", accepted_per_task=WANTED, cap=128, give_up_cost=32.0), rates, lengths, 256, seed
+        Allocation(rule="until", accepted_per_task=WANTED, cap=128, give_up_cost=32.0), rates, lengths, 256, seed
     )
     show("until 4, cap 128, give up above 32", given_up)
     shared = dict(accepted_per_task=WANTED, token_budget=until.tokens, cap=256)
-    linear = play(AllocationRule("budget", **shared), rates, lengths, 256, seed)
+    linear = play(Allocation(rule="budget", **shared), rates, lengths, 256, seed)
     show("budget, gain linear up to 4", linear)
-    first = play(AllocationRule("budget", gains=(8.0, 1.0, 1.0, 1.0), **shared), rates, lengths, 256, seed)
+    first = play(Allocation(rule="budget", gains=[8.0, 1.0, 1.0, 1.0], **shared), rates, lengths, 256, seed)
     show("budget, gain 8, 1, 1, 1", first)
     print(f"until / ideal sequential samples          {until.samples / ideal.samples:.4f}   (bar: at most 1.03)")
     print(f"budget / until, tasks with all 4          {linear.complete / until.complete:.3f}    (bar: at least 1.20)")

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import ray
 
-from selfplay.allocation.allocator import AllocationRule
-from selfplay.allocation.rules import make_allocator
+from selfplay.allocation import Allocation, make_allocator
 from selfplay.driver import cluster
 from selfplay.driver import ray_workers as actors
 from selfplay.driver.pipeline import Pipeline
@@ -50,7 +49,7 @@ async def play(
     samplers = WorkerPool("sampler", start_worker, num_engines, 2 * slots)
     verifiers = WorkerPool("verifier", lambda number: actors.start_verifier(settings, Verification(threads=2)), 1, 256)
     journal, seen = Journal(folder), []
-    allocator = make_allocator(AllocationRule(samples_per_task=8))
+    allocator = make_allocator(Allocation(samples_per_task=8))
     pipeline = Pipeline(SamplingPlan(("",), seed_of), allocator, samplers, verifiers, journal)
     stats = pipeline.stats
 

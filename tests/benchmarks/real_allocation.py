@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation import Allocation
 from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
 from selfplay.journal.journal import read_journal
@@ -51,7 +51,7 @@ class Played:
         return self.accepted / self.tokens
 
 
-def play(executor: Executor, model: str, tasks: list[Task], rule: AllocationRule) -> Played:
+def play(executor: Executor, model: str, tasks: list[Task], rule: Allocation) -> Played:
     """One pass; sample i of a task is the same under every rule."""
     with tempfile.TemporaryDirectory() as folder:
         plan = SamplingPlan((model,), lambda task_id, index: number_of("allocation", task_id, index))
@@ -74,19 +74,19 @@ def compare(executor: Executor, model: str, tasks: list[Task]) -> None:
     print(f"{'rule':36} {'samples':>8} {'tokens':>9} {'with all4':>9} {'solved':>7} {'accepted':>9} {'acc/ktok':>8}")
     until = show(
         f"until {WANTED}, at most {CAP}",
-        play(executor, model, tasks, AllocationRule("until", accepted_per_task=WANTED, cap=CAP)),
+        play(executor, model, tasks, Allocation(rule="until", accepted_per_task=WANTED, cap=CAP)),
     )
     shared = {"accepted_per_task": WANTED, "token_budget": until.tokens, "cap": 256}
-    budget = show("budget of the same tokens", play(executor, model, tasks, AllocationRule("budget", **shared)))
-    first = AllocationRule("budget", gains=(8.0, 1.0, 1.0, 1.0), **shared)
+    budget = show("budget of the same tokens", play(executor, model, tasks, Allocation(rule="budget", **shared)))
+    first = Allocation(rule="budget", gains=[8.0, 1.0, 1.0, 1.0], **shared)
     show("budget, the first solution worth 8", play(executor, model, tasks, first))
     around = int(until.samples / len(tasks))
     for number in (around, around + 1):
-        fixed = show(f"fixed {number}", play(executor, model, tasks, AllocationRule("fixed", samples_per_task=number)))
+        fixed = show(f"fixed {number}", play(executor, model, tasks, Allocation(rule="fixed", samples_per_task=number)))
     print(f"budget / until, tasks with all {WANTED}   {budget.complete / until.complete:.3f}")
     print(f"budget / until, accepted traces    {budget.accepted / until.accepted:.3f}")
     print(f"budget / fixed {number}, accepted a token {budget.per_token / fixed.per_token:.3f}")
-    fixed = show(f"fixed {CAP}", play(executor, model, tasks, AllocationRule("fixed", samples_per_task=CAP)))
+    fixed = show(f"fixed {CAP}", play(executor, model, tasks, Allocation(rule="fixed", samples_per_task=CAP)))
     print(f"budget / fixed {CAP}, accepted a token {budget.per_token / fixed.per_token:.3f}")
 
 

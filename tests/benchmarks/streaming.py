@@ -16,8 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from selfplay.allocation.allocator import AllocationRule
-from selfplay.allocation.rules import make_allocator
+from selfplay.allocation import Allocation, make_allocator
 from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
@@ -61,7 +60,7 @@ class SimulatedVerifier(VerifierWorker):
 async def play_pass(folder: Path, tasks, samples: int, samplers: WorkerPool, verifiers: WorkerPool) -> PassStats:
     journal = Journal(folder)
     try:
-        allocator = make_allocator(AllocationRule(samples_per_task=samples))
+        allocator = make_allocator(Allocation(samples_per_task=samples))
         pipeline = Pipeline(SamplingPlan(("",), seed_of), allocator, samplers, verifiers, journal)
         await pipeline.run(tasks)
     finally:

@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation import Allocation
 from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
 from selfplay.models.tiny_llama import CHARACTERS, create_model
@@ -59,7 +59,7 @@ def measure(title: str, model: str, recipe: Recipe, options: argparse.Namespace)
     requests = [
         Request(task.id, task.prompt, indices, tuple(seed_of(task.id, index) for index in indices)) for task in tasks
     ]
-    rule = AllocationRule(rule="fixed", samples_per_task=options.samples)
+    rule = Allocation(rule="fixed", samples_per_task=options.samples)
     ratios, alone, through = [], [], []
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -9,8 +9,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from selfplay.allocation.allocator import AllocationRule
-from selfplay.allocation.rules import make_allocator
+from selfplay.allocation import Allocation, make_allocator
 from selfplay.driver import cluster as connection
 from selfplay.driver import ray_workers as actors
 from selfplay.driver.executor import Executor
@@ -86,7 +85,7 @@ def test_a_node_that_leaves_costs_no_sample_and_one_that_joins_is_used(cluster, 
         samplers = WorkerPool("sampler", start_worker, 4, 16)
         verifiers = WorkerPool("verifier", lambda number: actors.start_verifier(settings, Verification()), 1, 256)
         journal = Journal(tmp_path / "cluster")
-        pipeline = Pipeline(ONE_MODEL, make_allocator(AllocationRule(samples_per_task=4)), samplers, verifiers, journal)
+        pipeline = Pipeline(ONE_MODEL, make_allocator(Allocation(samples_per_task=4)), samplers, verifiers, journal)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(disturb(samplers, pipeline.stats))
@@ -126,7 +125,7 @@ def test_a_cluster_without_room_for_all_gets_one_engine_and_one_verifier_first_a
                 tasks.append(task)
                 yield task
 
-        rule = AllocationRule(samples_per_task=1)
+        rule = Allocation(samples_per_task=1)
         stats = executor.run_pass(stream(), SamplingPlan((str(model),), seed_of), rule, tmp_path / "journal")
     lack = "waits for 0.5 CPU (0 of the cluster's 1 free)"
     assert told == {f"an engine {lack}", f"a verifier {lack}"}

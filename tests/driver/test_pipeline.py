@@ -8,9 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation import Allocation, make_allocator
 from selfplay.allocation.budget import Budget
-from selfplay.allocation.rules import make_allocator
 from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
@@ -53,7 +52,7 @@ def play(
         verifiers = WorkerPool("verifier", start_verifier or one_verifier, num_verifiers, 256)
         journal = Journal(folder)
         try:
-            allocator = make_allocator(rule or AllocationRule(samples_per_task=samples))
+            allocator = make_allocator(rule or Allocation(samples_per_task=samples))
             await samplers.load(plan.engines(num_samplers))
             pipeline = Pipeline(plan, allocator, samplers, verifiers, journal)
             await pipeline.run(load("arithmetic", num_tasks=50) if tasks is None else tasks)
@@ -288,7 +287,7 @@ def test_a_stream_in_another_order_resumes_though_it_draws_another_boundary(tmp_
     monkeypatch.setattr("selfplay.allocation.until.PILOT_TASKS", 5)
     tasks = list(load("arithmetic", num_tasks=60))
     hard_first = sorted(tasks, key=lambda task: len(task.prompt[-1]["content"]), reverse=True)
-    rule = AllocationRule(rule="until", accepted_per_task=1, cap=24, give_up_cost=20.0)
+    rule = Allocation(rule="until", accepted_per_task=1, cap=24, give_up_cost=20.0)
 
     def skilled(number):
         class Skilled(QueueSampler):  # at short sums alone
@@ -371,7 +370,7 @@ def test_an_engine_that_dies_while_another_takes_its_item_is_sent_nothing_twice(
 
 def test_a_budget_is_decided_on_with_all_that_was_spent_already(tmp_path):
     """A run that resumes under a budget knows every row of its journal before it grants a sample."""
-    rule = AllocationRule(rule="budget", accepted_per_task=2, cap=8, token_budget=2000)
+    rule = Allocation(rule="budget", accepted_per_task=2, cap=8, token_budget=2000)
     tasks = list(load("arithmetic", num_tasks=60))
     observed_before_next = []
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import verifiers
-from selfplay.allocation.allocator import AllocationRule
-from selfplay.allocation.rules import make_allocator
+from selfplay.allocation import Allocation, make_allocator
 from selfplay.driver import cluster
 from selfplay.driver import ray_workers as actors
 from selfplay.driver.pipeline import Pipeline
@@ -39,7 +38,7 @@ def play(folder, model, disturb=None, num_tasks=60):
         verifiers = WorkerPool("verifier", lambda number: actors.start_verifier(SETTINGS, Verification()), 2, 256)
         journal = Journal(folder)
         try:
-            allocator = make_allocator(AllocationRule(samples_per_task=4))
+            allocator = make_allocator(Allocation(samples_per_task=4))
             pipeline = Pipeline(ONE_MODEL, allocator, samplers, verifiers, journal)
             async with asyncio.timeout(120), asyncio.TaskGroup() as group:
                 playing = group.create_task(pipeline.run(load("arithmetic", num_tasks=num_tasks)))

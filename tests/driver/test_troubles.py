@@ -8,8 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from selfplay.allocation.allocator import AllocationRule
-from selfplay.allocation.rules import make_allocator
+from selfplay.allocation import Allocation, make_allocator
 from selfplay.driver.executor import Executor
 from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.plan import SamplingPlan
@@ -50,7 +49,7 @@ def play(
         )
         journal = Journal(folder)
         try:
-            allocator = make_allocator(AllocationRule(samples_per_task=samples))
+            allocator = make_allocator(Allocation(samples_per_task=samples))
             pipeline = Pipeline(ONE_MODEL, allocator, samplers, verifiers, journal)
             await pipeline.run(load("arithmetic", num_tasks=num_tasks))
         except* UserError as group:
@@ -298,7 +297,7 @@ def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, monkeypa
             "ray": {"address": "none"},
         }
     )
-    rule = AllocationRule(samples_per_task=4)
+    rule = Allocation(samples_per_task=4)
     try:
         plan = SamplingPlan(("m",), seed_of)
         with (

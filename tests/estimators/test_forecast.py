@@ -6,7 +6,7 @@ from math import lgamma
 import numpy as np
 import pytest
 
-from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation import Allocation
 from selfplay.estimators.forecast import fit_power_law, forecast, measure
 from selfplay.estimators.passk import mean_pass_at_k, pass_at_every_k
 from selfplay.estimators.solve_rates import (
@@ -168,7 +168,7 @@ def test_a_stopping_rule_does_not_mislead_the_forecast():
 
 def test_a_budget_that_favours_some_tasks_does_not_mislead_the_forecast():
     rates = np.random.default_rng(1).beta(0.40, 1.34, 1000)
-    rule = AllocationRule("budget", accepted_per_task=4, cap=256, token_budget=7_500_000)
+    rule = Allocation(rule="budget", accepted_per_task=4, cap=256, token_budget=7_500_000)
     played = play(rule, rates, np.full(1000, 500.0), 256, seed=1)
     for point in forecast(played.drawn, played.correct, [1, 16], plain_curve=False).points:
         assert point.low <= np.mean(1 - (1 - rates) ** point.k) <= point.high

@@ -162,16 +162,3 @@ def test_average_samples_agree_with_drawing_them():
     s, f = stopped(rng, np.full(20_000, 0.2))
     assert samples_drawn(ISSUE_RULE, 0.2) == pytest.approx((s + f).mean(), rel=0.02)
     assert samples_drawn(ISSUE_RULE, 1.0) == 4.0
-
-
-def test_rules_are_read_back_from_their_record():
-    from selfplay.allocation.allocator import AllocationRule
-    from selfplay.allocation.rules import make_allocator
-
-    until = make_allocator(AllocationRule("until", accepted_per_task=4, cap=32, give_up_failures=16))
-    assert StoppingRule.from_record(until.rule) == ISSUE_RULE
-    assert StoppingRule.from_record(
-        make_allocator(AllocationRule("fixed", samples_per_task=3)).rule
-    ) == StoppingRule.fixed(3)
-    with pytest.raises(ValueError, match="budget"):
-        StoppingRule.from_record({"rule": "budget"})

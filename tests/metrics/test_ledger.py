@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from selfplay.allocation.allocator import AllocationRule
+from selfplay.allocation import Allocation
 from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.stats import PassStats
@@ -121,7 +121,7 @@ def test_tokens_are_the_engines_also_over_a_resumed_pass(counters, small_models,
     for num_tasks in (7, 20):  # the second process finds the rows of the first
         with Executor(recipe.sampling, recipe.verification, recipe.ray) as executor:
             tasks = load("arithmetic", num_tasks=num_tasks)
-            rule = AllocationRule(rule="fixed", samples_per_task=4)
+            rule = Allocation(rule="fixed", samples_per_task=4)
             plan = SamplingPlan((small_models[0],), lambda task_id, number: hash_of(task_id) % 2**62 + number)
             passes.append(executor.run_pass(tasks, plan, rule, tmp_path / "journal"))
             record_engine_time(tmp_path, passes[-1], 1)
