@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from selfplay.cli.audit import audit
 from selfplay.cli.data import add_commands
 from tasks import SOURCES, UserError
 from tasks.sources.catalog import options_of
@@ -210,6 +211,7 @@ def doctor(folder: Annotated[Path, typer.Argument(help="where runs would be writ
 
 
 add_commands(app)
+app.command()(audit)
 
 
 def main() -> None:

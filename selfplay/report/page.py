@@ -25,7 +25,7 @@ def write_report(
     sections = [section for section in _sections(arms, counted) if section[2]]
     script = _script(traces.has_latex)
     values = {
-        "policy": _policy(script),
+        "policy": policy_for(script),
         "title": escape(" and ".join(dict.fromkeys(arm.recipe["name"] for arm in arms))),
         "about": escape(_about(arms)),
         "links": "".join(
@@ -81,7 +81,7 @@ def _script(with_katex: bool) -> str:
     return katex + '"use strict";\n' + "".join(map(asset, ("text.js", "blocks.js", "trace.js", "reader.js")))
 
 
-def _policy(script: str) -> str:
+def policy_for(script: str) -> str:
     """No request of any kind, and no script but the one of this page."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
