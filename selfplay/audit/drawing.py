@@ -26,7 +26,7 @@ FOLDER = "audit"
 DRAW = "draw.jsonl"
 SIDES = ("correct", "wrong")  # outcomes that are judged; an undecided trace has no verdict to doubt
 SHARE_OF_CORRECT = 0.6  # of the draw: false accepts are learnt, false rejects only cost samples
-GUESSES = {("correct", True): 0.3, ("correct", False): 0.004, ("wrong", True): 0.3, ("wrong", False): 0.02}  # of faults
+GUESSES = {("correct", True): 0.3, ("correct", False): 0.02, ("wrong", True): 0.3, ("wrong", False): 0.02}  # of faults
 MIN_OF_STRATUM = 4
 TAIL = 400  # characters at the end of a completion in which its answer is looked for
 _COLUMNS = [
@@ -182,12 +182,12 @@ def _shared_out(sizes: dict[tuple, int], number: int) -> dict[tuple, int]:
         parts = {stratum: size for stratum, size in sizes.items() if stratum[0] == side}
         others = sum(sizes.values()) - sum(parts.values()) if side != sides[-1] else 0
         budget = min(sum(parts.values()), max(round(left * share), left - others))
-        counts |= _neyman(parts, budget)
+        counts |= shared_by_need(parts, budget)
         left -= budget
     return counts
 
 
-def _neyman(sizes: dict[tuple, int], number: int) -> dict[tuple, int]:
+def shared_by_need(sizes: dict[tuple, int], number: int) -> dict[tuple, int]:
     """Draws of each stratum in proportion to size x guessed standard deviation; a few of each, none above its size."""
     weights = {}
     for stratum, size in sizes.items():

@@ -23,8 +23,8 @@ def audit(
         Path, typer.Argument(help="the folder of a run with a finished round", exists=True, file_okay=False)
     ],
     draw: Annotated[
-        int, typer.Option(min=1, metavar="N", help="draw N traces and write the page that labels them")
-    ] = 0,
+        int | None, typer.Option(min=1, metavar="N", help="draw N traces and write the page that labels them")
+    ] = None,
     labels: Annotated[
         list[Path],
         typer.Option(help="a file of labels; several labellers give several files, each with --labels"),

@@ -93,7 +93,7 @@ def test_hostile_text_stays_text(audited):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_is_wider_than_a_phone(audited, scheme):
-    draw, path = audited
+    _, path = audited
     with Page(width=390, height=800, scheme=scheme) as page:
         page.open(path)
         for place in (0, 1, 2, 3, 500, 999):
