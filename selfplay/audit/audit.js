@@ -79,20 +79,20 @@ function show(note = "") {
   at("state").textContent = [`trace ${position + 1} of ${draw.rows.length}`, `${count} labelled`, note].filter(Boolean).join(", ");
   for (const button of at("labels").children) button.setAttribute("aria-pressed", String(button.dataset.label === label));
   const reference = JSON.parse(row.reference);
-  const isMath = row.prose;
-  const text = (value) => (raw ? rawText(value) : isMath || value.includes("```") ? renderedText(value) : code(value));
+  const hasAnswer = row.has_answer;
+  const text = (value) => (raw ? rawText(value) : hasAnswer || value.includes("```") ? renderedText(value) : code(value));
   const parts = [element("h3", "", "Prompt")];
   for (const message of row.prompt) parts.push(row.prompt.length > 1 ? element("span", "c", message.role) : "", raw ? rawText(message.content) : renderedText(message.content));
-  const answers = element("div", isMath ? "answers two" : "answers");
-  if (isMath) answers.append(element("div", "", element("span", "c", "extracted answer"), row.answer ? (raw ? rawText(row.answer) : answerText(row.answer, true)) : element("div", "c", "none")));
-  answers.append(element("div", "", element("span", "c", "reference"), referenceNode(reference, isMath)));
+  const answers = element("div", hasAnswer ? "answers two" : "answers");
+  if (hasAnswer) answers.append(element("div", "", element("span", "c", "extracted answer"), row.answer ? (raw ? rawText(row.answer) : answerText(row.answer, true)) : element("div", "c", "none")));
+  answers.append(element("div", "", element("span", "c", "reference"), referenceNode(reference, hasAnswer)));
   parts.push(element("h3", "", "Completion"), text(row.completion), element("h3", "", "Answer"), answers);
   if (label) parts.push(verdictNode(row, label));
   at("trace").replaceChildren(...parts);
 }
 
-function referenceNode(reference, isMath) {
-  if (typeof reference.answer === "string") return raw ? rawText(reference.answer) : answerText(reference.answer, isMath);
+function referenceNode(reference, hasAnswer) {
+  if (typeof reference.answer === "string") return raw ? rawText(reference.answer) : answerText(reference.answer, hasAnswer);
   if (typeof reference.code === "string") return code(reference.code);
   return element("pre", "text", JSON.stringify(reference, null, 1));
 }
@@ -102,7 +102,7 @@ function verdictNode(row, label) {
   const node = element("div", against ? "against" : "", element("b", row.outcome, row.outcome), ` ${row.reason.replaceAll("_", " ")}, ${row.verifier}, selection: ${row.selection.replaceAll("_", " ")}`);
   node.id = "verdict";
   for (const doubt of row.doubts) node.append(element("div", "", `⚑ ${doubt}`));
-  if (!row.prose && row.outcome !== "correct") node.append(element("div", "", `the verifier's account: ${row.answer}`));
+  if (!row.has_answer && row.outcome !== "correct") node.append(element("div", "", `the verifier's account: ${row.answer}`));
   return node;
 }
 

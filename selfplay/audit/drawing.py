@@ -21,6 +21,7 @@ from selfplay.records import ACCEPTED, normalised
 from selfplay.seeds import number_of
 from selfplay.shards.files import rows_in_order
 from tasks import UserError
+from verifiers.kinds import verifier_of_kind
 
 FOLDER = "audit"
 DRAW = "draw.jsonl"
@@ -151,15 +152,10 @@ def _facts(folder: Path) -> Iterator[tuple[str, tuple[str, bool, str, bool], lis
         rows = [row for row in group if row["outcome"] in SIDES]
         if not rows:
             continue
-        votes = _votes(json.loads(rows[0]["reference"]))
+        votes = verifier_of_kind(json.loads(rows[0]["reference"])["kind"]).has_answers
         for row, doubts in zip(rows, doubts_about(rows, votes), strict=True):
             kind = row["verifier"].partition("@")[0]
             yield key_of(folder, row), (row["outcome"], row["selection"] == ACCEPTED, kind, bool(doubts)), doubts
-
-
-def _votes(reference: dict[str, Any]) -> bool:
-    """Whether answers to such a reference can be compared with one another."""
-    return reference["kind"] == "math"
 
 
 def _normal(answer: str) -> str:

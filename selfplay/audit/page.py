@@ -9,6 +9,7 @@ from selfplay.audit.drawing import FOLDER, Draw
 from selfplay.report.page import policy_for
 from selfplay.report.theme import asset
 from tasks import UserError
+from verifiers.kinds import verifier_of_kind
 
 PAGE = "audit.html"
 HERE = Path(__file__).parent
@@ -20,7 +21,7 @@ _SHOWN = (
 def write_page(draw: Draw, run: Path) -> Path:
     """Write RUN/audit/audit.html. It asks for nothing over a network, and nothing that a model wrote is parsed as HTML."""
     script = _script(draw)
-    rows = [{name: row[name] for name in _SHOWN} | {"prose": _is_prose(row)} for row in draw.rows]
+    rows = [{name: row[name] for name in _SHOWN} | {"has_answer": _has_answer(row)} for row in draw.rows]
     values = {
         "policy": policy_for(script),
         "title": escape(f"Audit of {draw.run}"),
@@ -54,8 +55,8 @@ def _script(draw: Draw) -> str:
     return katex + '"use strict";\n' + asset("text.js") + _own("audit.js")
 
 
-def _is_prose(row: dict) -> bool:
-    return json.loads(row["reference"])["kind"] == "math"
+def _has_answer(row: dict) -> bool:
+    return verifier_of_kind(json.loads(row["reference"])["kind"]).has_answers
 
 
 def _inert(text: str) -> str:

@@ -149,7 +149,7 @@ def test_the_command_draws_and_reads_labels(run, tmp_path):
     path.write_text("".join(json.dumps({"key": key, "label": label}) + "\n" for key, label in labels.items()))
     shown = CliRunner().invoke(app, ["audit", str(run), "--labels", str(path), "--labels", str(path)])
     assert shown.exit_code == 0, shown.output
-    assert "correct verdicts that are wrong" in shown.output and "kappa 1.000 over 50" in shown.output
+    assert "correct verdicts" in shown.output and "kappa 1.000 over 50" in shown.output
     rows = [json.loads(line) for line in (run / "audit" / "exclude.jsonl").read_text().splitlines()]
     assert {(each["task_id"], each.get("sample_index")) for each in rows} == {
         (bad["task_id"], bad["sample_index"]),
