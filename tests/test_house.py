@@ -12,40 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tasks", "verifiers", "selfplay")  # each imports only those before it
 ROOMS = [
-<<<<<<< HEAD
     "layout", "storage", "seeds", "progress", "interruption", "parallel", "records", "grading", "models", "estimators",
     "allocation", "recipe", "samplers", "journal", "driver", "selection", "shards", "training", "export", "metrics",
-    "rounds", "report", "cli", "__init__", "__main__",
+    "rounds", "report", "audit", "cli", "__init__", "__main__",
 ]  # fmt: skip
-=======
-    "layout",
-    "storage",
-    "seeds",
-    "progress",
-    "interruption",
-    "parallel",
-    "records",
-    "grading",
-    "models",
-    "estimators",
-    "recipe",
-    "samplers",
-    "allocation",
-    "journal",
-    "driver",
-    "selection",
-    "shards",
-    "training",
-    "export",
-    "metrics",
-    "rounds",
-    "report",
-    "audit",
-    "cli",
-    "__init__",
-    "__main__",
-]
->>>>>>> 8a7dc60 (Audit: a kind says itself whether it has answers)
 HEAVY = {  # packages worth an import within a function: each takes from a tenth of a second to some ten seconds
     "datasets", "huggingface_hub", "matplotlib", "mpmath", "openai", "peft", "pyarrow", "ray", "sympy", "tokenizers",
     "torch", "transformers", "trl", "typer", "vllm",
