@@ -8,6 +8,8 @@ from tasks import Task
 from tasks.task import Message
 from verifiers import Verdict
 
+SampleKey = tuple[str, int]  # a task's id and a sample's index
+
 
 def normalised(text: str) -> str:
     """A text whose white space does not count."""

@@ -42,7 +42,8 @@ class Room:
 
     @property
     def bundles(self) -> list[dict[str, float]]:
-        parts = [1] * self.num_gpus if self.spread else [self.num_gpus]
+        """One bundle for the engine, or one for each GPU; the first holds the engine's actor too."""
+        parts = [1.0] * self.num_gpus if self.spread else [float(self.num_gpus)]
         return [{"GPU": parts[0], "CPU": self.cpus}, *({"GPU": gpus} for gpus in parts[1:])]
 
     def actor_options(self, group: PlacementGroup) -> dict[str, Any]:

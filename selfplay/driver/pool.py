@@ -1,94 +1,105 @@
-"""Crews: all workers of one trade behind one queue. A worker that dies is replaced, and what it held is given back."""
+"""A pool of identical workers. Work goes to the least loaded one; a worker that dies is replaced and its unfinished items are
+handed back.
+"""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from selfplay.driver.workers import Worker, WorkerLost
+from selfplay.records import SampleKey
 from tasks import UserError
 
-Key = tuple[str, int]  # task id and sample index
+MAX_LOSSES = 6  # of one worker in a row, without a result between them; more than it takes to single out a killer (recovery.DIVISOR)
+
 Deliver = Callable[[list[Any]], Awaitable[None]]
-Lost = Callable[[list[Key], str], Awaitable[None]]
+Lost = Callable[[list[SampleKey], str], Awaitable[None]]
+Joined = Callable[[], Awaitable[None]]
 
 
 class WorkItem(NamedTuple):
-    """What a worker is sent."""
+    """One request to a worker."""
 
-    item: Any
-    keys: Sequence[Key]  # of the results that it owes
+    request: Any  # a Request or a VerifyRequest
+    keys: Sequence[SampleKey]  # of the results that it will bring
     model: str = ""  # goes to a worker that holds this model; verifiers hold none
 
 
-MAX_LOSSES = 6  # of one worker in a row, without a result between them; more than it takes to find the one sample that kills (bisection.DIVISOR)
-
-
 class WorkerPool:
-    """Sends items to the worker that holds least, of those with the right model, and delivers results as they come.
+    """Starts `size` workers, sends each item to the least loaded one that holds its model, and delivers results.
 
-    `start_worker(number)` makes a worker; it is called again for a replacement. `deliver(results)` and `lost(keys, error)` are
-    called from the driver's loop; `lost` without keys says that a worker has joined.
+    `start_worker(number)` makes worker `number`, and its replacements. Each worker holds at most `capacity` results that
+    have not come. A pool lives through many passes; `run` serves one.
+
+        await pool.start()               one worker is at work, the others join when they are ready
+        await pool.send(items)           any number, at any time
+        await pool.run(deliver, lost, joined)      until cancelled; calls back in the driver's loop:
+            deliver(results)             samples or verdicts, each once and only those that were requested
+            lost(keys, error)            a worker died while it held these; nobody else has them: send them again
+            joined()                     a worker has joined, so that there is room
+        await pool.load(models)          between passes: another model for each worker
+        await pool.close()
     """
 
-    def __init__(self, name: str, start_worker: Callable[[int], Awaitable[Worker]], size: int, capacity: int):
-        self.name = name
+    def __init__(self, name: str, start_worker: Callable[[int], Coroutine[Any, Any, Worker]], size: int, capacity: int):
+        self.name = name  # for messages
         self.size = size
         self.num_losses = 0
-        self.models = [""] * size  # what each worker holds, or will when it is there
+        self.models = [""] * size  # the model that each worker holds, or will hold when it has started
         self._start_worker = start_worker
-        self._capacity = capacity  # results that one worker may owe
-        self._workers: dict[int, Worker] = {}
-        self._unassigned: list[WorkItem] = []  # no worker with their model is at work now
-        self._starting: dict[int, asyncio.Task[Worker]] = {}  # those on their way; they outlive a pass
-        self._holding: dict[int, set[Key]] = {number: set() for number in range(size)}
-        self._idle_since: dict[int, float] = {}
+        self._capacity = capacity
+        self._workers: dict[int, Worker] = {}  # those at work
+        self._starting: dict[int, asyncio.Task[Worker]] = {}  # they outlive a pass
+        self._unassigned: list[WorkItem] = []  # no worker at work holds their model
+        self._holding: dict[int, set[SampleKey]] = {number: set() for number in range(size)}
+        self._idle_since: dict[int, float] = {}  # monotonic clock, of workers without an item
         self._idle_seconds = 0.0
 
     @property
     def workers(self) -> list[Worker]:
+        """The workers at work."""
         return list(self._workers.values())
 
     @property
     def num_held(self) -> int:
-        """Results that are owed."""
+        """Results that have not come yet."""
         return sum(map(len, self._holding.values())) + sum(len(item.keys) for item in self._unassigned)
 
     @property
-    def held_keys(self) -> set[Key]:
-        return set().union(*self._holding.values(), *(item.keys for item in self._unassigned))
-
-    @property
     def room(self) -> int:
-        """How many more results the workers at work would owe together, whatever each of them is behind with."""
+        """How many more results the workers at work may hold, summed over workers."""
         return self._capacity * len(self._workers) - self.num_held
 
     @property
     def idle_seconds(self) -> float:
-        """Summed over workers: time without anything to do while the pool was at work."""
+        """Seconds without an item while the pool was running, summed over workers."""
         now = time.monotonic()
         return self._idle_seconds + sum(now - since for since in self._idle_since.values())
 
     async def start(self) -> None:
-        """Return when a worker is at work. The others join when they are made: a cluster may have no room for them yet."""
+        """Return when one worker is at work; the others join when they are ready, for a cluster may have no room for all.
+
+        UserError if a worker cannot start before any other did.
+        """
         for number in range(self.size):
             if number not in self._workers:
                 self._begin_start(number)
         while not self._workers:
             await asyncio.wait(self._starting.values(), return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.sleep(0)  # several may be there at once
+            await asyncio.sleep(0)  # several may be ready at once
             try:
-                self._welcome()
+                self._admit_started()
             except WorkerLost as error:
                 raise UserError(
                     f"{self.name} could not start: {error}; `selfplay doctor` helps to find the cause"
                 ) from error
 
     async def load(self, models: Sequence[str]) -> None:
-        """Bring a model into each worker that holds another; one that cannot take it is made anew by the next pass."""
+        """Load models[number] into each worker that holds another; a worker that cannot take it is replaced by `start`."""
         if list(models) == self.models:
             return
-        await self._cancel_starts()  # it was begun with another model
+        await self._cancel_starts()  # they began with another model
         numbers = [number for number in self._workers if models[number] != self.models[number]]
         self.models = list(models)
         loaded = await asyncio.gather(
@@ -96,49 +107,50 @@ class WorkerPool:
         )
         for number, error in zip(numbers, loaded, strict=True):
             if isinstance(error, WorkerLost):
-                await self._workers.pop(number).close()  # and wait: its successor needs its memory
+                await self._workers.pop(number).close()  # and wait: its replacement needs its memory
             elif error is not None:
                 raise error
 
     async def send(self, items: Iterable[WorkItem]) -> None:
-        """Give each item to a worker; what finds none with its model waits for one."""
+        """Send each item to the least loaded worker that holds its model; without such a worker it waits for one."""
         loads: dict[int, list[Any]] = {}
         for item in items:
             able = [number for number in self._workers if self.models[number] == item.model]
             if not able:
                 self._unassigned.append(item)
                 continue
-            number = min(able, key=lambda worker: len(self._holding[worker]))
+            number = min(able, key=lambda number: len(self._holding[number]))
             self._holding[number].update(item.keys)
-            loads.setdefault(number, []).append(item.item)
-        # the workers as they are now: what a worker that dies meanwhile has been given back must not reach its successor
-        for worker, items in [(self._workers[number], items) for number, items in loads.items()]:
+            loads.setdefault(number, []).append(item.request)
+        # look all workers up now: a replacement of one that dies meanwhile must not get what `lost` hands back
+        for worker, requests in [(self._workers[number], requests) for number, requests in loads.items()]:
             try:
-                await worker.submit(items)
+                await worker.submit(requests)
             except WorkerLost:
-                pass  # the worker's own loop sees it too, and gives back what it held
+                pass  # the worker's own loop meets the same error, and hands back what it held
         for number in loads:
             if self._holding[number]:
                 self._note_busy(number)
 
-    async def run(self, deliver: Deliver, lost: Lost) -> None:
-        """Deliver results until cancelled."""
+    async def run(self, deliver: Deliver, lost: Lost, joined: Joined) -> None:
+        """Deliver results until cancelled. UserError if a worker dies MAX_LOSSES times in a row."""
         self._idle_since = {number: time.monotonic() for number in self._workers if not self._holding[number]}
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self.size):
-                    group.create_task(self._attend(number, deliver, lost))
+                    group.create_task(self._attend(number, deliver, lost, joined))
         finally:
             for number in list(self._idle_since):
                 self._note_busy(number)
 
     async def close(self, at_once: bool = False) -> None:
-        """End all workers; `at_once`: without waiting for what they are doing."""
+        """End all workers; `at_once`: without waiting for their work."""
         await self._cancel_starts()
         await asyncio.gather(*(worker.close(at_once) for worker in self._workers.values()), return_exceptions=True)
         self._workers.clear()
 
-    async def _attend(self, number: int, deliver: Deliver, lost: Lost) -> None:
+    async def _attend(self, number: int, deliver: Deliver, lost: Lost, joined: Joined) -> None:
+        """Deliver one worker's results, and replace it when it dies."""
         losses = 0
         while True:
             try:
@@ -146,28 +158,28 @@ class WorkerPool:
                     await self._join(number)
                     waiting, self._unassigned = self._unassigned, []
                     await self.send(waiting)
-                    await lost([], "")
+                    await joined()
                 results = await self._workers[number].collect()
             except WorkerLost as error:
                 losses += 1
                 await self._replace(number, losses, str(error), lost)
                 continue
             losses = 0
-            await deliver(self._owed(number, results))
+            await deliver(self._requested(number, results))
 
-    def _owed(self, number: int, results: list[Any]) -> list[Any]:
-        """Those of a worker's results that it was asked for: a second one of a sample would meet the first one's verdict."""
-        held, owed = self._holding[number], []
+    def _requested(self, number: int, results: list[Any]) -> list[Any]:
+        """Those of a worker's results that it was asked for, each once: a second one would meet the first one's verdict."""
+        held, requested = self._holding[number], []
         for result in results:
             if (key := (result.task_id, result.index)) in held:
                 held.remove(key)
-                owed.append(result)
+                requested.append(result)
         if not held:
             self._idle_since.setdefault(number, time.monotonic())
-        return owed
+        return requested
 
     async def _join(self, number: int) -> None:
-        """Wait for a worker to be made. A pass that ends meanwhile leaves it to the next."""
+        """Wait until the worker has started. If the pass ends meanwhile, the next pass gets it."""
         starting = self._begin_start(number)
         await asyncio.wait([starting])
         del self._starting[number]
@@ -185,11 +197,11 @@ class WorkerPool:
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
         for number, task in tasks.items():
-            if not task.cancelled() and not task.exception():  # it was there already
+            if not task.cancelled() and not task.exception():  # it had started already
                 self._workers[number] = task.result()
 
-    def _welcome(self) -> None:
-        """Put the workers that are made to work; WorkerLost where one could not be made."""
+    def _admit_started(self) -> None:
+        """Put the workers that have started to work; WorkerLost if one could not start."""
         for number in [number for number, task in self._starting.items() if task.done()]:
             self._workers[number] = self._starting.pop(number).result()
 
@@ -199,13 +211,13 @@ class WorkerPool:
         keys, self._holding[number] = sorted(self._holding[number]), set()
         self._note_busy(number)
         if losses < MAX_LOSSES:
-            await lost(keys, error)  # first of all: what it held goes to the others
+            await lost(keys, error)  # first of all: the other workers can go on with it
         if worker is not None:
             await asyncio.gather(worker.close(at_once=True), return_exceptions=True)
         if losses >= MAX_LOSSES:
             raise UserError(
-                f"{self._title(number)} failed {losses} times in a row; the last error: {error}. What was acknowledged is "
-                "on disk; mend the cause (`selfplay doctor` helps) and run the same command again"
+                f"{self._title(number)} failed {losses} times in a row; the last error: {error}. Everything acknowledged is "
+                "on disk; fix the cause (`selfplay doctor` helps) and run the same command again"
             )
         if losses > 1:
             await asyncio.sleep(min(10.0, 0.1 * 2**losses))

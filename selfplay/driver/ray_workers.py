@@ -1,4 +1,4 @@
-"""Workers in Ray actors. Actors are stateless; all state is in the driver's journal."""
+"""Workers in Ray actors. Actors hold no state of the run: all of it is in the driver's journal."""
 
 import asyncio
 import contextlib
@@ -11,92 +11,97 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 from selfplay.driver.placement import Say, place, room_for
-from selfplay.driver.workers import SamplerWorker, VerifierWorker, WorkerLost
+from selfplay.driver.workers import SamplerWorker, VerifierWorker, Worker, WorkerLost
 from selfplay.recipe.sections import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler
 from tasks import UserError
 
 LOOK_SECONDS = 3.0  # between two looks at what the cluster has free
-CLOSE_SECONDS = 10.0  # for an engine to give back what it holds
+CLOSE_SECONDS = 10.0  # for an engine to free what it holds
 
 
-async def start_sampler(ray_settings: Ray, sampling: Sampling, model: str, say: Say = lambda text: None) -> "RayWorker":
-    """An engine in an actor; `say` is told what it waits for."""
-    gpus = ray_settings.sampler_gpus
-    threads = str(int(ray_settings.sampler_cpus) or 1)
-    options = {
-        "num_cpus": ray_settings.sampler_cpus,
+async def start_sampler(settings: Ray, sampling: Sampling, model: str, say: Say = lambda text: None) -> "RayWorker":
+    """An engine in an actor; `say` takes what it waits for, or "" once it waits for nothing. WorkerLost if it cannot start."""
+    gpus = settings.sampler_gpus
+    threads = str(int(settings.sampler_cpus) or 1)
+    options: dict[str, Any] = {
+        "num_cpus": settings.sampler_cpus,
         "num_gpus": gpus,
         "scheduling_strategy": "SPREAD",
         "runtime_env": {
             "env_vars": {"OMP_NUM_THREADS": threads, "VLLM_ENABLE_V1_MULTIPROCESSING": "1" if gpus else "0"}
         },
     }
-    room = room_for(ray_settings, sampling)
+    sampler_actor: Any = _SamplerActor  # Any: the types of Ray's decorator know no options
+    room = room_for(settings, sampling)
     if room is None:
-        needs = {"CPU": ray_settings.sampler_cpus, "GPU": gpus}
-        return await _telling(start_worker(_SamplerActor.options(**options), sampling, model), "an engine", needs, say)
+        needs = {"CPU": settings.sampler_cpus, "GPU": gpus}
+        actor_class = sampler_actor.options(**options)
+        return await _explained(start_worker(actor_class, sampling, model), "an engine", needs, say)
     engine_options = sampling.engine_options | {"distributed_executor_backend": room.backend}
     group = await place(room, say)
-    actor = _SamplerActor.options(**options | room.actor_options(group))
-    return await start_worker(actor, sampling.model_copy(update={"engine_options": engine_options}), model, group=group)
+    actor_class = sampler_actor.options(**options | room.actor_options(group))
+    changed = sampling.model_copy(update={"engine_options": engine_options})
+    return await start_worker(actor_class, changed, model, group=group)
 
 
-async def start_verifier(ray_settings: Ray, verification: Verification, say: Say = lambda text: None) -> "RayWorker":
-    """A pool of checkers in an actor; `say` is told what it waits for."""
-    starting = start_worker(
-        _VerifierActor.options(num_cpus=ray_settings.verifier_cpus, scheduling_strategy="SPREAD"), verification
-    )
-    return await _telling(starting, "a verifier", {"CPU": ray_settings.verifier_cpus}, say)
+async def start_verifier(settings: Ray, verification: Verification, say: Say = lambda text: None) -> "RayWorker":
+    """A pool of verifying threads in an actor; `say` as for `start_sampler`."""
+    needs = {"CPU": settings.verifier_cpus}
+    verifier_actor: Any = _VerifierActor
+    actor_class = verifier_actor.options(num_cpus=settings.verifier_cpus, scheduling_strategy="SPREAD")
+    return await _explained(start_worker(actor_class, verification), "a verifier", needs, say)
 
 
-async def _telling(
-    starting: Coroutine[Any, Any, "RayWorker"], what: str, needs: dict[str, float], say: Say
+async def _explained(
+    starting: Coroutine[Any, Any, "RayWorker"], name: str, needs: dict[str, float], say: Say
 ) -> "RayWorker":
-    """The worker that is hired; meanwhile `say` is told which of its needs the cluster has no room for."""
+    """The started worker; until then `say` takes which of its needs the cluster has no room for."""
     task = asyncio.ensure_future(starting)
     try:
         while not (await asyncio.wait([task], timeout=LOOK_SECONDS))[0]:
-            say(await asyncio.to_thread(_lack, what, needs))
+            say(await asyncio.to_thread(_lack, name, needs))
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # it undoes what it began while Ray is still there
+        await asyncio.gather(task, return_exceptions=True)  # it undoes its first steps while Ray is still there
     return task.result()
 
 
-def _lack(what: str, needs: dict[str, float]) -> str:
+def _lack(name: str, needs: dict[str, float]) -> str:
     free, whole = ray.available_resources(), ray.cluster_resources()
     lacks = [
-        f"{number:g} {name} ({free.get(name, 0):g} of the cluster's {whole.get(name, 0):g} free)"
-        for name, number in needs.items()
-        if free.get(name, 0) < number
+        f"{number:g} {resource} ({free.get(resource, 0):g} of the cluster's {whole.get(resource, 0):g} free)"
+        for resource, number in needs.items()
+        if free.get(resource, 0) < number
     ]
-    return f"{what} waits for {' and '.join(lacks)}" if lacks else ""
+    return f"{name} waits for {' and '.join(lacks)}" if lacks else ""
 
 
 async def start_worker(actor_class: Any, *arguments: Any, group: PlacementGroup | None = None) -> "RayWorker":
-    """An actor that is ready, as a worker; the placement group that it sits in ends with it, or with the attempt."""
+    """A worker in a new actor, ready. Its placement group ends with it, or with the failure to start."""
     worker = RayWorker(actor_class.remote(*arguments), group)
     async with contextlib.AsyncExitStack() as undoing:
         undoing.push_async_callback(worker.close, at_once=True)
-        await _await(worker.actor.process_id.remote())
+        await _result_of(worker.actor.process_id.remote())
         undoing.pop_all()
     return worker
 
 
-class RayWorker:
-    """An actor as a worker: a death of the actor, its process or its node is a WorkerLost."""
+class RayWorker(Worker):
+    """A worker in an actor. The death of the actor, its process or its node is a WorkerLost."""
 
     def __init__(self, actor: Any, group: PlacementGroup | None = None):
         self.actor = actor
         self._group = group
-        self._collecting: Any = None  # a call whose answer nobody has taken yet: it outlives a cancelled collect
+        self._collecting: asyncio.Future | None = (
+            None  # a call with an answer nobody took: it outlives a cancelled collect
+        )
         self._submitting: set[asyncio.Future] = set()
         self._refused: asyncio.Future | None = None  # done when a submit has failed
 
-    async def submit(self, items: Sequence[Any]) -> None:
-        """Send, and wait for nothing: an actor that is slow to answer must not hold up the others."""
-        submitting = asyncio.ensure_future(_await(self.actor.submit.remote(items)))
+    async def submit(self, requests: Sequence[Any]) -> None:
+        """Send, and wait for nothing: an actor that is slow to answer must not delay the others."""
+        submitting = asyncio.ensure_future(_result_of(self.actor.submit.remote(requests)))
         self._submitting.add(submitting)
         submitting.add_done_callback(self._submitted)
 
@@ -106,7 +111,7 @@ class RayWorker:
             refused = self._refusal()
             if not refused.done():
                 refused.set_exception(error)
-                refused.exception()  # seen: collect raises it, if anyone collects
+                refused.exception()  # mark it as seen: only collect raises it, if anyone collects
 
     def _refusal(self) -> asyncio.Future:
         if self._refused is None:
@@ -115,7 +120,7 @@ class RayWorker:
 
     async def collect(self) -> list[Any]:
         if self._collecting is None:
-            self._collecting = asyncio.ensure_future(_await(self.actor.collect.remote()))
+            self._collecting = asyncio.ensure_future(_result_of(self.actor.collect.remote()))
         refused = self._refusal()
         await asyncio.wait([self._collecting, refused], return_when=asyncio.FIRST_COMPLETED)
         if not self._collecting.done():
@@ -124,14 +129,14 @@ class RayWorker:
         return collecting.result()
 
     async def load(self, model: str) -> None:
-        await _await(self.actor.load.remote(model))
+        await _result_of(self.actor.load.remote(model))
 
     async def close(self, at_once: bool = False) -> None:
         """End the engine, then the actor; `at_once`: kill the actor."""
         with contextlib.suppress(WorkerLost, TimeoutError):
             if not at_once:
                 async with asyncio.timeout(CLOSE_SECONDS):
-                    await _await(self.actor.close.remote())
+                    await _result_of(self.actor.close.remote())
         ray.kill(self.actor)
         if self._group is not None:
             remove_placement_group(self._group)  # and with it the engine's own actors
@@ -140,31 +145,33 @@ class RayWorker:
 
 
 class _ActorFacts:
-    """What any actor tells of itself."""
+    """Facts about the process of an actor."""
 
     async def verifiers_file(self) -> str:
-        """Where this process takes the package `verifiers` from: ours, whatever else the machine has installed."""
+        """The file of the package `verifiers` in this process: ours, whatever else the machine has installed."""
         import verifiers
 
-        return verifiers.__file__
+        return str(verifiers.__file__)
 
     async def process_id(self) -> int:
+        """Answers once the actor is ready."""
         return os.getpid()
 
 
-# An actor must take submit and collect at the same time; the pool bounds how much work it holds.
-@ray.remote(max_concurrency=1000)
+# an actor takes submit and collect at the same time; the pool bounds how much work it holds
+@ray.remote(max_concurrency=1000)  # type: ignore[call-overload]
 class _SamplerActor(_ActorFacts, SamplerWorker):
     def __init__(self, settings: Sampling, model: str):
         super().__init__(make_sampler(settings, model))
 
 
-@ray.remote(max_concurrency=1000)
+@ray.remote(max_concurrency=1000)  # type: ignore[call-overload]
 class _VerifierActor(_ActorFacts, VerifierWorker):
     pass
 
 
-async def _await(reference: Any) -> Any:
+async def _result_of(reference: Any) -> Any:
+    """The result of a remote call. WorkerLost if its actor died or raised; UserError as the actor raised it."""
     try:
         return await reference
     except RayActorError as error:

@@ -1,60 +1,100 @@
-"""Samples that an engine held when it died: drawn again in groups, so that the one that kills is found among thousands.
+"""The failure policy of a pass: what is tried again, how the one sample that kills is found, and when a pass stops.
 
-All go out again at once, for most engines die of something else. A group that dies too is divided into sixteen, and the
-next groups are these, one after the other; when all of them have come back, the groups grow again. New samples go on
-beside them: those that die too join them.
+Pure bookkeeping about samples, without input or output and without a clock. The pipeline reports each failure and acts on
+the answer:
+
+    a sample or a verification fails    draw or verify it again, MAX_TRIES in all; then it fails for good
+    an engine dies                      draw what it held again in groups; `Bisection` finds the sample that kills
+    a verifier dies                     verify what it held again; what saw two deaths goes alone (`Suspects`)
+    a sample fails for good             hold it back until something else succeeds, else stop (`CircuitBreaker`)
 """
 
-from collections import deque
+from collections import Counter, deque
 
-from selfplay.driver.pool import Key
-from selfplay.records import Sample
+from selfplay.records import Sample, SampleKey
 from tasks import UserError
 from verifiers import Reason, Verdict
 
-MAX_FAILED = 64  # samples given up without one success between them, before the pass stops
-GivenUp = tuple[Sample, Verdict]
+MAX_TRIES = 3  # of one sample, of one verification, and deaths of engines that drew one sample
+MAX_FAILED = 64  # samples that fail for good without one success between them, before the pass stops
+DIVISOR = 16  # of a group that died: five deaths single one sample out of 4,096
+GROWTH = 4  # of the next group, after all of one came back
+
+Failed = tuple[Sample, Verdict]
 
 
-class CircuitBreaker:
+class Recovery:
+    """What happened to each sample that is on its way, and what to do about it."""
+
     def __init__(self) -> None:
-        self._samples: list[GivenUp] = []
+        self.bisection = Bisection()  # samples that engines held when they died
+        self.suspects = Suspects()  # verifications that verifiers held when they died
+        self.breaker = CircuitBreaker()  # samples that failed for good
+        self._tries: Counter[SampleKey] = (
+            Counter()
+        )  # failures of the sample, and after it was drawn of its verification
+        self._engine_deaths: Counter[SampleKey] = Counter()
 
-    def __bool__(self) -> bool:
-        return bool(self._samples)
+    def may_retry(self, key: SampleKey) -> bool:
+        """Count a failure of a sample or of its verification; whether to try it again."""
+        self._tries[key] += 1
+        return self._tries[key] < MAX_TRIES
 
-    def add(self, sample: Sample, verdict: Verdict, is_known: bool) -> None:
-        """UserError where too many fail in a row; `is_known`: the sample's own prompt is, so that it proves nothing of others."""
-        self._samples.append((sample, verdict))
-        if len(self._samples) >= MAX_FAILED and not is_known:
-            self.stop()
+    def engine_died(self, keys: list[SampleKey]) -> SampleKey | None:
+        """Count the death of an engine that held these samples; the one that killed it and fails for good, if it is known.
 
-    def release(self) -> list[GivenUp]:
-        samples, self._samples = self._samples, []
-        return samples
+        `bisection` gives out the others again.
+        """
+        self._engine_deaths.update(keys)
+        culprit = self.bisection.add(keys)
+        if culprit is None or self._engine_deaths[culprit] < MAX_TRIES:
+            return None
+        self.bisection.drop(culprit)
+        return culprit
 
-    def stop(self) -> None:
-        last = self._samples[-1][1]
-        part = "engine" if last.reason is Reason.SAMPLE_FAILURE else "verifier"
-        raise UserError(
-            f"the {part} failed again and again on each of {len(self._samples)} samples, and none has succeeded since; the last "
-            f"error: {last.answer.rstrip('.')}. Everything acknowledged is on disk; mend the cause and run the same command again"
-        )
+    def verifier_died(self, keys: list[SampleKey]) -> tuple[list[SampleKey], SampleKey | None]:
+        """Count the death of a verifier that held these samples; those to verify again now, and the one that killed it
+        and fails for good, if it is known. `suspects` gives out the others, one at a time.
+        """
+        again, culprit = [], None
+        for key in keys:
+            self._tries[key] += 1
+            if self._tries[key] < MAX_TRIES - 1:
+                again.append(key)
+            elif self.suspects.is_alone(key):
+                culprit = key
+                self.suspects.returned(key)
+            else:
+                self.suspects.add(key)
+        return again, culprit
 
+    def drawn(self, key: SampleKey) -> None:
+        """An engine has drawn the sample: the tries of its verification are counted from zero."""
+        self.bisection.returned(key)
+        self._tries.pop(key, None)
 
-DIVISOR = 16  # five deaths single one sample out of 4,096
-GROWTH = 4
+    def finished(self, key: SampleKey) -> None:
+        """The sample has its verdict."""
+        self._tries.pop(key, None)
+        self._engine_deaths.pop(key, None)
 
 
 class Bisection:
-    def __init__(self) -> None:
-        self._waiting: deque[Key] = deque()
-        self._out: set[Key] = set()
-        self._size = 1  # of the next group
-        self._divided = 0  # survivors, out or first to go, that are the rest of what died together
+    """Finds the sample that kills engines, among thousands that die with it.
 
-    def add(self, keys: list[Key]) -> Key | None:
-        """What an engine held when it died; gives the sample that was the only survivor among it."""
+    Survivors are drawn again in groups, one group at a time. The first group is all of them, for most engines die of
+    something else. A group that dies too is divided by DIVISOR, and its parts are the next groups; when all of them have
+    come back, the groups grow again. New samples go on meanwhile: those that die too join the survivors.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[SampleKey] = deque()
+        self._out: set[SampleKey] = set()  # the group that is being drawn
+        self._size = 1  # of the next group
+        self._divided = 0  # survivors, out or first to go, that remain of the last group that died
+
+    def add(self, keys: list[SampleKey]) -> SampleKey | None:
+        """Add what an engine held when it died; the culprit, if only one sample of the group was among it."""
         again = [key for key in keys if key in self._out]
         new = [key for key in keys if key not in self._out]
         if again:
@@ -67,18 +107,17 @@ class Bisection:
         self._waiting.extend(new)
         return again[0] if len(again) == 1 else None
 
-    def next(self) -> list[Key]:
-        """The next group to draw, empty where one is out."""
+    def next(self) -> list[SampleKey]:
+        """The next group to draw; empty while one is being drawn."""
         if self._out:
             return []
-        group = [
-            self._waiting.popleft() for _ in range(min(self._size, self._divided or self._size, len(self._waiting)))
-        ]
+        limit = min(self._size, self._divided or self._size, len(self._waiting))
+        group = [self._waiting.popleft() for _ in range(limit)]
         self._out.update(group)
         return group
 
-    def came(self, key: Key) -> None:
-        """An engine has answered for it, or it is given up."""
+    def returned(self, key: SampleKey) -> None:
+        """An engine has answered for the sample, or it has failed for good."""
         if key not in self._out:
             return
         self._out.remove(key)
@@ -87,7 +126,73 @@ class Bisection:
         if not self._divided and not self._out:
             self._size *= GROWTH
 
-    def drop(self, key: Key) -> None:
-        """One that waits will not be drawn again."""
+    def drop(self, key: SampleKey) -> None:
+        """A waiting sample will not be drawn again."""
         self._waiting.remove(key)
         self._divided = max(0, self._divided - 1)
+
+
+class Suspects:
+    """Verifications that may have killed a verifier. They go out one at a time: the one that dies alone is the culprit."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[SampleKey] = deque()
+        self._out: SampleKey | None = None
+
+    def add(self, key: SampleKey) -> None:
+        self._waiting.append(key)
+
+    def next(self) -> SampleKey | None:
+        """The next suspect to verify; None while one is out."""
+        if self._out is not None or not self._waiting:
+            return None
+        self._out = self._waiting.popleft()
+        return self._out
+
+    def is_alone(self, key: SampleKey) -> bool:
+        """Whether this is the suspect that is out."""
+        return key == self._out
+
+    def returned(self, key: SampleKey) -> None:
+        """The sample has its verdict, or it has failed for good."""
+        if key == self._out:
+            self._out = None
+
+
+class CircuitBreaker:
+    """Holds back samples that failed for good until something else succeeds: until then engine or verifier may be broken.
+
+    A broken part then stops the pass, and leaves no undecided row of thousands of samples behind.
+    """
+
+    def __init__(self) -> None:
+        self._failed: list[Failed] = []
+        self._num_unexplained = 0
+
+    def __bool__(self) -> bool:
+        """Whether any sample is held back."""
+        return bool(self._failed)
+
+    def add(self, sample: Sample, verdict: Verdict, is_explained: bool = False) -> None:
+        """Hold a sample back. UserError after MAX_FAILED without a success between them.
+
+        `is_explained`: the sample's own prompt is known to fail, which says nothing about the engine.
+        """
+        self._failed.append((sample, verdict))
+        self._num_unexplained += not is_explained
+        if self._num_unexplained >= MAX_FAILED:
+            self.trip()
+
+    def release(self) -> list[Failed]:
+        """Something has succeeded: the samples held back, whose failures are their own."""
+        failed, self._failed, self._num_unexplained = self._failed, [], 0
+        return failed
+
+    def trip(self) -> None:
+        """Stop the pass with a UserError that names the broken part and its last error."""
+        last = self._failed[-1][1]
+        part = "engine" if last.reason is Reason.SAMPLE_FAILURE else "verifier"
+        raise UserError(
+            f"the {part} failed again and again on each of {len(self._failed)} samples, and none has succeeded since; the last "
+            f"error: {last.answer.rstrip('.')}. Everything acknowledged is on disk; fix the cause and run the same command again"
+        )

@@ -1,7 +1,9 @@
-"""The two slow steps as workers: items go in by `submit`, results come out by `collect` as each one finishes.
+"""Workers: the two slow steps of a pass, behind one contract. `Worker` is the contract; `SamplerWorker` holds an engine,
+`VerifierWorker` a pool of verifying threads.
 
-A worker runs in a Ray actor or in the driver's own process; it holds an engine or a pool of checkers and no state of
-the run. Many results travel in one `collect`, so that the cost of a remote call is shared.
+Both run in the driver's own process; `ray_workers` puts the same two into Ray actors, behind a `RayWorker`. A worker holds
+no state of the run: whatever dies, the journal decides what is drawn again. For tests there is no fake worker: they use
+these, with a small sampler (tests/engines.py).
 """
 
 import asyncio
@@ -9,9 +11,10 @@ import contextlib
 import queue
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from selfplay.recipe.sections import Verification
 from selfplay.records import Request, Sample, SampleFailure
@@ -21,31 +24,52 @@ from verifiers import Verdict, verify
 from verifiers.mathematics.equivalence import worker_client as guard
 from verifiers.sandbox.pool import take_failures
 
-SWITCH_SECONDS = 0.0005  # for which a checking thread may keep the interpreter from the event loop beside it; Python's own 0.005 stalls requests
-AT_ONCE_SECONDS = 1.0  # for an engine to end where nobody will wait for it
+SWITCH_SECONDS = (
+    0.0005  # of the interpreter, between a verifying thread and the event loop; Python's 0.005 stalls requests
+)
+AT_ONCE_SECONDS = 1.0  # for an engine to close if nobody will wait for it
 
 
 class WorkerLost(Exception):
-    """A worker, its engine or its machine died; what it held is owed again."""
+    """A worker, its engine or its machine died; nothing that it held will come back."""
 
 
-class Worker(Protocol):
-    """What the driver needs of a worker, wherever it runs."""
+class Worker(ABC):
+    """What the driver needs of a worker, wherever it runs. A `WorkerPool` is its only caller.
 
-    async def submit(self, items: Sequence[Any]) -> None: ...
+    Requests go in by `submit`, results come out by `collect`, in any order:
 
+        Request(task_id, prompt, indices, seeds)        one Sample or SampleFailure for each index
+        VerifyRequest(task_id, index, reference, text)  one VerifyResult
+
+    A result carries the `task_id` and `index` of its request. A worker may answer late, twice or unasked; the pool delivers
+    each result once. It must not keep silent: a request that will bring nothing makes `collect` raise WorkerLost, and the
+    pool then closes the worker, hands back everything that it held and starts another.
+    """
+
+    @abstractmethod
+    async def submit(self, requests: Sequence[Any]) -> None:
+        """Take requests, and return before they are done. WorkerLost if the worker is known to be dead."""
+
+    @abstractmethod
     async def collect(self) -> list[Any]:
-        """Wait for at least one result, and take all that are ready. WorkerLost when there will be none."""
+        """Wait for at least one result and return all that are ready, so that they share the cost of a remote call.
+
+        WorkerLost if no further result will come; UserError if the user must act, which ends the pass. Cancelling it loses
+        no result: the next call returns it.
+        """
+
+    @abstractmethod
+    async def close(self, at_once: bool = False) -> None:
+        """End the worker and free what it holds; `at_once`: without waiting for its work. May be called on a dead worker."""
 
     async def load(self, model: str) -> None:
-        """Samplers only: sample from this model from now on. WorkerLost where that takes a new engine."""
-
-    async def close(self, at_once: bool = False) -> None:
-        """End it; `at_once`: without waiting for what it is doing."""
+        """Use this model from now on. WorkerLost if that takes a new worker. Only workers that hold a model implement it."""
+        raise TypeError(f"{type(self).__name__} holds no model and cannot load {model}")
 
 
-class SamplerWorker:
-    """One engine. Takes requests; gives samples and failures."""
+class SamplerWorker(Worker):
+    """One engine, through its Sampler."""
 
     def __init__(self, sampler: Sampler):
         self._sampler = sampler
@@ -53,8 +77,8 @@ class SamplerWorker:
         self._running: set[asyncio.Task] = set()
         self._closing = False
 
-    async def submit(self, items: Sequence[Request]) -> None:
-        for request in items:
+    async def submit(self, requests: Sequence[Request]) -> None:
+        for request in requests:
             task = asyncio.create_task(self._sample(request))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -101,24 +125,26 @@ class SamplerWorker:
 
 @dataclass(frozen=True, slots=True)
 class VerifyRequest:
-    """One sample to check."""
+    """One sample to verify."""
 
     task_id: str
     index: int
     reference: Reference
-    text: str
+    text: str  # of the sample
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
+    """The verdict of one sample."""
+
     task_id: str
     index: int
     verdict: Verdict
-    num_sandbox_failures: int = 0  # that its verifier met since its last check: programs were tried again
+    num_sandbox_failures: int = 0  # that this verifier met since its last result; the programs ran again
 
 
-class VerifierWorker:
-    """A pool of threads that check; a check that hangs holds up its own thread and no other trace."""
+class VerifierWorker(Worker):
+    """Threads that verify; a verification that hangs delays its own thread and no other sample."""
 
     def __init__(self, settings: Verification):
         if settings.unsafe:
@@ -127,17 +153,17 @@ class VerifierWorker:
             programs.configure(unsafe=True)
         sys.setswitchinterval(SWITCH_SECONDS)
         self._results = ResultQueue()
-        self._checks: queue.SimpleQueue[VerifyRequest | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[VerifyRequest | None] = queue.SimpleQueue()
         self._closing = False
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.threads)]
         for thread in self._threads:
             thread.start()
         threading.Thread(target=guard.warm, daemon=True).start()  # symbolic algebra takes a second to be ready
 
-    async def submit(self, items: Sequence[VerifyRequest]) -> None:
+    async def submit(self, requests: Sequence[VerifyRequest]) -> None:
         self._results.use_loop(asyncio.get_running_loop())
-        for check in items:
-            self._checks.put(check)
+        for request in requests:
+            self._requests.put(request)
 
     async def collect(self) -> list[VerifyResult]:
         return await self._results.take()
@@ -145,29 +171,29 @@ class VerifierWorker:
     async def close(self, at_once: bool = False) -> None:
         self._closing = True
         for _ in self._threads:
-            self._checks.put(None)
+            self._requests.put(None)
 
     def _work(self) -> None:
         try:
-            while (check := self._checks.get()) is not None and not self._closing:
-                verdict = self._verdict(check)
-                self._results.put(VerifyResult(check.task_id, check.index, verdict, take_failures()))
-        except BaseException as error:  # the actor boundary: a thread must not end unseen, with its check
-            self._results.fail(RuntimeError(f"a checking thread ended: {type(error).__name__}: {error}"))
+            while (request := self._requests.get()) is not None and not self._closing:
+                verdict = self._verdict(request)
+                self._results.put(VerifyResult(request.task_id, request.index, verdict, take_failures()))
+        except BaseException as error:  # the actor boundary: a thread must not end unseen, with its request
+            self._results.fail(RuntimeError(f"a verifying thread ended: {type(error).__name__}: {error}"))
 
-    def _verdict(self, check: VerifyRequest) -> Verdict:
-        return verify(check.reference, check.text)
+    def _verdict(self, request: VerifyRequest) -> Verdict:
+        return verify(request.reference, request.text)
 
 
 class ResultQueue:
-    """Results from any thread, taken by one coroutine, many at a time."""
+    """Results from any thread, taken by one coroutine, many at a time; then an error that ends them, if there is one."""
 
     def __init__(self) -> None:
         self._items: list[Any] = []
         self._error: Exception | None = None
         self._ready = asyncio.Event()
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None  # None: put is called in the taker's own loop
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the taker; None: `put` is called in that loop
 
     def use_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -190,7 +216,7 @@ class ResultQueue:
             with self._lock:
                 items, self._items = self._items, []
             if self._error is not None:
-                self._ready.set()  # for whoever asks next
+                self._ready.set()  # for the next call
             if items:
                 return items
             if self._error is not None:

@@ -54,8 +54,8 @@ def progress_line(stats: PassStats, rule: Allocation, num_tasks: int = 0) -> str
         parts.append("no verifier at work yet" if stats.num_engines else "no engine at work yet")
     if stats.waiting_for:
         parts.append(stats.waiting_for)
-    if stats.num_unchecked:
-        parts.append(f"{stats.num_unchecked} to check")
+    if stats.num_unverified:
+        parts.append(f"{stats.num_unverified} to check")
     done = share_done(stats, rule, num_tasks)
     if new and 0 < done < 1 and not stats.ended:
         resumed = stats.num_resumed / (stats.num_resumed + new)  # of what is done, the part that cost no time now

@@ -182,7 +182,7 @@ def test_a_check_that_hangs_holds_up_only_its_own_trace(tmp_path):
 
     class OneHangs(VerifierWorker):
         def _work(self):
-            while (check := self._checks.get()) is not None:
+            while (check := self._requests.get()) is not None:
                 if (check.task_id, check.index) == (tasks[0].id, 0):
                     release.wait(20)
                 else:
@@ -206,7 +206,7 @@ def test_an_undecided_check_is_tried_again(tmp_path):
 
     class FirstTimeFails(VerifierWorker):
         def _work(self):
-            while (check := self._checks.get()) is not None:
+            while (check := self._requests.get()) is not None:
                 tries.append((check.task_id, check.index))
                 verdict = verify(check.reference, check.text)
                 if len(tries) <= 10:

@@ -106,18 +106,20 @@ def test_a_cluster_that_is_too_small_is_told_and_nothing_stays_behind(monkeypatc
 def test_a_lost_engine_gives_its_room_to_its_successor():
     async def life():
         pool = WorkerPool("sampler", lambda number: engine(Room(2, 0.5, True)), 1, 8)
-        joined = asyncio.Event()
+        replaced = asyncio.Event()
 
         async def lost(keys, error):
-            if not keys and not error:
-                joined.set()
+            pass  # it held nothing
+
+        async def joined():
+            replaced.set()
 
         await pool.start()
         (before,) = groups()
-        running = asyncio.create_task(pool.run(None, lost))
+        running = asyncio.create_task(pool.run(None, lost, joined))
         os.kill(await pool.workers[0].actor.process_id.remote(), signal.SIGKILL)
         async with asyncio.timeout(SECONDS):
-            await joined.wait()
+            await replaced.wait()
         await until(lambda: groups() and before not in groups())
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -13,7 +13,7 @@ from selfplay.driver.executor import Executor
 from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
-from selfplay.driver.recovery import MAX_FAILED, Bisection
+from selfplay.driver.recovery import MAX_FAILED
 from selfplay.driver.workers import SamplerWorker, VerifierWorker, WorkerLost
 from selfplay.journal.index import JournalIndex, TaskIdSet
 from selfplay.journal.journal import Journal, read_journal
@@ -174,25 +174,6 @@ def test_a_prompt_that_kills_at_once_is_found_among_all_that_die_with_it(tmp_pat
     assert len(keys(rows)) == len(set(keys(rows))) == 800
     undecided = sorted((s.task_id, s.index) for s, verdict in rows if verdict.outcome is Outcome.UNDECIDED)
     assert undecided == [(poison, index) for index in range(4)]
-
-
-@pytest.mark.parametrize("number", [1, 7, 64, 4096])
-def test_the_one_that_kills_is_found_with_few_deaths_and_the_others_come_back_once(number):
-    for killer in {0, number // 3, number - 1}:
-        bisection, deaths, back = Bisection(), 1, []
-        bisection.add([("task", index) for index in range(number)])
-        while group := bisection.next():
-            if ("task", killer) not in group:
-                back += group
-                for key in group:
-                    bisection.came(key)
-                continue
-            deaths += 1
-            if alone := bisection.add(group):
-                assert alone == ("task", killer)
-                bisection.drop(alone)
-        assert sorted(back) == [("task", index) for index in range(number) if index != killer]
-        assert deaths <= 5
 
 
 def test_an_engine_that_forgets_a_sample_is_asked_for_it_again(tmp_path):

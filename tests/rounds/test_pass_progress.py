@@ -20,7 +20,9 @@ def running(**figures):
 
 
 def test_the_line_tells_speed_correct_solved_idle_queue_and_time_left():
-    made = running(num_samples=1000, num_tokens=50_000, num_solved_tasks=120, engine_idle_seconds=4.0, num_unchecked=17)
+    made = running(
+        num_samples=1000, num_tokens=50_000, num_solved_tasks=120, engine_idle_seconds=4.0, num_unverified=17
+    )
     made.outcomes[Outcome.CORRECT] = 400
     text = progress_line(made, Allocation(samples_per_task=4), 500)
     assert text == (
@@ -54,6 +56,6 @@ def test_a_pass_that_has_ended_tells_no_time_left():
 
 
 def test_engines_that_are_asked_and_give_nothing_are_said_to_be_silent():
-    figures = {"num_samples": 1, "heard": time.monotonic() - 65.0}
+    figures = {"num_samples": 1, "last_result": time.monotonic() - 65.0}
     assert "nothing from the engines for 1 min" in progress_line(running(**figures, num_in_flight=8), Allocation())
     assert "nothing from" not in progress_line(running(**figures), Allocation())
