@@ -45,6 +45,8 @@ def findings_of(draw: Draw, labels: Labels) -> dict[str, Any]:
             found[name.replace("false_accepts", "broken_of_correct").replace("false_rejects", "broken_of_wrong")] = (
                 _rate(draw, judged, within, "broken")
             )
+    if "false_accepts" in found and "false_rejects" in found:
+        found["pass_at_1"], found["verifier"] = _corrected(found["false_accepts"], found["false_rejects"])
     found["strata"] = _by_stratum(draw, judged)
     return found
 
@@ -106,6 +108,28 @@ def _rate(draw: Draw, judged: Labels, within: Callable[[Cell], bool], fault: str
         "num_judged": sum(stratum.drawn for stratum in strata),
         "num_traces": sum(stratum.size for stratum in strata),
     }
+
+
+def _corrected(accepts: dict[str, float], rejects: dict[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """The share of right samples, by verdicts and corrected, and the verifier's rates as `selfplay passk` takes them.
+
+    accepts: share of wrong ones among `correct` verdicts; rejects: share of right ones among `wrong` verdicts. The bounds take
+    both intervals at their worst together, so they cover more often than 95%. The verifier's rates condition on the truth
+    instead (Stroebl et al. 2024, Inference Scaling Flaws): a wrong sample is accepted, a right one rejected.
+    """
+    correct, wrong = accepts["num_traces"], rejects["num_traces"]
+
+    def share_right(of_correct: float, of_wrong: float) -> float:
+        return (correct * (1 - of_correct) + wrong * of_wrong) / (correct + wrong)
+
+    value = share_right(accepts["value"], rejects["value"])
+    bounds = {"low": share_right(accepts["high"], rejects["low"]), "high": share_right(accepts["low"], rejects["high"])}
+    num_wrong, num_right = (1 - value) * (correct + wrong), value * (correct + wrong)
+    verifier = {
+        "false_accept": correct * accepts["value"] / num_wrong if num_wrong else 0.0,
+        "false_reject": wrong * rejects["value"] / num_right if num_right else 0.0,
+    }
+    return {"by_verdicts": correct / (correct + wrong), "value": value} | bounds, verifier
 
 
 def _by_stratum(draw: Draw, judged: Labels) -> list[dict[str, Any]]:

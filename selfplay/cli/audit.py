@@ -46,7 +46,7 @@ def audit(
     together = joined(files)
     found = findings_of(drawn, together) | {"labellers": len(files), "agreement": _agreement(labels, files)}
     paths = write_findings(run, drawn, together, found)
-    _print(found)
+    _print(run, found)
     print(f"findings: {paths[0]}; traces and tasks in doubt, for [selection] exclude: {paths[1]}")
 
 
@@ -80,13 +80,20 @@ def _agreement(paths: list[Path], files: list[dict[str, str]]) -> list[dict[str,
     return rows
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(run: Path, found: dict[str, Any]) -> None:
     table = Table("share", "estimate", "95% interval", "seen")
     for name, title in _NAMES.items():
         if rate := found.get(name):
             seen = f"{rate['num_faults']} of {rate['num_judged']} judged, of {rate['num_traces']:,}"
             table.add_row(title, f"{rate['value']:.2%}", f"{rate['low']:.2%} to {rate['high']:.2%}", seen)
     Console().print(table)
+    if "pass_at_1" in found:
+        share, verifier = found["pass_at_1"], found["verifier"]
+        print(
+            f"samples that are right: {share['by_verdicts']:.2%} by the verdicts, {share['value']:.2%} corrected "
+            f"({share['low']:.2%} to {share['high']:.2%})\nright@k: selfplay passk {run} "
+            f"--false-accept {verifier['false_accept']:.4g} --false-reject {verifier['false_reject']:.4g}"
+        )
     for pair in found["agreement"]:
         value = "undefined" if pair["kappa"] is None else f"{pair['kappa']:.3f}"
         print(f"agreement of {' and '.join(pair['files'])}: Cohen's kappa {value} over {pair['num_shared']} traces")

@@ -73,6 +73,18 @@ def test_a_whole_audit_finds_the_exact_rates(run):
     assert found["broken_of_correct"]["value"] == 0.0
 
 
+def test_the_corrected_share_of_right_samples_is_the_true_one(run):
+    draw = draw_traces(run, 10_000)
+    correct = [each["key"] for each in draw.rows if each["outcome"] == "correct"]
+    rejected = [each["key"] for each in draw.rows if each["outcome"] == "wrong"]
+    right = set(correct[30:]) | set(rejected[:20])
+    found = findings_of(draw, labelled(draw, lambda each: "right" if each["key"] in right else "wrong"))
+    assert found["pass_at_1"]["by_verdicts"] == 0.75
+    assert found["pass_at_1"]["value"] == pytest.approx(590 / 800)
+    assert found["pass_at_1"]["low"] == found["pass_at_1"]["high"] == pytest.approx(590 / 800)
+    assert found["verifier"] == pytest.approx({"false_accept": 30 / 210, "false_reject": 20 / 590})
+
+
 def test_unsure_labels_are_no_judgement_and_are_counted(run):
     draw = draw_traces(run, 40)
     labels = labelled(draw, lambda each: "wrong" if each["outcome"] == "wrong" else "right")
