@@ -1,4 +1,4 @@
-"""The folder of a run: names, whole-file writes, digests."""
+"""The folder of a run on disk: names of its files and folders."""
 
 from pathlib import Path
 
@@ -10,6 +10,16 @@ CONTROL = "control"  # folder of the control within a run
 
 def round_folder(run: Path, index: int) -> Path:
     return run / f"round_{index:03d}"
+
+
+def is_control(run: Path) -> bool:
+    """Whether this is the folder of a control, within its run."""
+    return run.name == CONTROL and (run.parent / RECIPE).exists()
+
+
+def base_folder(run: Path) -> Path:
+    """The first models of a run and their evaluation, which a control shares with its run."""
+    return (run.parent if is_control(run) else run) / "base"
 
 
 def finished_rounds(run: Path) -> list[Path]:

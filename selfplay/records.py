@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks import Task
 from tasks.task import Message
-from verifiers import Verdict
+from verifiers import Outcome, Verdict
 
 SampleKey = tuple[str, int]  # a task's id and a sample's index
 
@@ -70,3 +70,7 @@ class Trace:
 
 
 ACCEPTED = "accepted"
+
+UNDECIDED, WRONG, CORRECT = range(3)  # the code of an outcome in columns
+OUTCOMES = (Outcome.UNDECIDED, Outcome.WRONG, Outcome.CORRECT)  # by code
+OUTCOME_CODES: dict[str, int] = {outcome.value: code for code, outcome in enumerate(OUTCOMES)}

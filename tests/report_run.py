@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from selfplay.journal.journal import Journal
+from selfplay.journal.samples import read_samples
 from selfplay.layout import MANIFEST, METRICS, RECIPE, round_folder
-from selfplay.metrics.samples import evaluation_metrics, sampling_metrics
+from selfplay.metrics.samples import SAMPLING_COLUMNS, by_difficulty, evaluation_metrics, sampling_metrics
 from selfplay.recipe.sections import Recipe
 from selfplay.recipe.toml import to_toml
 from selfplay.records import Sample, Trace
@@ -70,9 +71,10 @@ def _write_round(folder: Path, index: int, rows: Sequence[Row], held_out: Sequen
     selected = list(select(traces, recipe.selection))
     shards = write_shards(selected, folder / "shards", provenance)
     kinds = [selection for _, selection in selected]
+    samples = read_samples(folder / "journal", SAMPLING_COLUMNS)
     metrics = {
         "round": index,
-        "sampling": sampling_metrics(folder / "journal", _tasks(rows)),
+        "sampling": sampling_metrics(samples, by_difficulty(samples, _tasks(rows))),
         "selection": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
         "training": {},
         "evaluation": _evaluate(folder, held_out),
@@ -85,7 +87,7 @@ def _write_round(folder: Path, index: int, rows: Sequence[Row], held_out: Sequen
 
 def _evaluate(folder: Path, rows: Sequence[Row]) -> dict:
     _write_journal(folder / "evaluation", _with_indices(rows, 0))
-    return evaluation_metrics(folder / "evaluation", _tasks(rows), [1, 4])
+    return evaluation_metrics(read_samples(folder / "evaluation"), _tasks(rows), [1, 4])
 
 
 def _write_journal(folder: Path, traces: Sequence[Trace]) -> None:

@@ -1,61 +1,239 @@
-"""The samples of a pass or of a file of verdicts, as columns: what figures over choices of k samples are counted from."""
+"""Samples as columns: one table for the rows of a journal, of shards or of a file of verdicts.
+
+All figures over samples are counted from it: pass@k, votes, the ledger, the collapse alarm, the report.
+"""
 
 import hashlib
 import json
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from selfplay.journal.journal import read_lines, read_rows, row_facts
-from selfplay.records import normalised
+from selfplay.records import CORRECT, OUTCOME_CODES, OUTCOMES, UNDECIDED, normalised
 from tasks import UserError
 from verifiers import Outcome
 from verifiers.kinds import has_answers
 
-Ints = NDArray[np.int64]
+Ints = NDArray[np.integer[Any]]
+Floats = NDArray[np.floating[Any]]
+Bools = NDArray[np.bool_]
+Row = Mapping[str, Any]
+
+NO_VOTE = -1  # an answer that cannot be compared with others; no hash has this value
+
+
+def unread() -> NDArray[Any]:
+    """A column that was not asked for: empty, so that choosing samples of it is an IndexError."""
+    return np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
-class Pass:
-    """The samples of a journal; entry i of every column is one sample."""
+class Coded:
+    """A column with few distinct texts: entry i is names[codes[i]]."""
 
-    task_ids: list[str]  # the tasks, in the order in which they came
-    task: Ints  # number of the sample's task in task_ids
-    prompt_tokens: Ints
-    cached_tokens: Ints
+    names: list[str]
+    codes: Ints
+
+    def counts(self, chosen: Bools | slice = slice(None)) -> dict[str, int]:
+        """How often each text occurs among the chosen samples, the most frequent first; ties in order of appearance."""
+        counts = np.bincount(self.codes[chosen], minlength=len(self.names)).tolist()
+        order = sorted(range(len(counts)), key=lambda place: -counts[place])
+        return {self.names[place]: counts[place] for place in order if counts[place]}
+
+
+NO_NAMES = Coded([], unread())
+Column = Literal[
+    "prompt_tokens", "cached_tokens", "text", "answer", "logprob", "seconds", "reason", "verifier", "model", "finish_reason"
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SampleTable:
+    """Entry i of every column is one sample. The samples of a task stand together, in the order of their index.
+
+    A sample takes 9 bytes, and 4 to 8 more for each further column that is asked for (1 for a coded one).
+    """
+
+    task_ids: list[str]  # the tasks, in the order in which they appeared
+    task: Ints  # place of the sample's task in task_ids
+    outcome: Ints  # code, as in records.OUTCOMES
     completion_tokens: Ints
-    correct: NDArray[np.bool_]
-    decided: NDArray[np.bool_]
-    text: NDArray[np.uint64]  # 64 bits of the text's hash
+    prompt_tokens: Ints = field(default_factory=unread)
+    cached_tokens: Ints = field(default_factory=unread)
+    text: Ints = field(default_factory=unread)  # 64 bits of the text's hash, see hash_of
+    answer: Ints = field(
+        default_factory=unread
+    )  # 64 bits of the final answer's hash; 0: no answer; NO_VOTE: it cannot be compared
+    logprob: Floats = field(default_factory=unread)  # cumulative, nats; nan where the engine gave none
+    seconds: Floats = field(default_factory=unread)  # of verifying, to seven digits
+    reason: Coded = field(default_factory=lambda: NO_NAMES)  # of the verdict
+    verifier: Coded = field(default_factory=lambda: NO_NAMES)
+    model: Coded = field(default_factory=lambda: NO_NAMES)
+    finish_reason: Coded = field(default_factory=lambda: NO_NAMES)
+
+    def __len__(self) -> int:
+        return len(self.task)
+
+    @property
+    def num_tasks(self) -> int:
+        return len(self.task_ids)
 
     @cached_property
-    def counts(self) -> tuple[Ints, Ints]:
-        """Decided samples and correct ones of each task, shape [tasks]."""
-        num = len(self.task_ids)
-        return np.bincount(self.task[self.decided], minlength=num), np.bincount(self.task[self.correct], minlength=num)
+    def decided(self) -> Bools:
+        """Whether a sample's verdict is correct or wrong."""
+        return self.outcome != UNDECIDED
+
+    @cached_property
+    def correct(self) -> Bools:
+        return self.outcome == CORRECT
+
+    @cached_property
+    def num_decided(self) -> NDArray[np.int64]:
+        """Decided samples of each task, shape [tasks]."""
+        return self.count(self.decided)
+
+    @cached_property
+    def num_correct(self) -> NDArray[np.int64]:
+        """Correct samples of each task, shape [tasks]."""
+        return self.count(self.correct)
+
+    @cached_property
+    def num_undecided(self) -> NDArray[np.int64]:
+        """Undecided samples of each task, shape [tasks]."""
+        return self.count(~self.decided)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Place of each task in task_ids."""
+        return {task_id: place for place, task_id in enumerate(self.task_ids)}
+
+    def count(self, chosen: Bools) -> NDArray[np.int64]:
+        """How many of the chosen samples each task has, shape [tasks]."""
+        return np.bincount(self.task[chosen], minlength=self.num_tasks)
+
+    def by_task(self, column: NDArray[Any], chosen: Bools | None = None) -> list[NDArray[Any]]:
+        """The values of a column over the chosen samples, one array a task."""
+        chosen = np.ones(len(self), bool) if chosen is None else chosen
+        ends = np.cumsum(self.count(chosen))
+        return np.split(column[chosen], ends[:-1]) if len(ends) else []
+
+    def runs(self) -> list[list[Outcome]]:
+        """The outcomes of each task in the order of index."""
+        return [[OUTCOMES[code] for code in run.tolist()] for run in self.by_task(self.outcome)]
+
+    def votes(self) -> Iterator[tuple[Ints, Bools]]:
+        """The answers (0: none) of each task's decided samples, and which are correct; empty where they cannot be compared."""
+        answers, correct = self.by_task(self.answer, self.decided), self.by_task(self.correct, self.decided)
+        for of_task, right in zip(answers, correct, strict=True):
+            comparable = slice(0, 0 if (of_task == NO_VOTE).any() else None)
+            yield of_task[comparable], right[comparable]
+
+    def scores(self) -> Iterator[tuple[Bools, Floats]]:
+        """Which of each task's decided samples are correct, and their log-probabilities; empty where one lacks its own."""
+        logprobs, correct = self.by_task(self.logprob, self.decided), self.by_task(self.correct, self.decided)
+        for of_task, right in zip(logprobs, correct, strict=True):
+            known = slice(0, 0 if np.isnan(of_task).any() else None)
+            yield right[known], of_task[known]
 
 
-def read_pass(journal: Path) -> Pass:
-    """The columns of a journal; 34 bytes a sample."""
-    numbers: dict[str, int] = {}
-    tokens = array("q")
-    outcomes = bytearray()
-    texts = array("Q")
-    for row in read_rows(journal, token_ids=False):
-        sample = row["sample"]
-        number = numbers.setdefault(sample["task_id"], len(numbers))
-        tokens.extend((number, sample["prompt_tokens"], sample["cached_tokens"], sample["completion_tokens"]))
-        outcomes.append(("undecided", "wrong", "correct").index(row["verdict"]["outcome"]))
-        texts.append(hash_of(sample["text"]))
-    table = np.array(tokens, dtype=np.int64).reshape(-1, 4)
-    outcome = np.frombuffer(bytes(outcomes), np.uint8)
-    return Pass(list(numbers), *table.T, outcome == 2, outcome > 0, np.array(texts, dtype=np.uint64))
+# column -> typecode of its array, and its value in a row that holds a sample and its verdict
+_NUMBERS: dict[str, tuple[str, Callable[[Row], Any]]] = {
+    "prompt_tokens": ("i", lambda row: row["prompt_tokens"]),
+    "cached_tokens": ("i", lambda row: row["cached_tokens"]),
+    "text": ("Q", lambda row: hash_of(row["text"])),
+    "answer": ("q", lambda row: _vote(row)),
+    "logprob": ("d", lambda row: np.nan if (value := row.get("cumulative_logprob")) is None else value),
+    "seconds": ("f", lambda row: row["seconds"]),
+}
+_NAMES = ("reason", "verifier", "model", "finish_reason")
+
+
+class TableBuilder:
+    """Takes samples in any order, and makes the table of them."""
+
+    def __init__(self, columns: Collection[Column] = ()):
+        self._tasks: dict[str, int] = {}
+        self._task, self._index, self._tokens, self._outcomes = array("i"), array("i"), array("i"), bytearray()
+        self._numbers = [
+            (name, array(code), value_of) for name, (code, value_of) in _NUMBERS.items() if name in columns
+        ]
+        self._names: list[tuple[str, array[int], dict[str, int]]] = [
+            (name, array("H"), {}) for name in _NAMES if name in columns
+        ]
+
+    def add(self, task_id: str, index: int, outcome: str, completion_tokens: int, row: Row | None = None) -> None:
+        """One sample; `row` holds the further columns, under the names that a journal has for them."""
+        self._task.append(self._tasks.setdefault(task_id, len(self._tasks)))
+        self._index.append(index)
+        self._outcomes.append(OUTCOME_CODES[outcome])
+        self._tokens.append(completion_tokens)
+        if row is not None:
+            for _, values, value_of in self._numbers:
+                values.append(value_of(row))
+            for name, codes, names in self._names:
+                codes.append(names.setdefault(row[name], len(names)))
+
+    def finish(self) -> SampleTable:
+        task = np.array(self._task)
+        order = np.lexsort((np.array(self._index), task))
+        columns: dict[str, Any] = {name: np.array(values)[order] for name, values, _ in self._numbers}
+        for name, codes, names in self._names:
+            kind = np.uint8 if len(names) <= 256 else np.uint16
+            columns[name] = Coded(list(names), np.array(codes, kind)[order])
+        outcome = np.frombuffer(bytes(self._outcomes), np.uint8)[order]
+        return SampleTable(list(self._tasks), task[order], outcome, np.array(self._tokens)[order], **columns)
+
+
+def read_samples(journal: Path, columns: Collection[Column] = ()) -> SampleTable:
+    """The samples of a journal. Without further columns no row is parsed whole, which is some three times as fast."""
+    builder = TableBuilder(columns)
+    if columns:
+        for row in read_rows(journal, token_ids=False):
+            sample, verdict = row["sample"], row["verdict"]
+            tokens = sample["completion_tokens"]
+            builder.add(sample["task_id"], sample["index"], verdict["outcome"], tokens, sample | verdict)
+    else:
+        for _, line in read_lines(journal):
+            task_id, index, tokens, outcome = row_facts(line)
+            builder.add(task_id.decode(), index, outcome.decode(), tokens)
+    return builder.finish()
+
+
+def read_verdicts(path: Path, with_logprobs: bool) -> SampleTable:
+    """The rows that `selfplay verify` wrote, with their answers. Rows of the same task_id, or else the same id, are of one task.
+
+    UserError where a row is no such object, or lacks the log-probability that is asked for. Tokens are 0: no row has them.
+    """
+    columns: list[Column] = ["answer", "logprob"] if with_logprobs else ["answer"]
+    builder, is_empty = TableBuilder(columns), True
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            is_empty = False
+            try:
+                row = json.loads(line)
+                outcome = Outcome(row["outcome"])
+                task_id = str(row["task_id"] if "task_id" in row else row["id"])
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+                raise UserError(
+                    f"{path}, line {number}: a JSON object with an outcome ({', '.join(OUTCOMES)}) and a task_id is needed"
+                ) from None
+            if with_logprobs and not isinstance(row.get("cumulative_logprob"), int | float):
+                raise UserError(f"{path}, line {number}: best-of-k needs a number cumulative_logprob in every row")
+            builder.add(task_id, number, outcome, 0, row)
+    if is_empty:
+        raise UserError(
+            f"{path} holds no row; give the file that `selfplay verify --out` wrote, or the folder of a run"
+        )
+    return builder.finish()
 
 
 def hash_of(text: str, task_id: str = "") -> int:
@@ -64,140 +242,6 @@ def hash_of(text: str, task_id: str = "") -> int:
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
 
 
-NO_VOTE = -1  # no hash is
-_CODES = {Outcome.UNDECIDED: 0, Outcome.WRONG: 1, Outcome.CORRECT: 2}
-_OUTCOMES = list(_CODES)
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Entry i of every column is one sample; those of a task stand together, in index order. 25 bytes a sample."""
-
-    task: Ints
-    outcome: NDArray[np.uint8]  # 0 undecided, 1 wrong, 2 correct
-    answer: Ints  # hash of the final answer; 0: none, or it was not read; NO_VOTE where answers cannot be compared
-    logprob: NDArray[np.float64]  # nats; nan where the engine did not tell, or it was not read
-
-    @cached_property
-    def decided(self) -> Ints:
-        """Decided samples of each task, shape [tasks]."""
-        return self._count(self.outcome > 0)
-
-    @cached_property
-    def correct(self) -> Ints:
-        return self._count(self.outcome == 2)
-
-    @cached_property
-    def undecided(self) -> Ints:
-        return self._count(self.outcome == 0)
-
-    @property
-    def num_undecided(self) -> int:
-        return int(self.undecided.sum())
-
-    def runs(self) -> list[list[Outcome]]:
-        """The outcomes of each task in index order."""
-        return [[_OUTCOMES[code] for code in run.tolist()] for run in self._by_task(self.outcome, self.outcome >= 0)]
-
-    def votes(self) -> Iterator[tuple[Ints, NDArray[np.bool_]]]:
-        """Of each task the answers of its decided samples, 0 for none, and which are correct; tasks that cannot vote are empty."""
-        decided = self.outcome > 0
-        for answers, outcomes in zip(
-            self._by_task(self.answer, decided), self._by_task(self.outcome, decided), strict=True
-        ):
-            able = slice(0, 0 if (answers == NO_VOTE).any() else None)
-            yield answers[able], outcomes[able] == 2
-
-    def scores(self) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
-        """Of each task which of its decided samples are correct, and their log-probabilities; tasks that lack one are empty."""
-        decided = self.outcome > 0
-        for scores, outcomes in zip(
-            self._by_task(self.logprob, decided), self._by_task(self.outcome, decided), strict=True
-        ):
-            told = slice(0, 0 if np.isnan(scores).any() else None)
-            yield outcomes[told] == 2, scores[told]
-
-    def _count(self, chosen: NDArray[np.bool_]) -> Ints:
-        return np.bincount(self.task[chosen], minlength=int(self.task.max(initial=-1)) + 1)
-
-    def _by_task(self, column: NDArray, chosen: NDArray[np.bool_]) -> list[NDArray]:
-        ends = np.cumsum(self._count(chosen))
-        return np.split(column[chosen], ends[:-1]) if len(ends) else []
-
-
-class _Columns:
-    """Takes samples in any order."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[bytes, int] = {}
-        self._places, self._outcomes, self._logprobs = array("q"), bytearray(), array("d")
-
-    def add(
-        self, task_id: bytes, index: int, outcome: int, answer: str | None = "", logprob: float | None = None
-    ) -> None:
-        self._places.extend(
-            (self._numbers.setdefault(task_id, len(self._numbers)), index, NO_VOTE if answer is None else hash(answer))
-        )
-        self._outcomes.append(outcome)
-        self._logprobs.append(np.nan if logprob is None else logprob)
-
-    def finish(self) -> Drawn:
-        task, index, answer = np.array(self._places, np.int64).reshape(-1, 3).T
-        order = np.lexsort((index, task))
-        outcome, logprob = np.frombuffer(bytes(self._outcomes), np.uint8), np.array(self._logprobs)
-        return Drawn(task[order], outcome[order], answer[order], logprob[order])
-
-
-def read_journal(folder: Path, with_answers: bool) -> Drawn:
-    """The samples of a journal; answers and log-probabilities, for which each row is parsed whole, only where asked for."""
-    columns = _Columns()
-    codes = {name.value.encode(): code for name, code in _CODES.items()}
-    if with_answers:
-        for row in read_rows(folder, token_ids=False):
-            sample, verdict = row["sample"], row["verdict"]
-            columns.add(
-                sample["task_id"].encode(),
-                sample["index"],
-                _CODES[verdict["outcome"]],
-                _answer(verdict),
-                sample["cumulative_logprob"],
-            )
-    else:
-        for _, line in read_lines(folder):
-            task_id, index, _, outcome = row_facts(line)
-            columns.add(task_id, index, codes[outcome])
-    return columns.finish()
-
-
-def read_file(path: Path, with_logprobs: bool) -> Drawn:
-    """Rows as `selfplay verify` writes them; rows with the same task_id, or else the same id, are samples of one task."""
-    columns, is_empty = _Columns(), True
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            is_empty = False
-            try:
-                row = json.loads(line)
-                outcome, task_id = (
-                    _CODES[Outcome(row["outcome"])],
-                    str(row["task_id"] if "task_id" in row else row["id"]),
-                )
-            except (json.JSONDecodeError, KeyError, TypeError, ValueError):
-                outcomes = ", ".join(_OUTCOMES)
-                raise UserError(
-                    f"{path}, line {number}: a JSON object with an outcome ({outcomes}) and a task_id is needed"
-                ) from None
-            if with_logprobs and not isinstance(row.get("cumulative_logprob"), int | float):
-                raise UserError(f"{path}, line {number}: best-of-k needs a number cumulative_logprob in every row")
-            columns.add(task_id.encode(), number, outcome, _answer(row), row.get("cumulative_logprob"))
-    if is_empty:
-        raise UserError(
-            f"{path} holds no row; give the file that `selfplay verify --out` wrote, or the folder of a run"
-        )
-    return columns.finish()
-
-
-def _answer(verdict: dict[str, Any]) -> str | None:
-    """The final answer; None if its verifier extracts none, and gives an account of what happened instead."""
-    return str(verdict.get("answer") or "") if has_answers(str(verdict.get("verifier", ""))) else None
+def _vote(row: Row) -> int:
+    """The hash of the final answer; NO_VOTE if the verifier extracts none, and gives an account of what happened instead."""
+    return hash(str(row.get("answer") or "")) if has_answers(str(row.get("verifier", ""))) else NO_VOTE

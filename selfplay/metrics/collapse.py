@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from selfplay.estimators.intervals import paired_difference
 from selfplay.estimators.passk import pass_at_k
-from selfplay.journal.samples import Pass
+from selfplay.journal.samples import SampleTable
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ class Watched:
         )
 
 
-def watch(earlier: Sequence[tuple[str, Pass]], present: Pass, k: int) -> list[Watched]:
+def watch(earlier: Sequence[tuple[str, SampleTable]], present: SampleTable, k: int) -> list[Watched]:
     """Each figure against the earlier model from which it moved farthest the wrong way; earlier models with their names.
 
     It is raised where the interval of the paired difference leaves zero out, where so one-sided a change is also rare
@@ -113,7 +113,7 @@ def chance_of_signs(differences: Floats) -> float:
     return float((1 + np.sum(sums >= moved.sum() - 1e-12)) / (1 + NUM_FLIPS))
 
 
-def _figures(figure: str, past: Pass, present: Pass, k: int) -> tuple[Floats, Floats]:
+def _figures(figure: str, past: SampleTable, present: SampleTable, k: int) -> tuple[Floats, Floats]:
     """The figure of each task that both have, before and after; nan where it is undefined, shapes [tasks]."""
     shared = sorted(set(past.task_ids) & set(present.task_ids))
     if figure == "coverage":
@@ -125,15 +125,13 @@ def _figures(figure: str, past: Pass, present: Pass, k: int) -> tuple[Floats, Fl
     return _array(map(_distinct, before, sizes)), _array(map(_distinct, after, sizes))
 
 
-def coverage(samples: Pass, task_ids: Sequence[str], k: int) -> Floats:
+def coverage(samples: SampleTable, task_ids: Sequence[str], k: int) -> Floats:
     """pass@k of the tasks named, nan where a task has fewer than k decided samples."""
-    number = {task_id: place for place, task_id in enumerate(samples.task_ids)}
-    places = [number[task_id] for task_id in task_ids]
-    num_samples, num_correct = samples.counts
-    return pass_at_k(num_samples[places], num_correct[places], k) if places else np.empty(0)
+    places = [samples.places[task_id] for task_id in task_ids]
+    return pass_at_k(samples.num_decided[places], samples.num_correct[places], k) if places else np.empty(0)
 
 
-def repeated(samples: Pass, task_ids: Sequence[str]) -> Floats:
+def repeated(samples: SampleTable, task_ids: Sequence[str]) -> Floats:
     """Of the pairs of decided samples of each task, the share that is the same wrong text; nan below two samples."""
     wrong = _text_counts(samples, task_ids, samples.decided & ~samples.correct)
     all_decided = [int(counts.sum()) for counts in _text_counts(samples, task_ids, samples.decided)]
@@ -143,16 +141,16 @@ def repeated(samples: Pass, task_ids: Sequence[str]) -> Floats:
     return _array(same / total if total else float("nan") for same, total in pairs)
 
 
-def _text_counts(samples: Pass, task_ids: Sequence[str], chosen: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+def _text_counts(samples: SampleTable, task_ids: Sequence[str], chosen: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
     """Of each task how often each of its texts was sampled, among the chosen samples."""
     task, text = samples.task[chosen], samples.text[chosen]
     order = np.lexsort((text, task))
     task, text = task[order], text[order]
     new = np.flatnonzero(np.append(True, (task[1:] != task[:-1]) | (text[1:] != text[:-1]))[: len(task)])
     counts = np.diff(np.append(new, len(task)))
-    number = {task_id: place for place, task_id in enumerate(samples.task_ids)}
-    starts = np.searchsorted(task[new], np.arange(len(number) + 1))
-    return [counts[starts[number[task_id]] : starts[number[task_id] + 1]] for task_id in task_ids]
+    starts = np.searchsorted(task[new], np.arange(samples.num_tasks + 1))
+    places = [samples.places[task_id] for task_id in task_ids]
+    return [counts[starts[place] : starts[place + 1]] for place in places]
 
 
 def _distinct(counts: NDArray[np.int64], size: int) -> float:

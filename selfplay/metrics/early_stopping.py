@@ -1,29 +1,30 @@
-"""Early stop: a run ends before its last round where rounds no longer pay, by held-out pass@1 and by the ledger's bits."""
+"""Early stopping: a run ends before its last round once rounds no longer improve the model, nor add new bits."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfplay.estimators.intervals import Interval
-from selfplay.journal.samples import read_pass
-from selfplay.layout import METRICS, round_folder
+from selfplay.journal.samples import read_samples
+from selfplay.layout import METRICS, base_folder, round_folder
 from selfplay.metrics.ledger import gain_of
 from selfplay.recipe.sections import Recipe, Stop
 from selfplay.storage import read_json
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
-    """What the last rounds of a run brought together."""
+class Improvement:
+    """How much the last rounds of a run together improved the model."""
 
     num_rounds: int  # looked back on
     gain: Interval | None  # of held-out pass@1, paired by task; None without evaluation
     bits: float | None  # the most of these rounds' new bits a FLOP, as a share of the first round's; None: not known
-    stops: bool
+    should_stop: bool
 
     def to_dict(self) -> dict[str, Any]:
         gain = {"pass_at_1_gain": self.gain.value, "low": self.gain.low, "high": self.gain.high} if self.gain else {}
-        return {"num_rounds": self.num_rounds, **gain, "bits_per_flop_of_first_round": self.bits, "stops": self.stops}
+        bits = {"bits_per_flop_of_first_round": self.bits}
+        return {"num_rounds": self.num_rounds, **gain, **bits, "stops": self.should_stop}
 
     def __str__(self) -> str:
         gain, bits = self.gain, self.bits
@@ -33,48 +34,50 @@ class Payment:
         return f"{rounds} brought {' and '.join(parts)}"
 
 
-def payment(recipe: Recipe, run: Path, index: int, ledger: dict[str, Any]) -> Payment | None:
-    """What the rounds up to `index`, with this ledger, brought; None where there is no [stop], or too few rounds.
+def improvement_of(recipe: Recipe, run: Path, index: int, ledger: dict[str, Any]) -> Improvement | None:
+    """How much the last `patience` rounds improved the model; None without [stop], or before `patience` rounds.
 
-    The last `patience` rounds are judged together: slow steady gains, none of them beyond its own interval, are seen in
-    their sum.
+    index: of the last of these rounds; ledger: of that round. The rounds are judged together, so that slow steady gains
+    are seen in their sum, though none of them is beyond its own interval.
     """
     settings = recipe.stop
     if settings is None or index + 1 < settings.patience:
         return None
     gain = None
     if recipe.evaluation:
-        base = Path(recipe.output) / "base"
-        before = round_folder(run, index - settings.patience) if index >= settings.patience else base
-        gain = gain_of(read_pass(before / "evaluation"), read_pass(round_folder(run, index) / "evaluation"))
+        before = round_folder(run, index - settings.patience) if index >= settings.patience else base_folder(run)
+        gain = gain_of(read_samples(before / "evaluation"), read_samples(round_folder(run, index) / "evaluation"))
     earlier = [_ledger(run, number) for number in range(index + 1 - settings.patience, index)]
     shares = [_share_of_first(each) for each in (*earlier, ledger)]
-    bits = None if None in shares else max(shares)
-    return Payment(settings.patience, gain, bits, _stops(settings, gain, bits))
+    known = [share for share in shares if share is not None]
+    bits = max(known) if len(known) == len(shares) else None
+    return Improvement(settings.patience, gain, bits, not is_significant(settings, gain, bits))
 
 
-def stops_before(recipe: Recipe, run: Path, index: int) -> Payment | None:
-    """What the rounds before `index` brought, where that ends the run."""
-    paid = payment(recipe, run, index - 1, _ledger(run, index - 1)) if index else None
-    return paid if paid and paid.stops else None
+def stop_before(recipe: Recipe, run: Path, index: int) -> Improvement | None:
+    """The improvement by the rounds before `index`, if it is so small that round `index` should not be played."""
+    improvement = improvement_of(recipe, run, index - 1, _ledger(run, index - 1)) if index else None
+    return improvement if improvement and improvement.should_stop else None
 
 
-def _stops(settings: Stop, gain: Interval | None, bits: float | None) -> bool:
-    """Whether nothing says that the rounds paid; what is not known says nothing either way."""
-    verdicts = []
+def is_significant(settings: Stop, gain: Interval | None, bits: float | None) -> bool:
+    """Whether pass@1 rose beyond its interval, or there are as many new bits as [stop] asks for; also if nothing is known."""
+    reasons = []
     if gain is not None:
-        verdicts.append(gain.low > 0)
+        reasons.append(gain.low > 0)
     if bits is not None and settings.least_bits:
-        verdicts.append(bits >= settings.least_bits)
-    return bool(verdicts) and not any(verdicts)
+        reasons.append(bits >= settings.least_bits)
+    return any(reasons) or not reasons
 
 
 def _share_of_first(ledger: dict[str, Any]) -> float | None:
-    """New bits a FLOP, as a share of the first round's."""
+    """New bits a FLOP, as a share of the first round's; None where a model's operations are not known."""
     if not ledger["accepted"]["new_check_bits"]:
         return 0.0
-    return ledger["paying"]["bits_per_flop_of_first_round"]
+    share: float | None = ledger["paying"]["bits_per_flop_of_first_round"]
+    return share
 
 
 def _ledger(run: Path, index: int) -> dict[str, Any]:
-    return read_json(round_folder(run, index) / METRICS)["ledger"]
+    ledger: dict[str, Any] = read_json(round_folder(run, index) / METRICS)["ledger"]
+    return ledger

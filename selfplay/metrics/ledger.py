@@ -1,10 +1,12 @@
-"""The ledger of a round: what it took, what information it brought, and whether it paid.
+"""The ledger of a round: its cost, the information that it brought, and whether it paid.
 
-Tokens and operations are summed over the journals, so they are those of every sample that was acknowledged, by whichever
-process. Of a process that was killed the samples in flight are lost, and with them what they cost.
+Tokens and operations are summed over the journals: they are those of every acknowledged sample, of whichever process. A
+process that is killed loses its samples in flight, and their cost is counted nowhere.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from math import expm1
 from pathlib import Path
 from typing import Any
@@ -15,84 +17,129 @@ from numpy.typing import NDArray
 from selfplay.driver.stats import PassStats
 from selfplay.estimators.information import check_bits, compressed_size, repeats, surprisal
 from selfplay.estimators.intervals import Interval, paired_difference
-from selfplay.journal.samples import Pass
+from selfplay.journal.samples import Column, SampleTable
 from selfplay.layout import METRICS
-from selfplay.metrics.accepted import Accepted, accepted_texts, read_accepted
+from selfplay.metrics.accepted import accepted_texts, read_accepted, trace_hashes
 from selfplay.metrics.collapse import coverage
+from selfplay.metrics.samples import SAMPLING_COLUMNS, Groups
 from selfplay.models.flops import Decoder
 from selfplay.progress import quantity
 from selfplay.storage import read_json, write_json
-from tasks import Task
 
 ENGINE_TIME = "engine_seconds.json"
+COLUMNS: tuple[Column, ...] = SAMPLING_COLUMNS
 
 Floats = NDArray[np.float64]
 
 
-def round_ledger(
-    folder: Path,
-    metrics: dict[str, Any],
-    tasks: Iterable[Task],
-    sampled: Pass,
-    evaluations: Sequence[Pass],
-    sampler: Decoder | None,
-    learner: Decoder | None,
-    earlier: Sequence[Path],
-    verified: bool,
-    flops: Floats | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RoundSamples:
+    """The samples of a round that is played, and of what came before: all that its ledger and its alarm count."""
+
+    folder: Path
+    earlier: Sequence[Path]  # the folders of the rounds before
+    verified: bool  # whether selection heeds the verdicts
+    sampled: SampleTable  # with COLUMNS
+    flops: Floats | None  # operations of each sample, shape [samples]; None where the size of a model is not known
+    counted_from: str  # the source of these
+    learner: Decoder | None  # of the model that is trained and evaluated
+    groups: Groups  # the sampled tasks by difficulty
+    evaluations: Sequence[tuple[str, SampleTable]] = ()  # of the start and after each round, the last one of this round
+
+    @cached_property
+    def accepted(self) -> SampleTable:
+        return read_accepted(self.folder / "shards")
+
+    @cached_property
+    def bits(self) -> Floats:
+        """Bits that the check added to each accepted trace; 0 where it is not correct, or verdicts are not heeded."""
+        if not self.verified:
+            return np.zeros(len(self.accepted))
+        bits = check_bits(self.sampled.num_decided, self.sampled.num_correct)
+        return np.where(self.accepted.correct, bits[self._places][self.accepted.task], 0.0)
+
+    @cached_property
+    def _places(self) -> NDArray[np.intp]:
+        """Place among the sampled tasks of each task that has an accepted trace."""
+        return np.array([self.sampled.places[task_id] for task_id in self.accepted.task_ids], np.intp)
+
+    @cached_property
+    def repeated(self) -> dict[str, NDArray[np.bool_]]:
+        """Of each accepted trace and its text, whether it stands earlier in this round, and whether it is of an earlier one."""
+        past = [read_accepted(folder / "shards") for folder in self.earlier]
+        found = {}
+        for name, hashes in (("trace", trace_hashes), ("text", lambda table: table.text)):
+            before = np.concatenate([np.empty(0, np.uint64), *map(hashes, past)])
+            found[f"{name}_in_this_round"], found[f"{name}_of_earlier_rounds"] = repeats(hashes(self.accepted), before)
+        return found
+
+    @cached_property
+    def fresh(self) -> NDArray[np.bool_]:
+        """Whether each accepted trace is new in this run."""
+        return ~self.repeated["trace_in_this_round"] & ~self.repeated["trace_of_earlier_rounds"]
+
+    def cost(self, group: NDArray[np.intp] | None = None) -> dict[str, Any]:
+        """The cost of the accepted traces, failures included, and their bits; of all tasks or of a group of them."""
+        samples: Any = slice(None) if group is None else np.isin(self.sampled.task, group)
+        traces: Any = slice(None) if group is None else np.isin(self._places, group)[self.accepted.task]
+        bits, fresh = self.bits[traces], self.fresh[traces]
+        num, flops = len(bits), _total(self.flops, samples)
+        tokens, new_bits = int(self.sampled.completion_tokens[samples].sum()), float(bits[fresh].sum())
+        spent = {} if group is None else {"sampled_tokens": tokens, "sampling_flops": flops}
+        return spent | {
+            "num_traces": num,
+            "num_new": int(fresh.sum()),
+            "tokens_per_trace": tokens / num if num else None,
+            "flops_per_trace": flops / num if num and flops is not None else None,
+            "check_bits": float(bits.sum()),
+            "check_bits_per_trace": float(bits.mean()) if num else None,
+            "new_check_bits": new_bits,
+            "new_bits_per_gflop": new_bits / flops * 1e9 if flops else None,
+        }
+
+
+def round_ledger(samples: RoundSamples, metrics: dict[str, Any]) -> dict[str, Any]:
     """The ledger of a round whose samples, shards, training and evaluation are there.
 
-    metrics: "sampling", "training" and "evaluation" of the round. evaluations: of the model before and the one after it,
-    as far as there are any. earlier: the folders of the rounds before. verified: whether selection heeded the verdicts.
-    flops: operations of each sample, where they are not all of the sampler, shape [samples].
-    Figures in operations are None where the model's config is not known.
+    metrics: "sampling", "training" and "evaluation" of the round. Figures in operations are None where the model's config
+    is not known.
     """
-    accepted = read_accepted(folder / "shards")
-    bits = _bits(sampled, accepted) if verified else np.zeros(len(accepted))
-    fresh, shares_repeated = _repeated(accepted, earlier)
-    flops = sample_flops(sampler, sampled) if flops is None else flops
+    sampled, accepted = samples.sampled, samples.accepted
+    evaluations = [table for _, table in samples.evaluations[-2:]]
     ledger = {
         "tokens": tokens_of(sampled),
         "flops": {
-            "sampling": _total(flops),
-            "training": _training(learner, metrics["training"]),
-            "evaluation": _total(sample_flops(learner, evaluations[-1])) if evaluations else None,
-            "counted_from": _source(sampler, flops),
+            "sampling": _total(samples.flops),
+            "training": _training(samples.learner, metrics["training"]),
+            "evaluation": _total(sample_flops(samples.learner, evaluations[-1])) if evaluations else None,
+            "counted_from": samples.counted_from,
         },
         "seconds": {
-            "engine": engine_seconds(folder, int(sampled.completion_tokens.sum())),
+            "engine": engine_seconds(samples.folder, int(sampled.completion_tokens.sum())),
             "verifier": metrics["sampling"]["verifier_seconds"],
             "training": metrics["training"].get("seconds"),
         },
-        "accepted": _cost(
-            len(accepted), int(fresh.sum()), int(sampled.completion_tokens.sum()), _total(flops), bits, fresh
-        ),
+        "accepted": samples.cost(),
         "information": {
             "surprisal_bits_per_token": surprisal(accepted.logprob, accepted.completion_tokens),
-            "compressed_bytes_per_character": compressed_size(accepted_texts(folder / "shards")),
+            "compressed_bytes_per_character": compressed_size(accepted_texts(samples.folder / "shards")),
         },
         "tokens_per_trace": {
             "sampled": _mean(sampled.completion_tokens),
             "accepted": _mean(accepted.completion_tokens),
             "correct_on_held_out_tasks": _lengths(evaluations),
         },
-        "repeats": shares_repeated,
-        "by_difficulty": _by_difficulty(tasks, sampled, accepted, flops, bits, fresh),
+        "repeats": {name: _mean(shares) for name, shares in samples.repeated.items()},
+        "by_difficulty": {name: samples.cost(group) for name, group in samples.groups.items() if name},
     }
     ledger["pass_at_k"] = _against_flops(metrics["evaluation"], ledger["flops"]["evaluation"])
-    ledger["paying"] = _paying(ledger, evaluations, earlier)
-    ledger["so_far"] = _so_far(ledger, earlier)
+    ledger["paying"] = _paying(ledger, evaluations, samples.earlier)
+    ledger["so_far"] = _so_far(ledger, samples.earlier)
     return ledger
 
 
-def _source(sampler: Decoder | None, flops: Floats | None) -> str:
-    if sampler:
-        return sampler.source
-    return "nothing: no config of the model is on this machine" if flops is None else "each teacher"
-
-
-def tokens_of(samples: Pass) -> dict[str, int]:
+def tokens_of(samples: SampleTable) -> dict[str, int]:
+    """Prompt tokens, those of them that were cached, and completion tokens of all samples."""
     return {
         "prompt": int(samples.prompt_tokens.sum()),
         "cached": int(samples.cached_tokens.sum()),
@@ -100,8 +147,8 @@ def tokens_of(samples: Pass) -> dict[str, int]:
     }
 
 
-def sample_flops(decoder: Decoder | None, samples: Pass) -> Floats | None:
-    """Operations of each sample of a journal, shape [samples]."""
+def sample_flops(decoder: Decoder | None, samples: SampleTable) -> Floats | None:
+    """Operations of each sample, shape [samples]; None where the model's size is not known."""
     return (
         decoder.sampling(samples.prompt_tokens, samples.cached_tokens, samples.completion_tokens) if decoder else None
     )
@@ -124,7 +171,7 @@ def engine_seconds(folder: Path, num_tokens: int) -> float | None:
     return account["seconds"] * num_tokens / account["tokens"] if account["tokens"] else None
 
 
-def in_words(ledger: dict[str, Any]) -> str:
+def summary(ledger: dict[str, Any]) -> str:
     """One line of progress."""
     accepted, paying, flops = ledger["accepted"], ledger["paying"], ledger["flops"]
     text = f"{accepted['num_new']:,} new traces, {quantity(accepted['new_check_bits'])} bits by the check"
@@ -134,59 +181,6 @@ def in_words(ledger: dict[str, Any]) -> str:
         words = "pays" if paying["pays"] else "no gain beyond its interval"
         text += f", held-out pass@1 {paying['pass_at_1_gain']:+.3f} ({paying['low']:+.3f} to {paying['high']:+.3f}): {words}"
     return text
-
-
-def _bits(sampled: Pass, accepted: Accepted) -> Floats:
-    """Bits that the check added to each accepted trace."""
-    of_task = dict(zip(sampled.task_ids, check_bits(*sampled.counts).tolist(), strict=True))
-    return np.array(
-        [of_task[task_id] if right else 0.0 for task_id, right in zip(accepted.task_ids, accepted.correct, strict=True)]
-    )
-
-
-def _cost(
-    num: int, num_new: int, tokens: int, flops: float | None, bits: Floats, fresh: NDArray[np.bool_]
-) -> dict[str, Any]:
-    """What accepted traces cost, failures included, and the bits that they brought; `fresh`: not had before in this run."""
-    new_bits = float(bits[fresh].sum())
-    return {
-        "num_traces": num,
-        "num_new": num_new,
-        "tokens_per_trace": tokens / num if num else None,
-        "flops_per_trace": flops / num if num and flops is not None else None,
-        "check_bits": float(bits.sum()),
-        "check_bits_per_trace": float(bits.mean()) if num else None,
-        "new_check_bits": new_bits,
-        "new_bits_per_gflop": new_bits / flops * 1e9 if flops else None,
-    }
-
-
-def _by_difficulty(
-    tasks: Iterable[Task],
-    sampled: Pass,
-    accepted: Accepted,
-    flops: Floats | None,
-    bits: Floats,
-    fresh: NDArray[np.bool_],
-) -> dict[str, Any]:
-    """What was spent, and the costs of the accepted traces, by the tasks' difficulty, easiest first; empty where there is none."""
-    present = set(sampled.task_ids)
-    level = {
-        task.id: task.metadata["difficulty"]
-        for task in tasks
-        if task.id in present and task.metadata.get("difficulty") is not None
-    }
-    of_sample = np.array([str(level.get(task_id, "")) for task_id in sampled.task_ids], dtype=object)[sampled.task]
-    of_trace = np.array([str(level.get(task_id, "")) for task_id in accepted.task_ids], dtype=object)
-    ordered = sorted(set(level.values()), key=lambda value: (isinstance(value, str), value))
-    groups = {}
-    for name in map(str, ordered):
-        samples, traces = of_sample == name, of_trace == name
-        tokens, group_flops = int(sampled.completion_tokens[samples].sum()), _total(flops, samples)
-        new = int(fresh[traces].sum())
-        spent = {"sampled_tokens": tokens, "sampling_flops": group_flops}
-        groups[name] = spent | _cost(int(traces.sum()), new, tokens, group_flops, bits[traces], fresh[traces])
-    return groups
 
 
 def _training(learner: Decoder | None, fitted: dict[str, Any]) -> float | None:
@@ -207,7 +201,7 @@ def _against_flops(evaluation: dict[str, Any], flops: float | None) -> dict[str,
     }
 
 
-def _paying(ledger: dict[str, Any], evaluations: Sequence[Pass], earlier: Sequence[Path]) -> dict[str, Any]:
+def _paying(ledger: dict[str, Any], evaluations: Sequence[SampleTable], earlier: Sequence[Path]) -> dict[str, Any]:
     """Whether the round still pays: its held-out gain with its interval, its gain and its bits a FLOP, beside the first round's."""
     rate = ledger["accepted"]["new_bits_per_gflop"]
     first = next((_stored(folder)["accepted"]["new_bits_per_gflop"] for folder in earlier if _stored(folder)), rate)
@@ -225,13 +219,13 @@ def _paying(ledger: dict[str, Any], evaluations: Sequence[Pass], earlier: Sequen
     return paying
 
 
-def gain_of(before: Pass, after: Pass) -> Interval:
+def gain_of(before: SampleTable, after: SampleTable) -> Interval:
     """pass@1 after less before, on the same tasks, with its 95% interval."""
     shared = sorted(set(before.task_ids) & set(after.task_ids))
     return paired_difference(coverage(before, shared, 1), coverage(after, shared, 1))
 
 
-def _lengths(evaluations: Sequence[Pass]) -> dict[str, Any]:
+def _lengths(evaluations: Sequence[SampleTable]) -> dict[str, Any]:
     """Tokens of correct held-out samples, and how they changed on the tasks that both models solve: at equal accuracy."""
     if not evaluations:
         return {}
@@ -249,11 +243,11 @@ def _lengths(evaluations: Sequence[Pass]) -> dict[str, Any]:
     return figures
 
 
-def _length_by_task(samples: Pass) -> dict[str, float]:
+def _length_by_task(samples: SampleTable) -> dict[str, float]:
     """Mean tokens of the correct samples of each task that has one."""
-    right = samples.task[samples.correct]
-    counts = np.bincount(right, minlength=len(samples.task_ids))
-    totals = np.bincount(right, samples.completion_tokens[samples.correct], minlength=len(samples.task_ids))
+    right = samples.correct
+    totals = np.bincount(samples.task[right], samples.completion_tokens[right], minlength=samples.num_tasks)
+    counts = samples.num_correct
     return {task_id: totals[place] / counts[place] for place, task_id in enumerate(samples.task_ids) if totals[place]}
 
 
@@ -271,29 +265,6 @@ def _so_far(ledger: dict[str, Any], earlier: Sequence[Path]) -> dict[str, Any]:
 
 def _stored(folder: Path) -> dict[str, Any]:
     return read_json(folder / METRICS).get("ledger", {})
-
-
-def _repeated(accepted: Accepted, earlier: Sequence[Path]) -> tuple[NDArray[np.bool_], dict[str, float | None]]:
-    """Which accepted traces were not had before in this run, and the shares of traces and of texts that were."""
-    past_traces, past_texts = _past(earlier)
-    again, from_earlier = repeats(accepted.trace, past_traces)
-    text_again, text_earlier = repeats(accepted.text, past_texts)
-    return ~again & ~from_earlier, {
-        "trace_in_this_round": _mean(again),
-        "trace_of_earlier_rounds": _mean(from_earlier),
-        "text_in_this_round": _mean(text_again),
-        "text_of_earlier_rounds": _mean(text_earlier),
-    }
-
-
-def _past(folders: Sequence[Path]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Hashes of the traces, and of the texts, that earlier rounds accepted."""
-    traces, texts = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
-    for folder in folders:
-        accepted = read_accepted(folder / "shards")
-        traces.append(accepted.trace)
-        texts.append(accepted.text)
-    return np.concatenate(traces), np.concatenate(texts)
 
 
 def _total(values: Floats | None, chosen: NDArray[np.bool_] | slice = slice(None)) -> float | None:

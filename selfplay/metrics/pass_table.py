@@ -15,7 +15,7 @@ from selfplay.estimators.intervals import Interval, over_tasks
 from selfplay.estimators.passk import best_of_k, majority_at_k, pass_at_k, pass_at_k_bounds, resampling_cap, right_at_k
 from selfplay.estimators.solve_rates import Counts, likeliest_mixture
 from selfplay.estimators.stopping import StoppingRule, pass_at_k_of_runs
-from selfplay.journal.samples import Drawn, read_file, read_journal
+from selfplay.journal.samples import Column, SampleTable, read_samples, read_verdicts
 from selfplay.layout import METRICS
 from selfplay.storage import read_json
 from tasks import UserError
@@ -42,9 +42,9 @@ class Wanted:
             )
 
     @property
-    def reads_rows(self) -> bool:
-        """Whether counts are not enough."""
-        return self.majority or self.best_of
+    def columns(self) -> list[Column]:
+        """The columns of a table of samples that the figures need, beside the outcomes."""
+        return [*(["answer"] if self.majority else []), *(["logprob"] if self.best_of else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def pass_table(source: Path, wanted: Wanted) -> Iterator[PassFigures]:
     budget there is none but a forecast, and votes need a fixed number of samples.
     """
     if source.is_file():
-        yield _figures(source.name, "fixed", read_file(source, wanted.best_of), None, wanted)
+        yield _figures(source.name, "fixed", read_verdicts(source, wanted.best_of), None, wanted)
         return
     if not source.exists():
         raise UserError(f"{source} does not exist")
@@ -94,7 +94,7 @@ def pass_table(source: Path, wanted: Wanted) -> Iterator[PassFigures]:
         record = _recorded_rule(folder) if name == "journal" else {"rule": "fixed"}
         rule = RULES[record["rule"]].stopping_rule(record) if record["rule"] in RULES else None
         title = f"{folder.name} {'sampling' if name == 'journal' else name}"
-        yield _figures(title, record["rule"], read_journal(folder / name, wanted.reads_rows), rule, wanted)
+        yield _figures(title, record["rule"], read_samples(folder / name, wanted.columns), rule, wanted)
 
 
 def _recorded_rule(folder: Path) -> dict[str, Any]:
@@ -103,34 +103,35 @@ def _recorded_rule(folder: Path) -> dict[str, Any]:
     return read_json(metrics)["allocation"] if metrics.exists() else {"rule": "not finished"}
 
 
-def _figures(name: str, kind: str, drawn: Drawn, rule: StoppingRule | None, wanted: Wanted) -> PassFigures:
+def _figures(name: str, kind: str, samples: SampleTable, rule: StoppingRule | None, wanted: Wanted) -> PassFigures:
     by_k: dict[int, dict[str, Figure]] = {}
-    runs = drawn.runs() if rule else []
+    num_undecided = int(samples.num_undecided.sum())
+    runs = samples.runs() if rule else []
     for k in wanted.ks:
         found: dict[str, Figure | None] = {}
         if rule:
-            found["pass"] = _with_bounds(*pass_at_k_of_runs(rule, runs, k), drawn.num_undecided)
+            found["pass"] = _with_bounds(*pass_at_k_of_runs(rule, runs, k), num_undecided)
         elif kind == "fixed":
-            found = _fixed_figures(drawn, k, wanted)
+            found = _fixed_figures(samples, k, wanted)
         by_k[k] = {title: figure for title, figure in found.items() if figure}
     ahead = [k for k in wanted.ks if "pass" not in by_k[k]]
-    if wanted.forecast and ahead and kind != "not finished" and drawn.decided.any():
+    if wanted.forecast and ahead and kind != "not finished" and samples.decided.any():
         plain = {"rule": rule} if rule else {"plain_curve": kind == "fixed"}
-        for point in forecast(drawn.decided, drawn.correct, ahead, confidence=CONFIDENCE, **plain).points:
+        points = forecast(samples.num_decided, samples.num_correct, ahead, confidence=CONFIDENCE, **plain).points
+        for point in points:
             by_k[point.k]["pass"] = Figure(point.value, point.low, point.high, is_forecast=True)
-    num_samples = int(drawn.decided.sum()) + drawn.num_undecided
-    return PassFigures(name, kind, len(drawn.decided), num_samples, drawn.num_undecided, by_k, _cap(drawn, wanted))
+    return PassFigures(name, kind, samples.num_tasks, len(samples), num_undecided, by_k, _cap(samples, wanted))
 
 
-def _fixed_figures(drawn: Drawn, k: int, wanted: Wanted) -> dict[str, Figure | None]:
+def _fixed_figures(samples: SampleTable, k: int, wanted: Wanted) -> dict[str, Figure | None]:
     """Of tasks whose number of samples was set before sampling."""
-    n, c = drawn.decided, drawn.correct
-    bounds = pass_at_k_bounds(n, c, drawn.undecided, k)
-    found = {"pass": _with_bounds(pass_at_k(n, c, k), *bounds, drawn.num_undecided)}
+    n, c, num_undecided = samples.num_decided, samples.num_correct, samples.num_undecided
+    bounds = pass_at_k_bounds(n, c, num_undecided, k)
+    found = {"pass": _with_bounds(pass_at_k(n, c, k), *bounds, int(num_undecided.sum()))}
     if wanted.majority:
-        found["majority"] = _mean([majority_at_k(votes, right, k, no_vote=0) for votes, right in drawn.votes()])
+        found["majority"] = _mean([majority_at_k(votes, right, k, no_vote=0) for votes, right in samples.votes()])
     if wanted.best_of:
-        found["best-of"] = _mean([best_of_k(right, scores, k) for right, scores in drawn.scores()])
+        found["best-of"] = _mean([best_of_k(right, scores, k) for right, scores in samples.scores()])
     if wanted.false_accept is not None:
         found["right"] = _mean(right_at_k(n, c, k, wanted.false_accept, wanted.false_reject))
     return found
@@ -148,11 +149,11 @@ def _mean(per_task: Any) -> Figure | None:
     return Figure(interval.value, interval.low, interval.high) if interval.num_tasks else None
 
 
-def _cap(drawn: Drawn, wanted: Wanted) -> float | None:
+def _cap(samples: SampleTable, wanted: Wanted) -> float | None:
     """The cap of right@k under the spread of true solve rates: that of acceptance, fitted, with the verifier's errors taken out."""
-    if wanted.false_accept is None or not drawn.decided.any():
+    if wanted.false_accept is None or not samples.decided.any():
         return None
-    counts = Counts(drawn.decided, drawn.correct)
+    counts = Counts(samples.num_decided, samples.num_correct)
     accepted = np.append(np.exp(counts.grid.log_p), [0.0, 1.0])
     rates = np.clip((accepted - wanted.false_accept) / (1 - wanted.false_reject - wanted.false_accept), 0.0, 1.0)
     return resampling_cap(rates, wanted.false_accept, wanted.false_reject, likeliest_mixture(counts))

@@ -1,4 +1,4 @@
-"""What is reckoned when a round's work is done: its ledger, and the alarm where the run collapses."""
+"""Metrics of a round: figures of its samples, its ledger and the collapse alarm."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,78 +6,75 @@ from typing import Any
 
 import numpy as np
 
-from selfplay.journal.journal import read_rows
-from selfplay.journal.samples import Pass, read_pass
-from selfplay.layout import round_folder
+from selfplay.estimators.information import Floats
+from selfplay.journal.samples import Column, SampleTable, read_samples
+from selfplay.layout import base_folder, round_folder
 from selfplay.metrics.collapse import alarm_metrics, watch
-from selfplay.metrics.ledger import Floats, in_words, round_ledger, sample_flops, tokens_of
+from selfplay.metrics.ledger import COLUMNS, RoundSamples, round_ledger, sample_flops, summary, tokens_of
+from selfplay.metrics.samples import by_difficulty
 from selfplay.models.flops import decoder_of
 from selfplay.recipe.sections import Recipe
 from selfplay.shards.provenance import read_provenance
 from selfplay.shards.schema import operations
+from selfplay.training.start import RoundModels
 from tasks import Task
 
+EVALUATION_COLUMNS: tuple[Column, ...] = ("prompt_tokens", "cached_tokens", "text")
 
-def round_accounts(
-    recipe: Recipe,
-    folder: Path,
-    index: int,
-    model: str,
-    next_model: str,
-    metrics: dict[str, Any],
-    tasks: Iterable[Task],
-) -> dict[str, Any]:
-    """ "ledger", "alarm" and "alarms" of a round, for its metrics; the last is a sentence for each alarm."""
-    earlier = [round_folder(folder.parent, number) for number in range(index)]
-    watched, evaluations = [], []
-    if recipe.evaluation:
-        stages = [
-            ("start", Path(recipe.output) / "base"),
-            *((f"round {number}", past) for number, past in enumerate(earlier)),
-        ]
-        past = [(name, read_pass(stage / "evaluation")) for name, stage in stages]
-        present = read_pass(folder / "evaluation")
-        watched = watch(past, present, max(recipe.evaluation.k))
-        evaluations = [past[-1][1], present]
-    sampled = read_pass(folder / "journal")
-    ledger = round_ledger(
-        folder,
-        metrics,
-        tasks,
-        sampled,
-        evaluations,
-        decoder_of(model),
-        decoder_of(next_model),
-        earlier,
-        recipe.selection.verified,
-        _flops_by_teacher(folder, sampled),
+
+def read_round(recipe: Recipe, folder: Path, models: RoundModels, tasks: Iterable[Task]) -> RoundSamples:
+    """The samples of a played round in `folder`; `models`: the sampled model, and the one that training made."""
+    run, index = folder.parent, int(folder.name.removeprefix("round_"))
+    earlier = [round_folder(run, number) for number in range(index)]
+    sampled = read_samples(folder / "journal", COLUMNS)
+    stages = [("start", base_folder(run)), *((f"round {number}", past) for number, past in enumerate(earlier))]
+    stages = [*stages, (f"round {index}", folder)] if recipe.evaluation else []
+    flops, counted_from = _sampling_flops(folder, models.sampled, sampled)
+    return RoundSamples(
+        folder=folder,
+        earlier=earlier,
+        verified=recipe.selection.verified,
+        sampled=sampled,
+        flops=flops,
+        counted_from=counted_from,
+        learner=decoder_of(models.trained),
+        groups=by_difficulty(sampled, tasks),
+        evaluations=[(name, read_samples(stage / "evaluation", EVALUATION_COLUMNS)) for name, stage in stages],
     )
-    return {"ledger": ledger, **alarm_metrics(watched)}
 
 
-def _flops_by_teacher(folder: Path, sampled: Pass) -> Floats | None:
-    """Operations of each sample of a round with several teachers; None where there is one model, or one of unknown size."""
-    provenance = read_provenance(folder)
-    if not provenance.teachers:
-        return None
-    models = [row["sample"]["model"] for row in read_rows(folder / "journal", token_ids=False)]
-    tokens = [sampled.prompt_tokens, sampled.cached_tokens, sampled.completion_tokens]
-    flops = operations(models, tokens, provenance)
-    return None if np.isnan(flops).any() else flops
+def ledger_and_alarm(samples: RoundSamples, metrics: dict[str, Any], k: int) -> dict[str, Any]:
+    """ "ledger", "alarm" and "alarms" of a round, for its metrics; "alarms" holds a sentence for each that is raised.
+
+    metrics: "sampling", "training" and "evaluation" of the round. k: of the alarm's pass@k.
+    """
+    *past, present = samples.evaluations or [("", None)]
+    watched = watch(past, present[1], k) if present[1] is not None else []
+    return {"ledger": round_ledger(samples, metrics), **alarm_metrics(watched)}
 
 
-def base_accounts(model: str, folder: Path) -> dict[str, Any]:
-    """The ledger of the first model's evaluation."""
-    samples = read_pass(folder / "evaluation")
+def base_ledger(model: str, evaluation: Path) -> dict[str, Any]:
+    """The ledger of the first model, from the journal of its evaluation."""
+    samples = read_samples(evaluation, EVALUATION_COLUMNS)
     flops = sample_flops(decoder_of(model), samples)
-    return {
-        "ledger": {
-            "evaluation_tokens": tokens_of(samples),
-            "evaluation_flops": None if flops is None else float(flops.sum()),
-        }
-    }
+    return {"evaluation_tokens": tokens_of(samples), "evaluation_flops": None if flops is None else float(flops.sum())}
 
 
 def lines_of(metrics: dict[str, Any]) -> list[str]:
     """Lines of progress: the ledger in short, and every alarm."""
-    return [f"ledger: {in_words(metrics['ledger'])}", *(f"COLLAPSE ALARM: {alarm}" for alarm in metrics["alarms"])]
+    return [f"ledger: {summary(metrics['ledger'])}", *(f"COLLAPSE ALARM: {alarm}" for alarm in metrics["alarms"])]
+
+
+def _sampling_flops(folder: Path, model: str, sampled: SampleTable) -> tuple[Floats | None, str]:
+    """Operations of each sample of a round, and their source; None where the size of a model is not known."""
+    provenance = read_provenance(folder)
+    if provenance.teachers:
+        models = [sampled.model.names[code] for code in sampled.model.codes]
+        tokens = [sampled.prompt_tokens, sampled.cached_tokens, sampled.completion_tokens]
+        flops = operations(models, tokens, provenance)
+        if not np.isnan(flops).any():
+            return flops, "each teacher"
+    decoder = decoder_of(model)
+    if decoder is None:
+        return None, "nothing: no config of the model is on this machine"
+    return sample_flops(decoder, sampled), decoder.source

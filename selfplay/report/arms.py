@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from selfplay.estimators.forecast import Forecast, forecast
 from selfplay.estimators.intervals import Interval, over_tasks, paired_difference
 from selfplay.estimators.passk import pass_at_every_k, pass_at_k, pass_at_k_bounds
-from selfplay.layout import CONTROL, METRICS, RECIPE, finished_rounds
-from selfplay.metrics.samples import Tally, tally
+from selfplay.journal.samples import SampleTable, read_samples
+from selfplay.layout import CONTROL, METRICS, RECIPE, base_folder, finished_rounds, is_control
 from selfplay.rounds.run_folder import stored_recipe
 from selfplay.storage import read_json
 from tasks import UserError
 
 LEAST_TO_FORECAST = 8  # samples a task
+Counts = NDArray[np.int64]
 FORECAST_TIMES = 100  # a forecast goes to so many times the samples a task
 
 
@@ -24,27 +26,27 @@ FORECAST_TIMES = 100  # a forecast goes to so many times the samples a task
 class Evaluation:
     """The samples of held-out tasks by one model."""
 
-    tallies: dict[str, Tally]  # by task id
+    samples: SampleTable
     asked: tuple[int, ...] = ()  # k that the recipe names
 
     @property
     def num_tasks(self) -> int:
-        return len(self.tallies)
+        return self.samples.num_tasks
 
     @property
     def num_undecided(self) -> int:
-        return sum(counts.num_undecided for counts in self.tallies.values())
+        return int(self.samples.num_undecided.sum())
 
-    @cached_property
-    def counts(self) -> tuple[list[int], list[int]]:
-        """Decided samples and correct ones, one entry a task."""
-        return [t.num_decided for t in self.tallies.values()], [t.num_correct for t in self.tallies.values()]
+    @property
+    def counts(self) -> tuple[Counts, Counts]:
+        """Decided samples and correct ones of each task, shape [tasks]."""
+        return self.samples.num_decided, self.samples.num_correct
 
     @cached_property
     def curve(self) -> dict[int, Interval]:
         """pass@k by k, over the k that every task defines: those asked for, powers of two and what lies half between."""
         num_samples, num_correct = self.counts
-        most = min(num_samples, default=0)
+        most = int(num_samples.min()) if num_samples.size else 0
         if not most:
             return {}
         ks = sorted(
@@ -55,16 +57,15 @@ class Evaluation:
 
     def bounds(self, k: int) -> tuple[float, float]:
         """pass@k if every undecided sample were wrong, and if every one were correct."""
-        undecided = [counts.num_undecided for counts in self.tallies.values()]
-        low, high = pass_at_k_bounds(*self.counts, undecided, k)
+        low, high = pass_at_k_bounds(*self.counts, self.samples.num_undecided, k)
         return float(np.nanmean(low)), float(np.nanmean(high))
 
     @cached_property
     def forecast(self) -> tuple[Forecast, ...]:
         """pass@k beyond the samples, where there are enough to say something."""
         num_samples, num_correct = self.counts
-        most = min(num_samples, default=0)
-        if most < LEAST_TO_FORECAST or not any(num_correct) or num_samples == num_correct:
+        most = int(num_samples.min()) if num_samples.size else 0
+        if most < LEAST_TO_FORECAST or not num_correct.any() or (num_samples == num_correct).all():
             return ()
         ks = np.unique(np.geomspace(most, most * FORECAST_TIMES, 4).astype(int))
         return forecast(num_samples, num_correct, ks.tolist(), confidence=0.95).points
@@ -81,7 +82,7 @@ class Stage:
     @cached_property
     def evaluation(self) -> Evaluation:
         asked = self.metrics.get("evaluation", {}).get("pass_at_k", {})
-        return Evaluation(tally(self.folder / "evaluation"), tuple(map(int, asked)))
+        return Evaluation(read_samples(self.folder / "evaluation"), tuple(map(int, asked)))
 
     @property
     def name(self) -> str:
@@ -96,7 +97,7 @@ class Stage:
     def flops_per_sample(self) -> float | None:
         """Operations of a held-out sample; None where the size of the model is not known."""
         flops = self.ledger["flops"]["evaluation"] if "flops" in self.ledger else self.ledger.get("evaluation_flops")
-        num_samples = sum(counts.num_decided + counts.num_undecided for counts in self.evaluation.tallies.values())
+        num_samples = len(self.evaluation.samples)
         return flops / num_samples if flops and num_samples else None
 
 
@@ -155,24 +156,26 @@ def _open(folder: Path) -> Arm:
     if not (folder / RECIPE).exists():
         raise UserError(f"{folder} holds no run: it has no {RECIPE}; give the folder of a run, such as runs/quickstart")
     recipe = stored_recipe(folder).model_dump(exclude_none=True)
-    is_control = folder.name == CONTROL and (folder.parent / RECIPE).exists()
-    base = (folder.parent if is_control else folder) / "base"
+    base = base_folder(folder)
     rounds = [
         Stage(int(path.name.removeprefix("round_")) + 1, path, read_json(path / METRICS))
         for path in finished_rounds(folder)
     ]
     start = Stage(0, base, read_json(base / METRICS)) if (base / METRICS).exists() else None
-    return Arm(recipe["name"], folder, recipe, is_control, start, rounds)
+    return Arm(recipe["name"], folder, recipe, is_control(folder), start, rounds)
 
 
 def paired(left: Evaluation, right: Evaluation, k: int) -> Interval | None:
     """pass@k of right less that of left over the tasks where both have k decided samples; None below two of them."""
-    pairs = [(left.tallies[task_id], right.tallies[task_id]) for task_id in left.tallies if task_id in right.tallies]
-    figures = [
-        pass_at_k([t.num_decided for t in side], [t.num_correct for t in side], k) for side in zip(*pairs, strict=True)
-    ]
-    interval = paired_difference(*figures) if figures else None
-    return interval if interval and interval.num_tasks > 1 else None
+    shared = [task_id for task_id in left.samples.task_ids if task_id in right.samples.places]
+    if not shared:
+        return None
+    figures = []
+    for each in (left, right):
+        places = [each.samples.places[task_id] for task_id in shared]
+        figures.append(pass_at_k(each.samples.num_decided[places], each.samples.num_correct[places], k))
+    interval = paired_difference(*figures)
+    return interval if interval.num_tasks > 1 else None
 
 
 def in_words(interval: Interval) -> str:

@@ -44,7 +44,8 @@ class HeldOut:
     def missing(self) -> str:
         """How many held-out tasks could not be had again, and why; empty where all are there."""
         tasks, failures = self._loaded
-        lost = len({task_id for _, stage in self.evaluations for task_id in stage.evaluation.tallies} - set(tasks))
+        played = {task_id for _, stage in self.evaluations for task_id in stage.evaluation.samples.task_ids}
+        lost = len(played - set(tasks))
         return (
             f"{lost:,} held-out tasks are missing: {'; '.join(failures) or 'their source no longer has them'}."
             if lost

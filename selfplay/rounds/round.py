@@ -8,11 +8,12 @@ from selfplay.allocation import Allocation
 from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.stats import PassStats
+from selfplay.journal.samples import read_samples
 from selfplay.layout import CONTROL, MANIFEST, METRICS, round_folder
 from selfplay.metrics import trackers
-from selfplay.metrics.early_stopping import payment
+from selfplay.metrics.early_stopping import improvement_of
 from selfplay.metrics.ledger import record_engine_time
-from selfplay.metrics.round_metrics import lines_of, round_accounts
+from selfplay.metrics.round_metrics import ledger_and_alarm, lines_of, read_round
 from selfplay.metrics.samples import evaluation_metrics, sampling_metrics
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Recipe
@@ -25,7 +26,7 @@ from selfplay.shards.provenance import provenance_of
 from selfplay.shards.schema import SCHEMA_VERSION
 from selfplay.storage import read_json, write_json
 from selfplay.training.mix import mix_in_words, mix_metrics
-from selfplay.training.start import Models
+from selfplay.training.start import RoundModels
 from selfplay.training.step import train
 
 
@@ -46,7 +47,13 @@ class Round:
 
 
 def play_round(
-    recipe: Recipe, folder: Path, index: int, models: Models, base: Models, executor: Executor, progress: Progress
+    recipe: Recipe,
+    folder: Path,
+    index: int,
+    models: RoundModels,
+    base: RoundModels,
+    executor: Executor,
+    progress: Progress,
 ) -> None:
     """Sample, check, select, train, evaluate; the manifest is written last."""
     name = f"{'' if recipe.selection.verified else CONTROL + ' '}round {index}"
@@ -58,9 +65,10 @@ def play_round(
     fitted = train(recipe, f"{name}: training", folder, start.trained, progress) if recipe.training else {}
     following = _following(recipe, models, folder / "model")
     evaluation = evaluate(recipe, name, following.trained, folder, executor, progress) if recipe.evaluation else {}
+    samples = read_round(recipe, folder, RoundModels(models.sampled, following.trained), round_tasks(recipe, index))
     metrics = {
         "round": index,
-        "sampling": sampling_metrics(folder / "journal", round_tasks(recipe, index)) | _timing(stats),
+        "sampling": sampling_metrics(samples.sampled, samples.groups) | _timing(stats),
         "allocation": stats.rule,
         "selection": dict(account.counts),
         "selection_cost": account.to_dict(),
@@ -69,11 +77,9 @@ def play_round(
     }
     if recipe.selection.mix:
         metrics["mix"] = mix_metrics(recipe, index, account.counts[ACCEPTED], folder / "shards")
-    metrics |= round_accounts(
-        recipe, folder, index, models.sampled, following.trained, metrics, round_tasks(recipe, index)
-    )
-    if paid := payment(recipe, folder.parent, index, metrics["ledger"]):
-        metrics["stop"] = paid.to_dict()
+    metrics |= ledger_and_alarm(samples, metrics, max(recipe.evaluation.k) if recipe.evaluation else 1)
+    if improvement := improvement_of(recipe, folder.parent, index, metrics["ledger"]):
+        metrics["stop"] = improvement.to_dict()
     write_json(folder / METRICS, metrics)
     parents = _parents(folder.parent, index)
     student = following.trained if following.trained != following.sampled else ""
@@ -122,15 +128,15 @@ def evaluate(
     )
     with progress.step(f"{name}: evaluation") as show:
         executor.run_pass(tasks, plan, rule, journal, shown_by(show, rule, len(tasks)))
-    return evaluation_metrics(journal, tasks, settings.k)
+    return evaluation_metrics(read_samples(journal), tasks, settings.k)
 
 
-def _following(recipe: Recipe, models: Models, made: Path) -> Models:
+def _following(recipe: Recipe, models: RoundModels, made: Path) -> RoundModels:
     """The models after a round whose training made a model at `made`."""
     if recipe.training is None:
         return models
     student = recipe.model.student
-    return Models(models.sampled if student and not student.teaches else str(made), str(made))
+    return RoundModels(models.sampled if student and not student.teaches else str(made), str(made))
 
 
 def _parents(run: Path, index: int) -> list[str]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from selfplay.driver.executor import Executor
 from selfplay.layout import CONTROL, MANIFEST, METRICS, round_folder
-from selfplay.metrics.early_stopping import stops_before
-from selfplay.metrics.round_metrics import base_accounts
+from selfplay.metrics.early_stopping import stop_before
+from selfplay.metrics.round_metrics import base_ledger
 from selfplay.models.files import model_digest
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Recipe
@@ -13,7 +13,7 @@ from selfplay.rounds.round import evaluate, play_round
 from selfplay.rounds.run_folder import open_run
 from selfplay.shards.mirror import copy_run
 from selfplay.storage import Place, read_json, write_json
-from selfplay.training.start import Models, first_models
+from selfplay.training.start import RoundModels, first_models
 from tasks import UserError
 
 
@@ -42,32 +42,32 @@ def run(recipe: Recipe, progress: Progress) -> list[Path]:
     return [arm_folder for _, arm_folder in arms]
 
 
-def make_base(recipe: Recipe, folder: Path, executor: Executor, progress: Progress) -> Models:
+def make_base(recipe: Recipe, folder: Path, executor: Executor, progress: Progress) -> RoundModels:
     """The models of the first round, and the evaluation of the one that will be trained."""
     models = first_models(recipe, folder, progress)
     if recipe.evaluation and not (folder / METRICS).exists():
         evaluation = evaluate(recipe, "base", models.trained, folder, executor, progress)
         described = {"model": models.trained, "model_digest": model_digest(models.trained), "evaluation": evaluation}
-        write_json(folder / METRICS, described | base_accounts(models.trained, folder))
+        write_json(folder / METRICS, described | {"ledger": base_ledger(models.trained, folder / "evaluation")})
     return models
 
 
-def play_rounds(recipe: Recipe, folder: Path, base: Models, executor: Executor, progress: Progress) -> int:
+def play_rounds(recipe: Recipe, folder: Path, base: RoundModels, executor: Executor, progress: Progress) -> int:
     """The rounds that are still to be played; gives how many there are then."""
     models = base
     for index in range(recipe.rounds):
         manifest = round_folder(folder, index) / MANIFEST
         if not manifest.exists():
-            if paid := stops_before(recipe, folder, index):
+            if improvement := stop_before(recipe, folder, index):
                 progress.say(
-                    f"stopped after {index} of {recipe.rounds} rounds: {paid}. To go on, change [stop] or leave it out"
+                    f"stopped after {index} of {recipe.rounds} rounds: {improvement}. To go on, change [stop] or leave it out"
                 )
                 return index
             play_round(recipe, round_folder(folder, index), index, models, base, executor, progress)
         if recipe.copy_to:
             _copy(recipe, folder, progress)
         played = read_json(manifest)
-        models = Models(played["next_model"], played.get("student") or played["next_model"])
+        models = RoundModels(played["next_model"], played.get("student") or played["next_model"])
     return recipe.rounds
 
 

@@ -15,14 +15,14 @@ from selfplay.training.step import fit, once
 
 
 @dataclass(frozen=True, slots=True)
-class Models:
+class RoundModels:
     """The models of a round, by path or hub name; the same one unless a student learns."""
 
     sampled: str
     trained: str  # where training starts, and what is evaluated
 
 
-def first_models(recipe: Recipe, folder: Path, progress: Progress) -> Models:
+def first_models(recipe: Recipe, folder: Path, progress: Progress) -> RoundModels:
     """The models of the first round; what is made here lies in `folder`."""
     sampled = recipe.model.name
     if recipe.model.create:
@@ -36,13 +36,13 @@ def first_models(recipe: Recipe, folder: Path, progress: Progress) -> Models:
                 untrained.rename(sampled)
     student = recipe.model.student
     if not student:
-        return Models(sampled, sampled)
+        return RoundModels(sampled, sampled)
     if not student.create:
-        return Models(sampled, student.path)
+        return RoundModels(sampled, student.path)
     trained = folder / "student"
     if not trained.exists():
         _created(student.create, folder / "student.tmp", number_of(recipe.seed, "student")).rename(trained)
-    return Models(sampled, str(trained))
+    return RoundModels(sampled, str(trained))
 
 
 def _lessons(recipe: Recipe) -> Iterator[Lesson]:

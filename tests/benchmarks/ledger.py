@@ -14,11 +14,12 @@ import numpy as np
 
 from selfplay.estimators.information import check_bits, compressed_size
 from selfplay.journal.journal import Journal
-from selfplay.journal.samples import Pass, read_pass
+from selfplay.journal.samples import SampleTable, read_samples, unread
 from selfplay.metrics.accepted import accepted_texts, read_accepted
 from selfplay.metrics.collapse import watch
-from selfplay.metrics.samples import sampling_metrics
-from selfplay.records import ACCEPTED, Trace
+from selfplay.metrics.ledger import COLUMNS
+from selfplay.metrics.samples import by_difficulty, sampling_metrics
+from selfplay.records import ACCEPTED, CORRECT, WRONG, Trace
 from selfplay.shards.files import write_shards
 from tasks import MathReference, Task
 from tests.trace_making import MADE_BY, sample_of
@@ -56,12 +57,13 @@ def times(num):
         chosen = ((trace, ACCEPTED if trace.verdict.reason is Reason.MATCH else "wrong") for trace in made)
         write_shards(chosen, Path(folder) / "shards", MADE_BY)
         tasks = list({trace.task.id: trace.task for trace in made}.values())
-        timed("figures of the pass (sampling_metrics)", lambda: sampling_metrics(Path(folder) / "journal", tasks), rows)
-        samples = timed("columns of the journal", lambda: read_pass(Path(folder) / "journal"), rows)
-        timed("columns of the accepted", lambda: read_accepted(Path(folder) / "shards"), rows)
+        journal = Path(folder) / "journal"
+        samples = timed("table of the samples", lambda: read_samples(journal, (*COLUMNS, "text")), rows)
+        timed("figures of the pass", lambda: sampling_metrics(samples, by_difficulty(samples, tasks)), rows)
+        timed("table of the accepted", lambda: read_accepted(Path(folder) / "shards"), rows)
         timed("compressed size", lambda: compressed_size(accepted_texts(Path(folder) / "shards")), rows)
         timed("alarm against one earlier model", lambda: watch([("start", samples)], samples, PER_TASK), rows)
-    print(f"{num:,} traces of 60 words; CPU seconds, and as a share of the pass's own figures")
+    print(f"{num:,} traces of 60 words; CPU seconds, and as a share of reading the table")
     for name, seconds in rows:
         print(f"  {name:42} {seconds:8.2f} {seconds / rows[0][1]:8.2f}")
 
@@ -101,19 +103,10 @@ def false_alarms(num=200):
 
 def _drawn(rng, rates):
     shape = (len(rates), 16)
-    tokens = np.ones(rates.size * 16, dtype=np.int64)
     texts = rng.geometric(0.3, shape).ravel().astype(np.uint64)
-    task = np.repeat(np.arange(len(rates)), 16)
-    return Pass(
-        [str(n) for n in range(len(rates))],
-        task,
-        tokens,
-        tokens,
-        tokens,
-        (rng.random(shape) < rates[:, None]).ravel(),
-        tokens > 0,
-        texts,
-    )
+    codes = np.where(rng.random(shape) < rates[:, None], CORRECT, WRONG).ravel()
+    ids = [str(n) for n in range(len(rates))]
+    return SampleTable(ids, np.repeat(np.arange(len(rates)), 16), codes, unread(), text=texts)
 
 
 if __name__ == "__main__":

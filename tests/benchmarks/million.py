@@ -27,11 +27,9 @@ MOST_SECONDS, MOST_BYTES = 30, 2e9
 READERS = {
     "selfplay passk": ["-c", "from selfplay.cli import main; main()", "passk", "RUN", "--k", "1", "--k", "4", "--k", "16", "--k", "100"],
     "the same, with majority@k and best of k": ["-c", "from selfplay.cli import main; main()", "passk", "RUN", "--k", "1", "--k", "16", "--majority", "--best-of"],
-    "figures of the round (sampling_metrics)": [
-        "-c", "from pathlib import Path; from selfplay.measuring import sampling_metrics; sampling_metrics(Path('RUN/round_000/journal'), [])",
-    ],
-    "columns of the ledger and the alarm (read_pass)": [
-        "-c", "from pathlib import Path; from selfplay.columns import read_pass; read_pass(Path('RUN/round_000/journal'))",
+    "all columns of the ledger and the alarm (read_samples)": [
+        "-c", "from pathlib import Path; from selfplay.journal.samples import read_samples; from selfplay.metrics.ledger import COLUMNS; "
+        "read_samples(Path('RUN/round_000/journal'), (*COLUMNS, 'text'))",
     ],
 }  # fmt: skip
 

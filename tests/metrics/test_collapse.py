@@ -5,12 +5,13 @@ import pytest
 from rich.console import Console
 
 from selfplay.estimators.intervals import paired_difference
-from selfplay.journal.samples import Pass
+from selfplay.journal.samples import SampleTable, unread
 from selfplay.metrics.collapse import chance_of_signs, watch
 from selfplay.models.tiny_llama import create_model
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Fitting
 from selfplay.recipe.toml import read_recipe
+from selfplay.records import CORRECT, WRONG
 from selfplay.report.page import write_report
 from selfplay.rounds.run import run
 from selfplay.storage import read_json
@@ -113,18 +114,9 @@ def samples(texts, correct):
     """A pass of tasks 0, 1, ... with these texts (numbers), shape [tasks, samples], and whether each is correct."""
     texts, correct = np.asarray(texts), np.asarray(correct, dtype=bool)
     num_tasks, num = texts.shape
-    tokens = np.ones(texts.size, dtype=np.int64)
     task = np.repeat(np.arange(num_tasks), num)
-    return Pass(
-        [str(n) for n in range(num_tasks)],
-        task,
-        tokens,
-        tokens,
-        tokens,
-        correct.ravel(),
-        tokens > 0,
-        texts.ravel().astype(np.uint64),
-    )
+    codes = np.where(correct.ravel(), CORRECT, WRONG)
+    return SampleTable([str(n) for n in range(num_tasks)], task, codes, unread(), text=texts.ravel().astype(np.uint64))
 
 
 def raised(before, after, k=16):

@@ -14,7 +14,7 @@ from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.stats import PassStats
 from selfplay.estimators.information import check_bits, compressed_size, repeats, surprisal
 from selfplay.journal.journal import read_journal
-from selfplay.journal.samples import hash_of, read_pass
+from selfplay.journal.samples import hash_of, read_samples
 from selfplay.metrics.accepted import read_accepted
 from selfplay.metrics.ledger import engine_seconds, record_engine_time, tokens_of
 from selfplay.metrics.trackers import numbers_of
@@ -126,7 +126,7 @@ def test_tokens_are_the_engines_also_over_a_resumed_pass(counters, small_models,
             passes.append(executor.run_pass(tasks, plan, rule, tmp_path / "journal"))
             record_engine_time(tmp_path, passes[-1], 1)
     assert passes[1].num_resumed == 28
-    ledger = tokens_of(read_pass(tmp_path / "journal"))
+    ledger = tokens_of(read_samples(tmp_path / "journal", ("prompt_tokens", "cached_tokens")))
     assert ledger == {"prompt": counters["prompt"], "cached": 0, "sampled": counters["sampled"]}
     busy = sum(stats.elapsed_seconds - stats.engine_idle_seconds for stats in passes)
     assert engine_seconds(tmp_path, ledger["sampled"]) == pytest.approx(busy)

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from selfplay.estimators.passk import best_of_k, majority_at_k, right_at_k
 from selfplay.journal.journal import Journal
+from selfplay.journal.samples import read_samples
 from selfplay.metrics.pass_table import Wanted, in_table, pass_table
-from selfplay.metrics.samples import sampling_metrics, tally
+from selfplay.metrics.samples import SAMPLING_COLUMNS, sampling_metrics
 from selfplay.records import Sample
 from selfplay.storage import write_json
 from tasks import UserError
@@ -131,11 +132,12 @@ def test_best_of_k_needs_log_probabilities_and_says_so(tmp_path):
 def test_counts_by_the_fast_reader_are_those_of_the_whole_rows(tmp_path):
     round_of(tmp_path, ["cuw", "ccc"], {"rule": "fixed"})
     journal = tmp_path / "round_000" / "journal"
-    tallies, metrics = tally(journal), sampling_metrics(journal, [])
-    assert [(t.num_decided, t.num_correct, t.num_undecided, t.tokens) for t in tallies.values()] == [
-        (2, 1, 1, 3),
-        (3, 3, 0, 3),
-    ]
+    fast, whole = read_samples(journal), read_samples(journal, SAMPLING_COLUMNS)
+    for table in (fast, whole):
+        assert table.task_ids == ["0", "1"]
+        assert table.num_decided.tolist() == [2, 3] and table.num_undecided.tolist() == [1, 0]
+        assert table.num_correct.tolist() == [1, 3] and table.completion_tokens.tolist() == [1] * 6
+    metrics = sampling_metrics(whole, {})
     assert (
         metrics["num_correct"],
         metrics["num_undecided"],

@@ -8,7 +8,7 @@ from rich.console import Console
 from selfplay.estimators.intervals import Interval
 from selfplay.journal.journal import read_journal
 from selfplay.layout import round_folder
-from selfplay.metrics.early_stopping import payment
+from selfplay.metrics.early_stopping import improvement_of
 from selfplay.models.files import model_digest
 from selfplay.models.flops import decoder_of
 from selfplay.models.tiny_llama import create_model
@@ -188,14 +188,14 @@ def test_a_run_stops_only_where_nothing_pays(tmp_path, monkeypatch, shares, low,
     path = tmp_path / "rule.toml"
     path.write_text(RECIPE.format(teacher="a/model"))
     recipe = read_recipe(path, [f"stop.least_bits={least_bits}"])
-    monkeypatch.setattr("selfplay.metrics.early_stopping.read_pass", lambda journal: journal)
+    monkeypatch.setattr("selfplay.metrics.early_stopping.read_samples", lambda journal: journal)
     monkeypatch.setattr(
         "selfplay.metrics.early_stopping.gain_of", lambda before, after: Interval(0.0, low, 0.1, 10, "made")
     )
     round_folder(tmp_path, 2).mkdir()
     write_json(round_folder(tmp_path, 2) / "metrics.json", {"ledger": ledger(shares[0])})
-    assert payment(recipe, tmp_path, 3, ledger(shares[1])).stops == stops
-    assert payment(recipe, tmp_path, 0, ledger(1.0)) is None  # too few rounds
+    assert improvement_of(recipe, tmp_path, 3, ledger(shares[1])).should_stop == stops
+    assert improvement_of(recipe, tmp_path, 0, ledger(1.0)) is None  # too few rounds
 
 
 # -- other engines, and mistakes
