@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from selfplay.journal.journal import Journal
+from selfplay.journal import Journal
 from selfplay.journal.samples import read_samples
 from selfplay.layout import MANIFEST, METRICS, RECIPE, round_folder
 from selfplay.metrics.samples import SAMPLING_COLUMNS, by_difficulty, evaluation_metrics, sampling_metrics

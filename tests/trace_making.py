@@ -4,7 +4,7 @@ import random
 from dataclasses import asdict
 from pathlib import Path
 
-from selfplay.journal.journal import Journal
+from selfplay.journal import Journal
 from selfplay.layout import MANIFEST, METRICS, RECIPE, round_folder
 from selfplay.models.flops import Decoder
 from selfplay.recipe.sections import Recipe

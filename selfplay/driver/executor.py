@@ -11,7 +11,7 @@ from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
 from selfplay.driver.stats import PassStats
 from selfplay.driver.workers import SamplerWorker, VerifierWorker, Worker, WorkerLost
-from selfplay.journal.journal import Journal
+from selfplay.journal import Journal
 from selfplay.recipe.sections import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler, sampler_class
 from tasks import Task

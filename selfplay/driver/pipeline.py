@@ -17,9 +17,9 @@ from selfplay.driver.pool import WorkerPool, WorkItem
 from selfplay.driver.recovery import Recovery
 from selfplay.driver.stats import PassStats
 from selfplay.driver.workers import VerifyRequest, VerifyResult
+from selfplay.journal import Journal
 from selfplay.journal.group_commit import GroupCommit
 from selfplay.journal.index import JournalIndex, TaskIdSet
-from selfplay.journal.journal import Journal
 from selfplay.records import Request, Sample, SampleFailure, SampleKey
 from tasks import Task
 from verifiers import Outcome, Reason, Verdict

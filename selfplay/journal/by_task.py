@@ -1,6 +1,6 @@
-"""A round's traces in the order of its tasks, read from a journal that holds them in the order of their verdicts.
+"""The traces of a round, task by task. A journal holds them in the order of their verdicts.
 
-The journal stays on the disk. What is held is 20 bytes a row: the task's key, the sample's index, the offset of the line.
+The journal stays on the disk; 20 bytes a row are held in memory: the task's key, the sample's index, the line's offset.
 """
 
 import json
@@ -19,15 +19,14 @@ from verifiers import Verdict
 class TracesByTask:
     """The traces of a journal by task, in the order of `tasks()`, and within a task by index.
 
-    It can be iterated over again and again; `tasks` is called each time. Afterwards `num_without_task` counts the rows
-    whose task the stream did not give.
+    Each iteration calls `tasks` again. Afterwards `num_without_task` counts the rows whose task was not in the stream.
     """
 
     def __init__(self, tasks: Callable[[], Iterable[Task]], journal: Path, round: int):
         self._tasks = tasks
         self._path = journal / "samples.jsonl"
         self._round = round
-        self.damaged: list[int] = []  # line numbers of rows that fail their checksum
+        self.damaged: list[int] = []  # line numbers of rows with a wrong checksum
         self.num_without_task = 0
         keys, indices, offsets = array("Q"), array("I"), array("Q")
         for offset, line in read_lines(journal, self.damaged):
@@ -48,7 +47,7 @@ class TracesByTask:
         self.num_without_task = len(self)
         if not len(self):
             return
-        taken = np.zeros(len(self), bool)  # at the first row of each task that the stream gave already
+        taken = np.zeros(len(self), bool)  # at the first row of each task that came already
         with self._path.open("rb") as lines:
             for task in self._tasks():
                 key = task_key(task.id.encode())

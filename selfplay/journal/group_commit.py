@@ -1,4 +1,4 @@
-"""Group commit: the journal's rows are forced to the disk many at a time, in a thread: its delay holds up neither engines nor checks."""
+"""Group commit: forces many rows of the journal to the disk at once, in a thread, so that the disk delays nobody."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ COMMIT_SECONDS = 1.0
 
 
 class GroupCommit:
-    """Commits whenever COMMIT_ROWS wait, and at least every COMMIT_SECONDS; calls `committed` after each commit."""
+    """Commits as soon as COMMIT_ROWS rows wait, and at least every COMMIT_SECONDS; awaits `committed()` after each commit."""
 
     def __init__(self, journal: Journal, committed: Callable[[], Awaitable[None]]):
         self._journal = journal
@@ -20,12 +20,12 @@ class GroupCommit:
         self._due = asyncio.Event()
 
     def note(self) -> None:
-        """A row was appended."""
+        """Call this after each appended row."""
         if self._journal.num_uncommitted >= COMMIT_ROWS:
             self._due.set()
 
     async def run(self) -> None:
-        """Until cancelled; UserError where the disk fails."""
+        """Commit until cancelled. UserError if the disk fails."""
         loop = asyncio.get_running_loop()
         with ThreadPoolExecutor(1, "commit") as thread:
             while True:

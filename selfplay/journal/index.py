@@ -1,8 +1,7 @@
-"""What the driver remembers of tasks that it does not hold: a few bytes each, so that memory stays flat.
+"""Compact indexes for resuming a run: 17 bytes per journal row, 8 per task, so memory stays flat.
 
-A task is known by 64 bits of its id's hash: two of a million tasks share one with a chance of 3 in 10**8. Searches are
-Python's own: numpy's would let go of the interpreter's lock, and in one process with busy checkers getting it back takes
-up to 5 ms.
+A task is known by 64 bits of a hash of its id (`task_key`). Searches are Python's own: numpy releases the interpreter's
+lock, and in one process with busy verifying threads getting it back takes up to 5 ms.
 """
 
 from array import array
@@ -21,11 +20,11 @@ _RECENT = 1 << 16  # tasks in the set before they are sorted into the array
 
 
 class JournalIndex:
-    """The rows of a journal, by task: 17 bytes each."""
+    """The rows of a journal, found by task; 17 bytes a row."""
 
     def __init__(self, folder: Path):
         keys, indices, tokens, outcomes = array("Q"), array("I"), array("I"), array("B")
-        self.damaged: list[int] = []  # line numbers of rows that fail their checksum: they are owed again
+        self.damaged: list[int] = []  # line numbers of rows with a wrong checksum; their samples are drawn again
         for _, line in read_lines(folder, self.damaged):
             task_id, index, num_tokens, outcome = row_facts(line)
             keys.append(task_key(task_id))
@@ -36,6 +35,7 @@ class JournalIndex:
         self._keys, *self._rows = (_ordered(column, order) for column in (keys, indices, outcomes, tokens))
 
     def __len__(self) -> int:
+        """Rows of the journal."""
         return len(self._keys)
 
     def of(self, task_id: str) -> Iterator[tuple[int, Outcome, int]]:
@@ -51,14 +51,14 @@ def _ordered(column: array, order: np.ndarray) -> array:
 
 
 class TaskIdSet:
-    """A set of task ids: 8 bytes each, and a small set of the latest."""
+    """A set of task ids: a sorted array of 8 bytes a task, and a small set of the latest."""
 
     def __init__(self) -> None:
         self._sorted = array("Q")
         self._recent: set[int] = set()
 
     def add(self, task_id: str) -> bool:
-        """Whether the task is new."""
+        """Add a task; whether it is new."""
         key = task_key(task_id.encode())
         place = bisect_left(self._sorted, key)
         if key in self._recent or (place < len(self._sorted) and self._sorted[place] == key):

@@ -4,8 +4,8 @@ One JSON object a line, readable with jq; the first field is the CRC-32 of the r
 
     {"crc32":"7d1f00a3","sample":{"task_id":"20644fd46f58c250","index":0,...},"verdict":{"outcome":"correct",...}}
 
-A row is acknowledged when `commit` has returned after it: it is on the disk. What a kill tears off the end is dropped
-on the next opening, and those samples are owed again.
+A row is acknowledged once the `commit` after it has returned: it is on the disk. Opening the journal drops a last row that
+a kill has torn, and its sample is drawn again.
 """
 
 import fcntl
@@ -28,53 +28,54 @@ from verifiers import Verdict
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode  # made once: json.dumps makes one a row
 _PREFIX = len('{"crc32":"00000000",')
 _HEAD = re.compile(rb'\{"crc32":"[0-9a-f]{8}","sample":\{"task_id":"([^"\\]+)","index":(\d+),')
-# within a JSON string a quote has a backslash before it, so that these stand only where they are keys
+# within a JSON string a backslash precedes each quote, so these occur only as keys
 _TOKENS = b',"completion_tokens":'
 _TOKEN_IDS = b',"token_ids":['
 _OUTCOME = b',"verdict":{"outcome":"'
 
 
 class Journal:
-    """The writer. Opening truncates a torn tail; a second writer on the same journal is refused."""
+    """The only writer of a journal. Opening truncates a torn tail; UserError if another process writes it or the disk fails."""
 
     def __init__(self, folder: Path):
         self.path = folder / "samples.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab")
-            _sync_folder(folder)  # so that a file that is new survives the machine, too
+            _sync_folder(folder)  # so that a new file survives a crash of the machine
         except OSError as error:
             raise UserError(
-                f"cannot write the journal {self.path}: {error.strerror}; free or mend the disk and run again"
+                f"cannot write the journal {self.path}: {error.strerror}; free or repair the disk and run again"
             ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
             raise UserError(f"another process is writing {self.path}; wait for it or stop it, then run again") from None
-        self.torn_bytes = self._drop_torn_tail()  # bytes that a kill had left behind
-        self._waiting: deque[bytes] = deque()  # rows for the next commit; both of its ends are safe between threads
+        self.torn_bytes = self._drop_torn_tail()  # that opening dropped
+        self._waiting: deque[bytes] = deque()  # rows for the next commit; deque ends are safe between threads
         self._num_written = 0
         self.num_committed = 0  # rows of this writer that are acknowledged
         self._committing = threading.Lock()
         self._failure: UserError | None = (
-            None  # of the first write that failed: what the file holds behind the last commit is not known
+            None  # of the first write; the file's content after the last commit is then unknown
         )
 
     def append(self, sample: Sample, verdict: Verdict) -> None:
-        """Take one row; the next `commit` writes and acknowledges it. Does no input or output: the driver never waits here."""
+        """Take one row; the next `commit` writes and acknowledges it. No input or output, so the driver never waits here."""
         body = _encode({"sample": sample.to_dict(), "verdict": verdict.to_dict()})[1:].encode()
         self._waiting.append(b'{"crc32":"%08x",%b\n' % (zlib.crc32(body), body))
         self._num_written += 1
 
     @property
     def num_uncommitted(self) -> int:
+        """Rows taken and not acknowledged yet."""
         return self._num_written - self.num_committed
 
     def commit(self) -> int:
-        """Force all rows to the disk; the number of rows that this acknowledged. Rows may be appended meanwhile."""
+        """Force all rows to the disk; the number of rows that this acknowledges. Other threads may append meanwhile."""
         with self._committing:
-            if self._failure:  # told again, even with nothing to write: who saw it first may have been cancelled
+            if self._failure:  # raised again, even without rows: the first caller may have been cancelled
                 raise self._failure
             rows = [self._waiting.popleft() for _ in range(len(self._waiting))]
             if rows:
@@ -86,7 +87,7 @@ class Journal:
             return len(rows)
 
     def close(self) -> None:
-        """Commit and close. After a failed write nothing more is written: a second fsync may hide what the first one lost."""
+        """Commit and close. After a failed write nothing more is written: a second fsync may hide the loss of the first one."""
         try:
             if not self._failure:
                 self.commit()
@@ -94,7 +95,7 @@ class Journal:
             try:
                 self._file.close()
             except OSError as error:
-                self._failure = self._failure or self._unwritten(error)  # it tries once more to write what it could not
+                self._failure = self._failure or self._unwritten(error)  # closing flushes once more
 
     @contextmanager
     def _disk_errors(self) -> Iterator[None]:
@@ -108,7 +109,7 @@ class Journal:
     def _unwritten(self, error: OSError) -> UserError:
         return UserError(
             f"cannot write {self.path}: {error.strerror}; every acknowledged sample is safe. "
-            "Free or mend the disk and run the same command again"
+            "Free or repair the disk and run the same command again"
         )
 
     def _drop_torn_tail(self) -> int:
@@ -123,19 +124,19 @@ class Journal:
 
 
 def read_journal(folder: Path, damaged: list[int] | None = None) -> Iterator[tuple[Sample, Verdict]]:
-    """The rows of a journal in the order written. Line numbers of rows that fail their checksum go to `damaged`."""
+    """The rows of a journal in the order written. Line numbers of rows with a wrong checksum are added to `damaged`."""
     for row in read_rows(folder, damaged):
         yield Sample.from_dict(row["sample"]), Verdict.from_dict(row["verdict"])
 
 
 def read_rows(folder: Path, damaged: list[int] | None = None, token_ids: bool = True) -> Iterator[dict[str, Any]]:
-    """As read_journal, but each row as the JSON object that it is; twice as fast without its token ids."""
+    """As read_journal, but each row is a JSON object; reading is twice as fast without token ids."""
     for _, line in read_lines(folder, damaged):
         yield json.loads((line if token_ids else _without_token_ids(line)).decode())
 
 
 def read_lines(folder: Path, damaged: list[int] | None = None) -> Iterator[tuple[int, bytes]]:
-    """As read_rows, but each row as its offset in the file (bytes) and its line, which holds its checksum."""
+    """As read_rows, but each row is its offset in the file (bytes) and its line, checksum included."""
     path = folder / "samples.jsonl"
     if not path.exists():
         return
@@ -150,7 +151,7 @@ def read_lines(folder: Path, damaged: list[int] | None = None) -> Iterator[tuple
 
 
 def row_head(line: bytes) -> tuple[bytes, int]:
-    """Task id and sample index of a journal's line, without parsing the rest where its head is plain."""
+    """Task id and sample index of a journal's line; a plain head spares parsing the rest."""
     head = _HEAD.match(line)
     if head:
         return head[1], int(head[2])
@@ -171,7 +172,7 @@ def _without_token_ids(line: bytes) -> bytes:
 
 
 def task_key(task_id: bytes) -> int:
-    """64 bits of a task id: two of a million tasks share one with a chance of 3 in 10**8."""
+    """64 bits of a hash of a task id: two of a million tasks share one with a probability of 3 in 10**8."""
     return int.from_bytes(hashlib.blake2b(task_id, digest_size=8).digest())
 
 
@@ -184,7 +185,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _end_of_last_line(stored: Any, size: int) -> int:
-    """The offset behind the last newline."""
+    """The offset after the last newline, in bytes."""
     block = 1 << 16
     end = size
     while end > 0:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from selfplay.journal.journal import read_rows
+from selfplay.journal import read_rows
 from selfplay.recipe.sections import Recipe
 from selfplay.report.arms import Arm, Stage
 from selfplay.rounds.data import evaluation_tasks

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from selfplay.journal.journal import Journal
+from selfplay.journal import Journal
 from selfplay.progress import Progress
 from selfplay.recipe.toml import read_recipe
 from selfplay.rounds.run import run

@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from selfplay.driver.workers import VerifierWorker
-from selfplay.journal.journal import read_journal
+from selfplay.journal import read_journal
 from selfplay.recipe.sections import Verification
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.shards.files import read_shards

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from selfplay.estimators.intervals import paired_difference
-from selfplay.journal.journal import read_journal
+from selfplay.journal import read_journal
 from selfplay.layout import METRICS, finished_rounds, round_folder
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Recipe

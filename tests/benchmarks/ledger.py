@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from selfplay.estimators.information import check_bits, compressed_size
-from selfplay.journal.journal import Journal
+from selfplay.journal import Journal
 from selfplay.journal.samples import SampleTable, read_samples, unread
 from selfplay.metrics.accepted import accepted_texts, read_accepted
 from selfplay.metrics.collapse import watch

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from selfplay.journal.journal import Journal
+from selfplay.journal import Journal
 from selfplay.layout import METRICS
 from selfplay.records import Sample
 from selfplay.storage import write_json

@@ -24,7 +24,7 @@ from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
 from selfplay.driver.stats import PassStats
 from selfplay.driver.workers import SamplerWorker
-from selfplay.journal.journal import Journal, read_journal
+from selfplay.journal import Journal, read_journal
 from selfplay.recipe.sections import Ray, Verification
 from tests.benchmarks.streaming import seed_of, sums
 from tests.engines import QueueSampler

@@ -19,7 +19,7 @@ from rich.console import Console
 from selfplay.allocation import Allocation
 from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
-from selfplay.journal.journal import read_journal
+from selfplay.journal import read_journal
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Recipe
 from selfplay.recipe.toml import read_recipe

@@ -22,8 +22,8 @@ from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
 from selfplay.driver.stats import PassStats
 from selfplay.driver.workers import SamplerWorker, VerifierWorker, VerifyRequest
+from selfplay.journal import Journal
 from selfplay.journal.index import JournalIndex
-from selfplay.journal.journal import Journal
 from selfplay.recipe.sections import Verification
 from selfplay.records import Request
 from selfplay.seeds import number_of

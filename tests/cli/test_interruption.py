@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from selfplay.journal.journal import read_journal
+from selfplay.journal import read_journal
 from selfplay.models.tiny_llama import create_model
 
 MARK = "SELFPLAY_TEST_RUN"  # in the environment of a run and of all that it starts

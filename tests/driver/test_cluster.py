@@ -16,7 +16,7 @@ from selfplay.driver.executor import Executor
 from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
-from selfplay.journal.journal import Journal, read_journal
+from selfplay.journal import Journal, read_journal
 from selfplay.models.tiny_llama import create_model
 from selfplay.recipe.sections import Ray, Recipe, Sampling, Tasks, Verification
 from tests.benchmarks.ray_kill import QueueActor

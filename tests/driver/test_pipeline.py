@@ -14,7 +14,7 @@ from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
 from selfplay.driver.workers import SamplerWorker, VerifierWorker, VerifyResult, WorkerLost
-from selfplay.journal.journal import Journal, read_journal
+from selfplay.journal import Journal, read_journal
 from selfplay.recipe.sections import Verification
 from selfplay.records import SampleFailure
 from selfplay.seeds import number_of

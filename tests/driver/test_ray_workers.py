@@ -13,7 +13,7 @@ from selfplay.driver import cluster
 from selfplay.driver import ray_workers as actors
 from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.pool import WorkerPool
-from selfplay.journal.journal import Journal, read_journal
+from selfplay.journal import Journal, read_journal
 from selfplay.models.tiny_llama import create_model
 from selfplay.recipe.sections import Ray, Sampling, Verification
 from tasks import UserError, load

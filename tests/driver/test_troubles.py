@@ -15,8 +15,8 @@ from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
 from selfplay.driver.recovery import MAX_FAILED
 from selfplay.driver.workers import SamplerWorker, VerifierWorker, WorkerLost
+from selfplay.journal import Journal, read_journal
 from selfplay.journal.index import JournalIndex, TaskIdSet
-from selfplay.journal.journal import Journal, read_journal
 from selfplay.recipe.sections import Recipe, Verification
 from selfplay.records import SampleFailure
 from selfplay.samplers import server_watchdog as server_watch

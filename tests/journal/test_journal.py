@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from selfplay.journal.journal import Journal, read_journal
+from selfplay.journal import Journal, read_journal
 from selfplay.records import Sample
 from tasks import UserError
 from verifiers import Reason, Verdict

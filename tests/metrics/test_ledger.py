@@ -13,7 +13,7 @@ from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.stats import PassStats
 from selfplay.estimators.information import check_bits, compressed_size, repeats, surprisal
-from selfplay.journal.journal import read_journal
+from selfplay.journal import read_journal
 from selfplay.journal.samples import hash_of, read_samples
 from selfplay.metrics.accepted import read_accepted
 from selfplay.metrics.ledger import engine_seconds, record_engine_time, tokens_of

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from selfplay.estimators.passk import best_of_k, majority_at_k, right_at_k
-from selfplay.journal.journal import Journal
+from selfplay.journal import Journal
 from selfplay.journal.samples import read_samples
 from selfplay.metrics.pass_table import Wanted, in_table, pass_table
 from selfplay.metrics.samples import SAMPLING_COLUMNS, sampling_metrics

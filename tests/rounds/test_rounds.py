@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from selfplay.journal.journal import read_journal
+from selfplay.journal import read_journal
 from selfplay.progress import Progress
 from selfplay.recipe.toml import read_recipe
 from selfplay.rounds.preflight import obstacles

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from selfplay.estimators.intervals import Interval
-from selfplay.journal.journal import read_journal
+from selfplay.journal import read_journal
 from selfplay.layout import round_folder
 from selfplay.metrics.early_stopping import improvement_of
 from selfplay.models.files import model_digest

@@ -9,7 +9,7 @@ from selfplay.driver.executor import _first
 from selfplay.driver.plan import SamplingPlan, shares
 from selfplay.driver.pool import WorkerPool
 from selfplay.driver.workers import SamplerWorker
-from selfplay.journal.journal import read_journal
+from selfplay.journal import read_journal
 from selfplay.models.files import model_digest
 from selfplay.models.flops import decoder_of
 from selfplay.models.tiny_llama import create_model

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("vllm", reason="vllm is not installed")
 
-from selfplay.journal.journal import read_journal
+from selfplay.journal import read_journal
 from selfplay.recipe.toml import read_recipe
 from selfplay.rounds.run import run
 from selfplay.shards.files import read_shards

@@ -9,8 +9,8 @@ import fsspec
 import pyarrow.parquet as pq
 import pytest
 
+from selfplay.journal import Journal
 from selfplay.journal.by_task import TracesByTask
-from selfplay.journal.journal import Journal
 from selfplay.models.files import count_parameters
 from selfplay.rounds.data import make_shards, round_tasks
 from selfplay.rounds.rebuild import rebuild_shards
