@@ -152,7 +152,7 @@ class Verification(Section):
     unsafe: bool = False  # run programs even where no sandbox can be had
 
 
-RejectRule = Literal["unfinished", "language", "text_after_answer", "answer_from_nowhere", "repetition", "wrong_step"]
+Filter = Literal["unfinished", "language", "text_after_answer", "answer_from_nowhere", "repetition", "wrong_step"]
 
 
 class Mix(Section):
@@ -178,7 +178,7 @@ class Selection(Section):
     across_tasks: bool = (
         False  # also drop what nearly repeats a kept trace of a task that asks nearly the same; 0.6 kB a kept trace
     )
-    reject: list[RejectRule] = list(get_args(RejectRule))  # rules about a trace's text
+    reject: list[Filter] = list(get_args(Filter))  # filters of selection/filters.py, by name
     decontaminate: bool = True  # leave out tasks that copy one of [evaluation] or of [selection.against.NAME]
     against: dict[str, Tasks] = {}  # more evaluation sets, each with a source and its options
     choose: Literal["first", "random", "shortest", "diverse"] = (

@@ -11,7 +11,7 @@ from selfplay.records import ACCEPTED
 from selfplay.seeds import number_of
 from selfplay.selection.decontamination import Contamination
 from selfplay.selection.filters import processes_for
-from selfplay.selection.selection import Account, select
+from selfplay.selection.selection import SelectionStats, select
 from selfplay.shards.files import Shard, write_shards
 from selfplay.shards.provenance import read_provenance
 from selfplay.training.mix import make_mixed
@@ -45,17 +45,19 @@ def num_tasks_of(tasks: Iterator[Task]) -> int:
     return number if number <= MAX_COUNTED else 0
 
 
-def make_shards(recipe: Recipe, index: int, folder: Path, out: Path | None = None) -> tuple[list[Shard], Account]:
+def make_shards(
+    recipe: Recipe, index: int, folder: Path, out: Path | None = None
+) -> tuple[list[Shard], SelectionStats]:
     """The shards of a round's journal, in the order of its tasks, and what selection did; `out` is folder/shards."""
     traces = TracesByTask(lambda: round_tasks(recipe, index), folder / "journal", index)
-    account = Account()
+    stats = SelectionStats()
     copied = contamination(recipe)
-    selected = account.record(select(traces, recipe.selection, copied, account, processes_for(len(traces))))
+    selected = stats.record(select(traces, recipe.selection, copied, stats, processes_for(len(traces))))
     out = out or folder / "shards"
     shards = write_shards(selected, out, read_provenance(folder))
     if recipe.selection.mix:
-        shards += make_mixed(recipe, index, folder.parent, account.counts[ACCEPTED], copied, out)
-    return shards, account
+        shards += make_mixed(recipe, index, folder.parent, stats.counts[ACCEPTED], copied, out)
+    return shards, stats
 
 
 def contamination(recipe: Recipe) -> Contamination | None:

@@ -28,7 +28,7 @@ from selfplay.records import Trace
 from selfplay.rounds.data import contamination
 from selfplay.rounds.run_folder import stored_recipe
 from selfplay.selection.filters import processes_for
-from selfplay.selection.selection import Account, select
+from selfplay.selection.selection import SelectionStats, select
 from selfplay.shards.files import read_in_order, rows_in_order, write_shards
 from selfplay.shards.integrity import check_round, other_schema
 from selfplay.shards.provenance import read_provenance
@@ -202,7 +202,7 @@ def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str],
     report = Report()
     _grade(folder / "shards", out / "verdicts.parquet", num_workers, report, show)
     show("writing shards")
-    account = Account()
+    account = SelectionStats()
     traces = _Regraded(folder / "shards", out / "verdicts.parquet")
     selected = select(
         traces, recipe.selection, contamination(recipe), account, min(num_workers, processes_for(report.num_traces))

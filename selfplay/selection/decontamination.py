@@ -1,9 +1,9 @@
-"""Whether a task is a copy of a task that a model will be measured on, and whether a completion quotes one.
+"""Finds tasks that copy an evaluation task, and completions that quote one.
 
 An evaluation task of some length is found by its four-word sequences with all numbers masked, weighed by rarity
 (ngram_index.py), so that a copy with other numbers, a part of it, or one with a few words changed is found. One of any length
-is found where it stands in the task as sentences of its own: word for word, or with other numbers where no other evaluation
-task reads the same but for its numbers. A family of tasks that differ in their numbers alone, such as sums, is thus only
+is found if it appears in the task as whole sentences: word for word, or with other numbers if no other evaluation task
+reads the same but for its numbers. A family of tasks that differ in their numbers alone, such as sums, is thus only
 matched exactly.
 """
 
@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from selfplay.selection.ngram_index import Passages, ngrams_of
+from selfplay.selection.ngram_index import NgramIndex, ngrams_of
 from tasks import Task
 from tasks.sources.datasets import BOXED
 
@@ -29,46 +29,12 @@ MAX_FAMILY = 2  # evaluation tasks that may share a masked short text, before it
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[+*/^=<>!|]|-(?=\s*\d)|[.?!:;](?=\s|$)|\n")
 _BREAKS = frozenset(".?!:;\n")
-_NUMBER_WORDS = frozenset(
-    [
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-        "thirty",
-        "forty",
-        "fifty",
-        "sixty",
-        "seventy",
-        "eighty",
-        "ninety",
-        "hundred",
-        "thousand",
-        "million",
-        "once",
-        "twice",
-        "thrice",
-        "half",
-        "third",
-        "quarter",
-    ]
-)
+_NUMBER_WORDS = frozenset([
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty",
+    "sixty", "seventy", "eighty", "ninety", "hundred", "thousand", "million", "once", "twice", "thrice", "half",
+    "third", "quarter",
+])  # fmt: skip
 _MASK = "0"
 
 
@@ -77,7 +43,7 @@ class Contamination:
 
     def __init__(self, sets: Mapping[str, Iterable[Task]]):
         self._whole: dict[tuple[str, ...], str] = {}  # all words of an evaluation task -> its set and id
-        self._masked: dict[tuple[str, ...], str] = {}  # the same with masked numbers, where they tell the task
+        self._masked: dict[tuple[str, ...], str] = {}  # the same with masked numbers, if they identify the task
         self._lengths: set[int] = set()
         self._long: list[_LongTasks] = []  # of each set
         self._num_tasks = 0
@@ -89,7 +55,7 @@ class Contamination:
         return self._num_tasks
 
     def match(self, text: str) -> str:
-        """The evaluation task (set and id) that a prompt copies; empty where it copies none."""
+        """The evaluation task (set and id) that a prompt copies; empty if it copies none."""
         words, starts, ends = _tokens(text)
         if found := self._match_whole(words, starts, ends):
             return found
@@ -98,7 +64,7 @@ class Contamination:
         return next(filter(None, (tasks.copied(masked, ngrams) for tasks in self._long)), "")
 
     def quoted(self, text: str) -> str:
-        """The evaluation task of some length that a completion quotes the most part of; empty where it quotes none."""
+        """The evaluation task of some length that a completion quotes for the most part; empty if it quotes none."""
         words = [token for token in _TOKEN.findall(text.replace("{,}", "").lower()) if token not in _BREAKS]
         ngrams = ngrams_of(_masked(words))
         return next(filter(None, (tasks.quoted(ngrams) for tasks in self._long)), "")
@@ -130,16 +96,16 @@ class Contamination:
 
 
 class _LongTasks:
-    """The evaluation tasks of a set that are found by parts of their masked words."""
+    """The longer evaluation tasks of a set, found by parts of their masked words."""
 
     def __init__(self, tasks: list[tuple[str, tuple[str, ...]]]):
         self._names = [name for name, _ in tasks]
-        self._passages = Passages([words for _, words in tasks])
+        self._index = NgramIndex([words for _, words in tasks])
         self._bags = [Counter(words) for _, words in tasks]
 
     def copied(self, words: tuple[str, ...], ngrams: set[int]) -> str:
         bag: Counter[str] = Counter()
-        for overlap in self._passages.shared(ngrams, NEAR_SHARED):
+        for overlap in self._index.shared(ngrams, NEAR_SHARED):
             whole = overlap.weight >= MIN_SHARED and overlap.of_text >= MIN_COVERAGE
             if whole or (overlap.weight >= PART_SHARED and overlap.of_words >= PART_COVERAGE):
                 return self._names[overlap.number]
@@ -150,7 +116,7 @@ class _LongTasks:
         return ""
 
     def quoted(self, ngrams: set[int]) -> str:
-        for overlap in self._passages.shared(ngrams, MIN_QUOTED):
+        for overlap in self._index.shared(ngrams, MIN_QUOTED):
             if overlap.of_text >= QUOTED_COVERAGE:
                 return self._names[overlap.number]
         return ""

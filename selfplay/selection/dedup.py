@@ -1,4 +1,4 @@
-"""Texts that say the same thing: equal ones, and near ones by MinHash (Broder 1997) over five-word sequences."""
+"""Duplicate texts: equal ones, and near duplicates by MinHash (Broder 1997) over five-word sequences."""
 
 import hashlib
 from array import array
@@ -12,11 +12,9 @@ from selfplay.records import normalised
 
 NUM_HASHES = 128  # the estimate of a similarity of 0.8 errs by 0.035 (one standard deviation)
 SHINGLE = 5  # words
-MIN_WORDS = 20  # a shorter text is near to no other: it is equal or different
-BANDS, BAND = (
-    8,
-    6,
-)  # of hashes: prompts of a similarity of 0.8 share a whole band with a chance of 0.91, those of 0.15 of 0.0001
+MIN_WORDS = 20  # a shorter text has no near duplicates, only equal texts
+# Prompts of a similarity of 0.8 share a whole band with a chance of 0.91, those of 0.15 with one of 0.0001.
+BANDS, BAND = 8, 6  # and hashes of a band
 
 
 def signature(text: str) -> NDArray[np.uint32] | None:
@@ -35,15 +33,15 @@ def similarities(one: NDArray[np.uint32], others: Sequence[NDArray[np.uint32]]) 
 
 
 class KeptTraces:
-    """The traces kept of all tasks so far, to be compared with those of a task that asks nearly the same.
+    """The traces kept so far, found by tasks whose prompts are nearly the same.
 
     About 1 kB a task and 128 bytes a trace: of each hash, one byte is held.
     """
 
     def __init__(self, similarity: float):
-        self._similarity = similarity  # from which on texts are the same
+        self._similarity = similarity  # above which texts are the same
         self._prompts: list[bytes] = []  # of each task
-        self._traces: list[bytes] = []  # of each task, one behind the other
+        self._traces: list[bytes] = []  # of each task, joined
         self._latest: dict[bytes, int] = {}  # a band of a prompt -> the latest task that has it
         self._before = array("i")  # for each task and band, the task before it that has the same; -1: none
 
@@ -60,7 +58,7 @@ class KeptTraces:
         return _unpacked(b"".join(self._traces[number] for number in sorted(like)))
 
     def add(self, prompt: str, sketches: Sequence[NDArray[np.uint8]]) -> None:
-        """Take the traces kept of a task."""
+        """Add the traces kept for a task."""
         sketch = sketch_of(prompt)
         for key in _bands(sketch):
             self._before.append(self._latest.get(key, -1))

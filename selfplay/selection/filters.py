@@ -1,6 +1,6 @@
-"""What is wrong with a text that its verdict does not see: each rule looks at one trace and says whether it rejects it.
+"""Filters reject a correct trace for faults of its text that the verdict does not see. One function a filter, and FILTERS.
 
-The rules about reasoning read traces of mathematics; a program's reasoning is its program, and its tests decide.
+The filters about reasoning read prose. The reasoning of a program is the program, and its tests decide.
 """
 
 import functools
@@ -9,26 +9,28 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
 
 from selfplay.parallel import in_order
 from selfplay.records import Trace, normalised
+from selfplay.selection.languages import differs_in_language
 from selfplay.selection.step_checks import wrong_steps
 from verifiers import Outcome, verifier_of
 
 CHUNK_TRACES = 256
-WORTH_TRACES = 50_000  # from which on it is worth the seconds that further processes take to start
-MOST_PROCESSES = 4  # what hands out the traces keeps no more busy
+WORTH_TRACES = 50_000  # fewer are read before further processes have started
+MOST_PROCESSES = 4  # the process that hands out traces keeps no more busy
 DIED = "rules_died"  # reason of a trace whose text killed the process that read it
-Found = tuple[list[str], Counter[str]]  # the fault of each trace of a task, "" for none, and the seconds of each rule
+Found = tuple[list[str], Counter[str]]  # by trace of a task the filter that rejects it, or ""; seconds of each filter
 
 
-def text_faults(
+def filter_texts(
     groups: Iterable[list[Trace]], reject: Iterable[str], each_text_once: bool, num_processes: int
 ) -> Iterator[tuple[list[Trace], Found]]:
-    """Each task's traces with what the rules named in `reject` say, in order. Wrong traces, and with `each_text_once` equal
-    ones but the first, are not read."""
-    names = tuple(name for name in RULES if name in reject)
+    """Run the filters named in `reject` over correct traces, in parallel with `num_processes` above 1.
+
+    Yields the traces of each task with what was found, in order. `each_text_once`: read only the first of equal texts.
+    """
+    names = tuple(name for name in FILTERS if name in reject)
     work = functools.partial(_read, names=names, each_text_once=each_text_once)
     return in_order(
         work, _chunks(groups), num_processes if names else 1, lambda group: ([DIED] * len(group), Counter())
@@ -36,7 +38,7 @@ def text_faults(
 
 
 def processes_for(num_traces: int) -> int:
-    """How many processes are worth it."""
+    """How many processes pay for so many traces."""
     return min(MOST_PROCESSES, os.cpu_count() or 1) if num_traces >= WORTH_TRACES else 1
 
 
@@ -56,10 +58,10 @@ def _read_task(traces: list[Trace], names: tuple[str, ...], each_text_once: bool
 
 
 def _fault(trace: Trace, names: tuple[str, ...], seconds: Counter[str]) -> str:
-    """The first rule that rejects a trace."""
+    """The first filter that rejects a trace."""
     for name in names:
         started = time.perf_counter()
-        broken = RULES[name](trace)
+        broken = FILTERS[name](trace)
         seconds[name] += time.perf_counter() - started
         if broken:
             return name
@@ -79,12 +81,10 @@ def _chunks(groups: Iterable[list[Trace]]) -> Iterator[list[list[Trace]]]:
         yield chunk
 
 
-MAX_TAIL = 100  # characters behind a box
-MIN_WORDS = 30  # a text of fewer cannot be said to repeat itself
+MAX_TAIL = 100  # characters after a box
+MIN_WORDS = 30  # a shorter text is too short to repeat itself
 NGRAM = 8
 MAX_REPEATED = 0.3  # of a text's n-grams
-MIN_LETTERS = 20  # of another script, before a text counts as written in it
-MIN_SIGNAL = 4  # different frequent words that tell a language
 _LATEST = 8  # numbers before an answer that one more step may have used
 _BOX_END = re.compile(r"\\(?:boxed|fbox)\s*\{")
 _FIGURE = re.compile(r"\[asy\].*?\[/asy\]", re.S)
@@ -93,127 +93,9 @@ _NUMBER = re.compile(r"(?<![\d.])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|(?<!\d)\.\
 _PLAIN_ANSWER = re.compile(r"[-+]?\$?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\$?\.\d+")
 _FRACTION = re.compile(r"(\d+)\s*/\s*(\d+)|\\[dt]?frac\s*\{(\d+)\}\s*\{(\d+)\}")
 _NUMBER_WORDS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-]
-_SCRIPTS = {
-    "han": re.compile(r"[\u3400-\u9fff]"),
-    "kana": re.compile(r"[\u3040-\u30ff]"),
-    "hangul": re.compile(r"[\uac00-\ud7af]"),
-    "cyrillic": re.compile(r"[\u0400-\u04ff]"),
-    "arabic": re.compile(r"[\u0600-\u06ff]"),
-    "hebrew": re.compile(r"[\u0590-\u05ff]"),
-    "devanagari": re.compile(r"[\u0900-\u097f]"),
-    "thai": re.compile(r"[\u0e00-\u0e7f]"),
-    "latin": re.compile(r"[A-Za-z\u00c0-\u024f]"),
-}
-_FREQUENT = {  # words that no text of the language does without, and that the others do not have
-    "english": frozenset(
-        [
-            "the",
-            "and",
-            "of",
-            "is",
-            "are",
-            "that",
-            "with",
-            "this",
-            "from",
-            "have",
-            "has",
-            "she",
-            "they",
-            "was",
-            "then",
-            "which",
-            "there",
-        ]
-    ),
-    "french": frozenset(
-        [
-            "les",
-            "des",
-            "une",
-            "est",
-            "dans",
-            "pour",
-            "que",
-            "qui",
-            "sur",
-            "avec",
-            "elle",
-            "donc",
-            "nous",
-            "sont",
-            "chaque",
-            "cette",
-        ]
-    ),
-    "german": frozenset(
-        [
-            "der",
-            "das",
-            "und",
-            "ist",
-            "ein",
-            "eine",
-            "nicht",
-            "mit",
-            "von",
-            "sie",
-            "wir",
-            "auf",
-            "dann",
-            "also",
-            "jeder",
-            "wie",
-        ]
-    ),
-    "spanish": frozenset(
-        [
-            "los",
-            "las",
-            "una",
-            "por",
-            "para",
-            "con",
-            "del",
-            "como",
-            "cada",
-            "entonces",
-            "tiene",
-            "pero",
-            "son",
-            "más",
-            "cuántos",
-        ]
-    ),
-    "italian": frozenset(
-        ["gli", "della", "che", "sono", "una", "nel", "più", "con", "quindi", "ogni", "dei", "alla", "questo", "ha"]
-    ),
-    "portuguese": frozenset(
-        ["uma", "não", "para", "com", "dos", "das", "são", "cada", "então", "mais", "tem", "por", "ele", "ela", "isso"]
-    ),
-}
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+]  # fmt: skip
 
 
 def unfinished(trace: Trace) -> bool:
@@ -227,7 +109,7 @@ def wrong_step(trace: Trace) -> bool:
 
 
 def repetition(trace: Trace) -> bool:
-    """More than 30% of the eight-word sequences stand there before (or of the characters, in a script without spaces)."""
+    """More than 30% of its eight-word sequences occur earlier in the text (of characters, in a script without spaces)."""
     text = trace.sample.text
     words = text.split()
     if len(words) < MIN_WORDS and len(text) > 20 * max(1, len(words)):
@@ -243,7 +125,7 @@ def repetition(trace: Trace) -> bool:
 
 
 def text_after_answer(trace: Trace) -> bool:
-    """The text goes on behind its final answer: any line behind `#### 5`, `A: 5` or `</answer>`, 100 characters behind a box."""
+    """The text goes on after its final answer: past the line of `#### 5`, `A: 5` or `</answer>`, or 100 characters past a box."""
     if not _is_prose(trace):
         return False
     text = trace.sample.text
@@ -255,7 +137,7 @@ def text_after_answer(trace: Trace) -> bool:
 
 
 def answer_from_nowhere(trace: Trace) -> bool:
-    """The reasoning has equations, and the answer, a plain number, stands neither in it nor in the task."""
+    """The reasoning has equations, and the answer, a plain number, appears neither in it nor in the task."""
     if not _is_prose(trace) or not _PLAIN_ANSWER.fullmatch(trace.verdict.answer.strip()):
         return False
     text = trace.sample.text
@@ -284,29 +166,12 @@ def answer_from_nowhere(trace: Trace) -> bool:
 
 def language(trace: Trace) -> bool:
     """The completion is written in another script or language than its task."""
-    text, prompt = trace.sample.text, _prompt(trace)
-    if not text.isascii() or not prompt.isascii():
-        present = _script(prompt)
-        if present and (other := _script(text)) and other != present:
-            return True
-        if present == "latin" and any(
-            len(letters) >= MIN_LETTERS
-            for name, script in _SCRIPTS.items()
-            if name != "latin" and (letters := script.findall(text))
-        ):
-            return True
-    if len(text) < 100:
-        return False
-    expected = _language(prompt)
-    if not expected:
-        return False
-    words = set(text.lower().split())
-    return len(words & _FREQUENT[expected]) < MIN_SIGNAL and _leading(words) not in ("", expected)
+    return differs_in_language(trace.sample.text, _prompt(trace))
 
 
-RULES: dict[str, Callable[[Trace], bool]] = {
-    rule.__name__: rule
-    for rule in (unfinished, language, text_after_answer, answer_from_nowhere, repetition, wrong_step)
+FILTERS: dict[str, Callable[[Trace], bool]] = {
+    filter.__name__: filter
+    for filter in (unfinished, language, text_after_answer, answer_from_nowhere, repetition, wrong_step)
 }
 
 
@@ -319,7 +184,7 @@ def _prompt(trace: Trace) -> str:
 
 
 def _commitment(text: str) -> tuple[int, int | None]:
-    """Where the last marked answer begins and ends; (0, None) where none is marked."""
+    """Where the last marked answer begins and ends; (0, None) if none is marked."""
     found = None
     if "####" in text or ":" in text or "</answer>" in text:
         for match in _LINE_MARKER.finditer(text):
@@ -332,7 +197,7 @@ def _commitment(text: str) -> tuple[int, int | None]:
 
 
 def _closing(text: str, start: int) -> int:
-    """Behind the brace that closes the one before `start`; the end of the text where none does."""
+    """The end of the brace that closes the one before `start`; the end of the text if none does."""
     depth = 1
     for brace in re.finditer(r"[{}]", text[start:]):
         depth += 1 if brace[0] == "{" else -1
@@ -346,7 +211,7 @@ def _value(number: str) -> float:
 
 
 def _stands(digits: str, text: str) -> bool:
-    """Whether a number stands in a text on its own, as it is written."""
+    """Whether a number appears in a text by itself, as it is written."""
     at = text.find(digits)
     while at >= 0:
         if not (at and text[at - 1] in "0123456789.,") and not text[at + len(digits) : at + len(digits) + 1].isdigit():
@@ -371,23 +236,3 @@ def _one_step(answer: float, numbers: list[float]) -> bool:
             ):
                 return True
     return False
-
-
-def _script(text: str) -> str:
-    """The script of most letters; empty where there are few."""
-    counts = Counter({name: len(script.findall(text)) for name, script in _SCRIPTS.items()})
-    counts["han"] += counts.pop("kana")  # Japanese mixes both
-    name, count = counts.most_common(1)[0]
-    return name if count >= MIN_LETTERS else ""
-
-
-@lru_cache(1 << 12)
-def _language(text: str) -> str:
-    return _leading(set(text.lower().split())) if _SCRIPTS["latin"].search(text) else ""
-
-
-def _leading(words: set[str]) -> str:
-    """The language whose frequent words clearly lead; empty where none does."""
-    counts = Counter({name: len(words & known) for name, known in _FREQUENT.items()})
-    (first, most), (_, second) = counts.most_common(2)
-    return first if most >= MIN_SIGNAL and most >= 3 * second else ""

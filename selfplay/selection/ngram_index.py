@@ -1,8 +1,8 @@
-"""Which text of a set another text repeats, whole or in part: n-grams weighed by how rare they are in the set.
+"""An index that finds the texts of a set that another text repeats, whole or in part, by n-grams weighed by rarity.
 
 An n-gram of one text of the set weighs 1, one of all of them 0 (1 - log count / log texts: its information, in units of
 the rarest n-gram's), and one of no text weighs 1. What two texts share is set against the lighter of them, so that a part
-of a text is found as its whole is (containment, Broder 1997), and phrases that many texts have tell nothing.
+of a text is found like the whole (containment, Broder 1997), and phrases of many texts do not count.
 """
 
 import math
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NGRAM = 4  # words
-MOST = 3  # texts that are told
-COMMON_SHARE = 0.01  # of the texts (and at least 3) that share an n-gram, before it tells nothing
+MOST = 3  # texts that are reported
+COMMON_SHARE = 0.01  # of the texts (and at least 3) that share an n-gram, above which it does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Overlap:
     of_words: float  # and of the one asked about
 
 
-class Passages:
-    """An index of texts, each a sequence of words."""
+class NgramIndex:
+    """Texts, each a sequence of words, by their n-grams."""
 
     def __init__(self, texts: Sequence[Sequence[str]]):
         spread = Counter(ngram for words in texts for ngram in ngrams_of(words))
@@ -35,7 +35,7 @@ class Passages:
         self._weights = {
             ngram: 1 - math.log(count) / scale if count <= common else 0.0 for ngram, count in spread.items()
         }
-        self._texts: dict[int, list[int]] = {}  # telling n-gram -> numbers of the texts that have it
+        self._texts: dict[int, list[int]] = {}  # n-gram of some weight -> numbers of the texts that have it
         self._totals: list[float] = []  # weight of each text
         for number, words in enumerate(texts):
             total = 0.0
@@ -46,7 +46,7 @@ class Passages:
             self._totals.append(total)
 
     def shared(self, ngrams: set[int], least: float) -> list[Overlap]:
-        """What a text's n-grams share with the texts that have `least` weight and most in common with it, the most first."""
+        """The overlaps of a text's n-grams with texts of the set, of weight `least` or more, largest first, at most MOST."""
         weights: dict[int, float] = {}
         for ngram in ngrams & self._texts.keys():
             weight = self._weights[ngram]

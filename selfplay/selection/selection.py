@@ -1,16 +1,16 @@
 """Selection: which traces of a round become training data, and why the others do not.
 
-Four stages, each of which leaves a reason on what it rejects:
+Five stages; each gives the traces that it rejects a reason:
 
 1. the verdict: only correct traces go on
 2. the task: none that copies an evaluation task (decontamination.py)
-3. the trace: rules about one text (filters.py), and none that quotes an evaluation task
-4. with `across_tasks`, the traces kept of tasks before that ask nearly the same
-5. the traces of a task beside each other: duplicates, near duplicates, at most m, those that `choose` prefers
+3. the text: filters (filters.py), and no trace that quotes an evaluation task
+4. with `across_tasks`: no trace that nearly repeats one kept for an earlier task with nearly the same prompt (dedup.py)
+5. the traces of one task together: no duplicates or near duplicates, and at most `max_traces_per_task`, by `choose`
 
-and, where `max_traces` or `max_tokens` bounds the round, the traces that `prefer` ranks highest among all that are
-left. Without `verified` there is no selection: the control keeps every trace that has a text, or as many of them by
-chance as `max_tokens` allows, so that it learns from as much as the arm beside it.
+If `max_traces` or `max_tokens` bounds the round, only the traces that `prefer` ranks highest are then kept. Without
+`verified` there is no selection: the control arm keeps every trace that has a text, or a random part of them that
+fits `max_tokens`, so that it trains on as much as the verified arm.
 """
 
 import hashlib
@@ -29,15 +29,15 @@ from selfplay.recipe.sections import Selection
 from selfplay.records import ACCEPTED, Trace, normalised
 from selfplay.selection.decontamination import Contamination, text_of
 from selfplay.selection.dedup import KeptTraces, signature, similarities, sketch_of
-from selfplay.selection.filters import text_faults
+from selfplay.selection.filters import filter_texts
 from verifiers import Outcome
 
-PLENTY = 4  # times the budget, from which on `prefer = "difficulty"` keeps the hard ones
-MAX_NAMED = 1000  # contaminated tasks that the account names
+PLENTY = 4  # with so many times the budget, `prefer = "difficulty"` keeps the hard ones
+MAX_NAMED = 1000  # contaminated tasks that the statistics name
 
 
-class Account:
-    """What selection did and what each reason cost."""
+class SelectionStats:
+    """Traces, tokens and tasks by reason of rejection, and the seconds of each stage."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()  # traces by reason
@@ -45,11 +45,11 @@ class Account:
         self.lost_tasks: Counter[str] = (
             Counter()
         )  # tasks with a correct trace and none accepted, by their first rejection
-        self.seconds: Counter[str] = Counter()  # of each rule's work
+        self.seconds: Counter[str] = Counter()  # of each filter's or stage's work
         self.contaminated: dict[str, str] = {}  # task id -> evaluation task
 
     def record(self, selected: Iterable[tuple[Trace, str]]) -> Iterator[tuple[Trace, str]]:
-        """Pass on what `select` gives, and count it."""
+        """Count the results of `select` and pass them on."""
         for _, group in groupby(selected, key=lambda row: row[0].task.id):
             lost = ""
             kept = False
@@ -82,17 +82,17 @@ def select(
     traces: Iterable[Trace],
     settings: Selection,
     contamination: Contamination | None = None,
-    account: Account | None = None,
+    stats: SelectionStats | None = None,
     num_processes: int = 1,
 ) -> Iterator[tuple[Trace, str]]:
     """Every trace with `accepted` or the reason of its rejection, in the order given.
 
-    Traces of one task must follow each other. With a budget they are iterated over twice, so an iterator will not do.
-    What is kept does not depend on when a verdict arrived, nor on the number of processes that read the texts.
+    Traces of one task must follow each other. A budget needs two passes over `traces`, so they cannot be an iterator.
+    The result depends neither on the order of verdicts nor on the number of processes.
     """
-    account = account or Account()
+    stats = stats or SelectionStats()
     if settings.verified:
-        judged = _by_task(traces, settings, contamination, account, num_processes)
+        judged = _by_task(traces, settings, contamination, stats, num_processes)
     else:
         settings = settings.model_copy(update={"prefer": "random", "max_traces": 0})
         judged = (([trace], [_sample_reason(trace) or ACCEPTED]) for trace in traces)
@@ -105,27 +105,29 @@ def _by_task(
     traces: Iterable[Trace],
     settings: Selection,
     contamination: Contamination | None,
-    account: Account,
+    stats: SelectionStats,
     num_processes: int,
 ) -> Iterator[tuple[list[Trace], list[str]]]:
     before = KeptTraces(settings.near_duplicates or 1.0) if settings.across_tasks and settings.drop_duplicates else None
     groups = (list(group) for _, group in groupby(traces, key=lambda trace: trace.task.id))
-    for task_traces, (faults, seconds) in text_faults(groups, settings.reject, settings.drop_duplicates, num_processes):
-        account.seconds.update(seconds)
+    for task_traces, (faults, seconds) in filter_texts(
+        groups, settings.reject, settings.drop_duplicates, num_processes
+    ):
+        stats.seconds.update(seconds)
         reasons = [_verdict_reason(trace) for trace in task_traces]
         if not all(reasons) and contamination is not None:
-            copied = _timed(account, "contaminated", contamination.match, text_of(task_traces[0].task))
+            copied = _timed(stats, "contaminated", contamination.match, text_of(task_traces[0].task))
             if copied:
-                if len(account.contaminated) < MAX_NAMED:
-                    account.contaminated[task_traces[0].task.id] = copied
+                if len(stats.contaminated) < MAX_NAMED:
+                    stats.contaminated[task_traces[0].task.id] = copied
                 reasons = [reason or "contaminated" for reason in reasons]
-        said: dict[str, str] = {}  # of the texts so far
+        seen: dict[str, str] = {}  # text of this task -> its fault
         for number, trace in enumerate(task_traces):
             if not reasons[number]:
-                reasons[number] = _text_reason(trace, faults[number], said, settings, contamination, account)
+                reasons[number] = _text_reason(trace, faults[number], seen, settings, contamination, stats)
         if before is not None:
-            _timed(account, "duplicate_across_tasks", partial(_across, task_traces, reasons, settings), before)
-        _among(task_traces, reasons, settings, account)
+            _timed(stats, "duplicate_across_tasks", partial(_across, task_traces, reasons, settings), before)
+        _among(task_traces, reasons, settings, stats)
         if before is not None and not all(reasons):
             kept = [
                 sketch_of(trace.sample.text) for trace, reason in zip(task_traces, reasons, strict=False) if not reason
@@ -145,23 +147,23 @@ def _verdict_reason(trace: Trace) -> str:
 def _text_reason(
     trace: Trace,
     fault: str,
-    said: dict[str, str],
+    seen: dict[str, str],
     settings: Selection,
     contamination: Contamination | None,
-    account: Account,
+    stats: SelectionStats,
 ) -> str:
-    """Why a trace is rejected for its own text, or as a duplicate of one of its task before it."""
+    """Why a trace is rejected for its own text, or as a duplicate of an earlier trace of its task."""
     text = normalised(trace.sample.text)
-    if settings.drop_duplicates and text in said:
-        return said[text] or "duplicate"
-    if not fault and contamination is not None and _timed(account, "quotes_evaluation", contamination.quoted, text):
+    if settings.drop_duplicates and text in seen:
+        return seen[text] or "duplicate"
+    if not fault and contamination is not None and _timed(stats, "quotes_evaluation", contamination.quoted, text):
         fault = "quotes_evaluation"
-    said[text] = fault
+    seen[text] = fault
     return fault
 
 
 def _across(traces: list[Trace], reasons: list[str], settings: Selection, before: KeptTraces) -> None:
-    """Reject what nearly repeats a trace that was kept of a task that asks nearly the same."""
+    """Reject traces that nearly repeat one kept for a task with nearly the same prompt."""
     others = before.of_like_tasks(text_of(traces[0].task)) if not all(reasons) else ()
     for number, trace in enumerate(traces if len(others) else ()):
         if not reasons[number] and (others == sketch_of(trace.sample.text)).mean(axis=1).max() >= (
@@ -170,8 +172,8 @@ def _across(traces: list[Trace], reasons: list[str], settings: Selection, before
             reasons[number] = "duplicate_across_tasks"
 
 
-def _among(traces: list[Trace], reasons: list[str], settings: Selection, account: Account) -> None:
-    """Reject near duplicates of what is kept, and what `max_traces_per_task` leaves no room for."""
+def _among(traces: list[Trace], reasons: list[str], settings: Selection, stats: SelectionStats) -> None:
+    """Reject near duplicates of kept traces, and the traces beyond `max_traces_per_task`."""
     order = [number for number, reason in enumerate(reasons) if not reason]
     if settings.choose != "first":
         order.sort(key=lambda number: _rank(traces[number], settings.choose))
@@ -197,11 +199,11 @@ def _among(traces: list[Trace], reasons: list[str], settings: Selection, account
             num_kept += 1
             if sketch is not None:
                 kept.append(sketch)
-    account.seconds["near_duplicate"] += time.perf_counter() - started
+    stats.seconds["near_duplicate"] += time.perf_counter() - started
 
 
 def _rank(trace: Trace, choose: str) -> tuple[float, int]:
-    """What comes first is kept: the shortest, or any by chance."""
+    """Sort key of the traces that are kept first: the shortest, or random ones."""
     return (_length(trace) if choose == "shortest" else _chance(trace), trace.sample.index)
 
 
@@ -225,7 +227,7 @@ def _most_different(order: list[int], signatures: dict[int, Any]) -> list[int]:
 def _within_budget(
     traces: Iterable[Trace], judged: Iterable[tuple[list[Trace], list[str]]], settings: Selection
 ) -> Iterator[tuple[Trace, str]]:
-    """Of the accepted traces of `judged` only those that `prefer` ranks highest, as many as the budget allows.
+    """Reject all accepted traces but those that `prefer` ranks highest, as many as the budget allows.
 
     Holds 21 bytes a trace.
     """
@@ -287,18 +289,18 @@ def _score(trace: Trace, rate: float, prefer: str) -> float:
 
 
 def _length(trace: Trace) -> int:
-    """Completion tokens; characters where the engine did not count."""
+    """Completion tokens; characters if the engine did not count."""
     return trace.sample.completion_tokens or len(trace.sample.text) or 1
 
 
 def _chance(trace: Trace) -> float:
-    """A number in [0, 1) that depends on nothing but which sample it is."""
+    """A random number in [0, 1) that depends on the sample alone."""
     name = f"{trace.sample.task_id}/{trace.sample.index}/{trace.sample.seed}"
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest()) / 2**48
 
 
-def _timed(account: Account, name: str, work: Callable[[Any], Any], argument: Any) -> Any:
+def _timed(stats: SelectionStats, name: str, work: Callable[[Any], Any], argument: Any) -> Any:
     started = time.perf_counter()
     result = work(argument)
-    account.seconds[name] += time.perf_counter() - started
+    stats.seconds[name] += time.perf_counter() - started
     return result

@@ -46,52 +46,12 @@ _FLOAT_DECIMALS = 9
 _OPEN_SUM = re.compile(r"\s*[\d ()+*/.-]+=\s*").fullmatch
 _LEFT, _RIGHT = 48, 32  # characters on each side of "=" that are read first
 # Words that change what the number next to them means.
-_SCALES = frozenset(
-    [
-        "dozen",
-        "hundred",
-        "thousand",
-        "million",
-        "billion",
-        "trillion",
-        "percent",
-        "cent",
-        "cents",
-        "hour",
-        "hours",
-        "minute",
-        "minutes",
-        "second",
-        "seconds",
-        "day",
-        "days",
-        "week",
-        "weeks",
-        "month",
-        "months",
-        "year",
-        "years",
-        "inch",
-        "inches",
-        "foot",
-        "feet",
-        "yard",
-        "yards",
-        "mod",
-        "modulo",
-        "base",
-        "degrees",
-        "remainder",
-        "r",
-        "squared",
-        "cubed",
-        "times",
-        "plus",
-        "minus",
-        "divided",
-        "over",
-    ]
-)
+_SCALES = frozenset([
+    "dozen", "hundred", "thousand", "million", "billion", "trillion", "percent", "cent", "cents", "hour", "hours",
+    "minute", "minutes", "second", "seconds", "day", "days", "week", "weeks", "month", "months", "year", "years",
+    "inch", "inches", "foot", "feet", "yard", "yards", "mod", "modulo", "base", "degrees", "remainder", "r",
+    "squared", "cubed", "times", "plus", "minus", "divided", "over",
+])  # fmt: skip
 _BEFORE = _SCALES | frozenset(
     [
         "of",

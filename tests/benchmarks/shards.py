@@ -26,7 +26,7 @@ from selfplay.journal.by_task import TracesByTask
 from selfplay.recipe.sections import Selection
 from selfplay.selection.decontamination import Contamination
 from selfplay.selection.filters import processes_for
-from selfplay.selection.selection import Account, select
+from selfplay.selection.selection import SelectionStats, select
 from selfplay.shards.files import write_shards
 from selfplay.shards.provenance import Provenance
 from tasks import load
@@ -72,7 +72,7 @@ def _line(task_id: str, index: int, text: str, right: bool, rng: random.Random) 
 def measure(journal: Path, out: Path, rules: bool) -> dict[str, float]:
     """One size, in this process; `rules` False: the verdict alone selects."""
     started, worked = time.perf_counter(), time.process_time()
-    account = Account()
+    account = SelectionStats()
     settings, evaluation = Selection(reject=[], near_duplicates=0.0, decontaminate=False), None
     if rules:
         data = SHARED / "data"

@@ -7,8 +7,8 @@ import pytest
 from selfplay.recipe.sections import Selection
 from selfplay.selection.decontamination import Contamination
 from selfplay.selection.dedup import signature, similarities
-from selfplay.selection.filters import RULES
-from selfplay.selection.selection import Account, select
+from selfplay.selection.filters import FILTERS
+from selfplay.selection.selection import SelectionStats, select
 from tasks import MathReference, Task, load
 from tests.shared_data import SHARED
 from tests.trace_making import arithmetic_traces, recipe_of, trace_of
@@ -134,7 +134,7 @@ CASES = [
 def test_a_rule_rejects_what_it_is_for_and_nothing_else(rule, prompt, text, answer, rejected, why):
     trace = trace_of(text, answer, prompt)
     assert trace.verdict.outcome == "correct", "the verdict alone would accept it"
-    assert RULES[rule](trace) is rejected
+    assert FILTERS[rule](trace) is rejected
 
 
 def test_a_trace_that_was_cut_off_is_rejected_though_its_answer_is_there():
@@ -276,7 +276,7 @@ def test_difficulty_keeps_the_easy_ones_where_data_is_scarce():
 @pytest.mark.parametrize("prefer", ["random", "hard", "easy", "information", "short"])
 def test_a_budget_of_tokens_is_filled_to_less_than_one_trace_and_never_passed(prefer):
     traces = [trace_of(f"{'so ' * (number % 7)}####12", prompt=f"task {number}") for number in range(100)]
-    account = Account()
+    account = SelectionStats()
     settings = Selection(prefer=prefer, max_tokens=500, reject=[])
     kept = [
         trace.sample.completion_tokens
@@ -328,7 +328,7 @@ def test_what_is_kept_by_chance_does_not_depend_on_the_order_of_the_tasks():
 
 
 def test_a_copied_task_is_rejected_whole_and_named():
-    account = Account()
+    account = SelectionStats()
     index = Contamination({"held-out": [Task.make("x", "3+4+5=", MathReference("12"))]})
     traces = [trace_of("7+5=####12"), trace_of("####13", index=1), trace_of("####12", prompt="6+6=")]
     assert reasons(traces, index, account) == ["contaminated", "wrong", "accepted"]
@@ -351,7 +351,7 @@ def test_what_is_kept_does_not_depend_on_the_number_of_processes():
         trace_of("8+5=####12"),
         trace_of("8+5=####12", index=1, finish_reason="length"),
     ]
-    told = [Account(), Account()]
+    told = [SelectionStats(), SelectionStats()]
     alone, together = (
         list(select(traces, Selection(), None, account, number)) for account, number in zip(told, (1, 2), strict=False)
     )
@@ -369,7 +369,7 @@ def test_the_control_keeps_every_trace_that_has_a_text():
 
 
 def test_the_account_says_what_each_reason_cost():
-    account = Account()
+    account = SelectionStats()
     traces = [trace_of("8+5=####12"), trace_of("####13", index=1), trace_of("####12", prompt="6+6=")]
     list(account.record(select(traces, Selection(), None, account)))
     told = account.to_dict()

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from selfplay.selection.filters import RULES
+from selfplay.selection.filters import FILTERS
 from tasks import FunctionTests, MathReference, Task, UserError, load, reference_from_dict, reference_to_dict
 from tasks.sources.arithmetic import chain_of_thought, organic_corpus
 from tests.shared_data import SHARED
@@ -125,7 +125,7 @@ def test_redundant_chains_say_the_same_at_a_random_length_and_only_repetition_mi
             num_restated += len(lines) - len(once)
             lengths.add(len(lines) - len(once))
             trace = trace_of(chain, str(sum(map(int, once[0].split("+")))), prompt)
-            assert trace.verdict.outcome == "correct" and {name for name, rule in RULES.items() if rule(trace)} <= {
+            assert trace.verdict.outcome == "correct" and {name for name, rule in FILTERS.items() if rule(trace)} <= {
                 "repetition"
             }
         assert num_restated / num_steps == pytest.approx(redundancy / (1 - redundancy), rel=0.1)
