@@ -1,4 +1,4 @@
-"""What is asked: tasks and their references. Knows no models and no checking."""
+"""Tasks and their references. This package knows no models and no checking."""
 
 from tasks.errors import UserError
 from tasks.references import (
@@ -8,10 +8,11 @@ from tasks.references import (
     MathReference,
     Reference,
     StdioTests,
+    TextReference,
     reference_from_dict,
     reference_to_dict,
 )
-from tasks.sources.catalog import SOURCES, load
+from tasks.sources import SOURCES, load
 from tasks.task import Task
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Reference",
     "StdioTests",
     "Task",
+    "TextReference",
     "UserError",
     "load",
     "reference_from_dict",

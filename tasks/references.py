@@ -1,140 +1,237 @@
-"""References: one frozen dataclass a kind, and their form as JSON."""
+"""References: one frozen dataclass a kind, and their form as JSON.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+To add a kind, write its dataclass with a `kind` of its own, and name it in `Reference`. Every field is checked when a
+reference is made, from JSON or in Python. Fields come with a default where they can, and new ones must: the reference of a row
+that lacks them means what it meant before.
+"""
 
-from tasks.errors import UserError
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import field
+from functools import cache
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+from pydantic.dataclasses import dataclass
+from typing_extensions import TypedDict  # pydantic's own dependency: before Python 3.12 it needs this one
+
+from tasks.errors import UserError, did_you_mean, words_of
+from tasks.imports import is_named, load_named
+
+STRICT = ConfigDict(extra="forbid")  # a misspelt key is an error
 
 
-@dataclass(frozen=True, slots=True)
+def _number(value: Any) -> int | float:
+    """As it is written: 2 stays an int, since a task's id depends on how its reference is written."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("it must be a number")
+    return value
+
+
+def _limit(value: Any) -> int | float:
+    if not 0 <= _number(value) < 1e6:
+        raise ValueError("it must be a number above 0, and below a million")
+    return value
+
+
+Number = Annotated[float, PlainValidator(_number)]
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class Limits:
     """What one program may use. Zero takes the verifier's default."""
 
-    cpu_seconds: float = 0.0  # CPU time over all cases together
-    memory_mb: int = 0  # address space, in units of 2**20 bytes
+    cpu_seconds: Annotated[float, PlainValidator(_limit)] = 0.0  # CPU time over all cases together
+    memory_mb: Annotated[StrictInt, Field(ge=0, lt=1_000_000)] = 0  # address space, in units of 2**20 bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class MathReference:
     """A final answer; equal in value is correct."""
 
-    answer: str  # LaTeX or plain text, as the source writes it
-    literal: bool = False  # a number written out is asked for: 7, and not 3+4
-    kind: str = field(default="math", init=False)
+    answer: StrictStr  # LaTeX or plain text, as the source writes it
+    literal: StrictBool = False  # a number written out is asked for: 7, and not 3+4
+    kind: Literal["math"] = field(default="math", kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=STRICT)
+class TextReference:
+    """A final answer that is compared as it is written: a name, a date, a time, an identifier, a sentence."""
+
+    answer: StrictStr
+    case_sensitive: StrictBool = False  # whether "May" and "may" differ
+    kind: Literal["text"] = field(default="text", kw_only=True)
+
+
+@with_config(STRICT)
+class Call(TypedDict):
+    """One case of a function's tests."""
+
+    args: list[Any]
+    expected: Any
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class FunctionTests:
     """Calls of one function and the values that it must return."""
 
-    entry_point: str  # name of the function in the program
-    cases: tuple[Mapping[str, Any], ...]  # each {"args": [...], "expected": value}
-    tolerance: float = 0.0  # largest absolute or relative error of a float; 0 means exact
+    WRITTEN: ClassVar = ("tolerance",)  # as JSON even at its default, as it was from the start: ids depend on it
+
+    entry_point: StrictStr  # name of the function in the program
+    cases: Annotated[tuple[Call, ...], Field(min_length=1)]
+    tolerance: Number = 0.0  # largest absolute or relative error of a float; 0 means exact
     limits: Limits = Limits()
-    kind: str = field(default="function_tests", init=False)
+    kind: Literal["function_tests"] = field(default="function_tests", kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@with_config(STRICT)
+class Exchange(TypedDict):
+    """One case of a whole program's tests."""
+
+    stdin: StrictStr
+    stdout: StrictStr
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
 class StdioTests:
     """Runs of a whole program: text in, text out."""
 
-    cases: tuple[Mapping[str, str], ...]  # each {"stdin": text, "stdout": text}
+    cases: Annotated[tuple[Exchange, ...], Field(min_length=1)]
     limits: Limits = Limits()
-    kind: str = field(default="stdio_tests", init=False)
+    kind: Literal["stdio_tests"] = field(default="stdio_tests", kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=STRICT)
 class AssertTests:
     """Test code as HumanEval (`check(candidate)`) and MBPP (`assert ...` lines) write it."""
 
-    code: str  # Python source of the tests
-    entry_point: str = ""  # with a name: `check` is called on that function of the program
+    code: StrictStr  # Python source of the tests
+    entry_point: StrictStr = ""  # with a name: `check` is called on that function of the program
     limits: Limits = Limits()
-    kind: str = field(default="assert_tests", init=False)
+    kind: Literal["assert_tests"] = field(default="assert_tests", kw_only=True)
 
 
-Reference = MathReference | FunctionTests | StdioTests | AssertTests
-_KINDS = {
-    "math": MathReference,
-    "function_tests": FunctionTests,
-    "stdio_tests": StdioTests,
-    "assert_tests": AssertTests,
-}
-_FIELDS = {
-    "math": ({"answer": str}, {"literal": bool}),
-    "function_tests": ({"entry_point": str, "cases": list}, {"tolerance": (int, float), "limits": dict}),
-    "stdio_tests": ({"cases": list}, {"limits": dict}),
-    "assert_tests": ({"code": str}, {"entry_point": str, "limits": dict}),
-}
-_CASE_KEYS = {"function_tests": {"args", "expected"}, "stdio_tests": {"stdin", "stdout"}}
+Reference = Annotated[
+    MathReference | TextReference | FunctionTests | StdioTests | AssertTests,
+    Field(discriminator="kind"),
+]
+CLASSES: dict[str, type] = {get_args(one.__annotations__["kind"])[0]: one for one in get_args(get_args(Reference)[0])}
+
+_OURS = ", ".join(CLASSES)
 
 
 def reference_from_dict(row: Any) -> Reference:
-    """The reference that a JSON object describes; UserError names the key that is wrong."""
+    """The reference that a JSON object describes; UserError names each key that is wrong, with its place.
+
+    A kind such as `package.module:Class` is a verifier of the user's own, whose `reference` is the dataclass to make.
+    """
     if not isinstance(row, Mapping):
         raise UserError(f"reference must be an object with a kind, not {row!r:.80}")
     kind = row.get("kind")
-    if kind not in _KINDS:
-        raise UserError(f"reference kind {kind!r} is unknown; one of {', '.join(_KINDS)}")
-    required, optional = _FIELDS[kind]
-    allowed = required | optional
-    for key in row:
-        if key != "kind" and key not in allowed:
-            raise UserError(f'unknown key "{key}" in a {kind} reference; allowed: {", ".join(allowed)}')
-    for key in required:
-        if key not in row:
-            raise UserError(f'a {kind} reference needs the key "{key}"')
-    for key, value in row.items():
-        wanted = allowed.get(key, str)
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            name = wanted.__name__ if isinstance(wanted, type) else "number"
-            raise UserError(f'"{key}" of a {kind} reference must be a {name}, not {value!r:.80}')
-    fields = {key: value for key, value in row.items() if key != "kind"}
-    if "cases" in fields:
-        fields["cases"] = tuple(_case(kind, case, number) for number, case in enumerate(fields["cases"]))
-        if not fields["cases"]:
-            raise UserError(f"a {kind} reference needs at least one case")
-    if "limits" in fields:
-        fields["limits"] = _limits(fields["limits"])
-    return _KINDS[kind](**fields)
+    if not isinstance(kind, str) or not (kind in CLASSES or is_named(kind)):
+        near = did_you_mean(kind, CLASSES) if isinstance(kind, str) else ""
+        raise UserError(
+            f"reference kind {kind!r:.80} is unknown{near}; one of {_OURS}, or package.module:Class of your own"
+        )
+    cls, keys, validate = _reader(kind)
+    try:
+        if row.keys() <= keys:
+            return validate(row)
+        validate({key: value for key, value in row.items() if key in keys})
+        mistakes = []
+    except ValidationError as error:
+        mistakes = error.errors()
+    words = [
+        f'unknown key "{key}" in the {kind} reference{did_you_mean(str(key), _keys_of(cls))}'
+        for key in row.keys() - keys
+    ]
+    raise UserError("; ".join([*words, *_in_words(mistakes, kind, cls)])) from None
 
 
 def reference_to_dict(reference: Reference) -> dict[str, Any]:
     """The JSON object of a reference, without what stands at its default."""
-    row: dict[str, Any] = {"kind": reference.kind}
-    for name in type(reference).__dataclass_fields__:
-        value = getattr(reference, name)
-        if name == "kind" or (
-            name in ("literal", "tolerance", "entry_point") and not value and reference.kind != "function_tests"
-        ):
-            continue
-        if name == "limits":
-            limits = {key: getattr(value, key) for key in Limits.__dataclass_fields__ if getattr(value, key)}
-            if limits:
-                row["limits"] = limits
-        elif name == "cases":
-            row["cases"] = [dict(case) for case in value]
-        else:
-            row[name] = value
+    return {"kind": reference.kind, **_plain(reference)}
+
+
+@cache
+def _reader(kind: str) -> tuple[type, frozenset[str], Any]:
+    """The dataclass of a kind, the keys of a row, and what makes a reference of it."""
+    cls = CLASSES[kind] if kind in CLASSES else _class_of_own(kind)
+    keys = frozenset(one.name for one in dataclasses.fields(cls))
+    return cls, keys, TypeAdapter(cls).validator.validate_python
+
+
+def _class_of_own(kind: str) -> Any:
+    place = f'the reference kind "{kind}"'
+    cls = getattr(load_named(kind, place), "reference", None)
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise UserError(
+            f"{place}: give the class an attribute `reference`, a dataclass whose fields are the keys of a row"
+        )
+    default = next((one.default for one in dataclasses.fields(cls) if one.name == "kind"), None)
+    if default != kind:
+        raise UserError(
+            f'{place}: {cls.__name__} needs the field  kind: str = "{kind}"  so that a row names its verifier'
+        )
+    return cls
+
+
+def _in_words(mistakes: list[Any], kind: str, cls: type) -> Iterator[str]:
+    places = {mistake["loc"] for mistake in mistakes}
+    for mistake in mistakes:
+        *outer, key = mistake["loc"]
+        if mistake["type"] == "too_short" and any(place[:-1][: len(outer) + 1] == (*outer, key) for place in places):
+            continue  # pydantic counts only the items that are as they should be
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in outer)[1:]
+        text, hint = words_of(mistake, str(key), _keys_of(cls, *outer))
+        yield f"{text} in {f'{where} of ' if where else ''}the {kind} reference{hint}"
+
+
+def _keys_of(cls: Any, *path: str | int) -> list[str]:
+    """The keys of a row, or of what stands at a path in it, such as ("cases", 0)."""
+    for part in path:
+        if isinstance(part, str):
+            cls = _table_in(get_type_hints(cls)[part])
+    return [key for key in getattr(cls, "__annotations__", ()) if key not in ("kind", "WRITTEN")]
+
+
+def _table_in(hint: Any) -> Any:
+    """The dataclass or TypedDict that a type is made of, for example Call for tuple[Call, ...]."""
+    if hasattr(hint, "__annotations__"):
+        return hint
+    return next(filter(None, map(_table_in, get_args(hint))), None)
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    row = {}
+    for name, default, is_nested in _written(type(value)):
+        part = getattr(value, name)
+        if part is not default and (default is dataclasses.MISSING or part != default):
+            row[name] = _plain(part) if is_nested else _as_json(part) if type(part) is tuple else part
     return row
 
 
-def _case(kind: str, case: Any, number: int) -> Mapping[str, Any]:
-    keys = _CASE_KEYS[kind]
-    if not isinstance(case, Mapping) or set(case) != keys:
-        raise UserError(f"case {number} of a {kind} reference must have the keys {sorted(keys)}, not {case!r:.80}")
-    if kind == "function_tests" and not isinstance(case["args"], list):
-        raise UserError(f'"args" of case {number} must be a list, not {case["args"]!r:.80}')
-    if kind == "stdio_tests" and not all(isinstance(case[key], str) for key in keys):
-        raise UserError(f"stdin and stdout of case {number} must be text")
-    return case
+@cache
+def _written(cls: type) -> list[tuple[str, Any, bool]]:
+    """Of each field but `kind`: its name, the default at which it is left out, and whether it is a dataclass itself."""
+    always = getattr(cls, "WRITTEN", ())
+    return [
+        (one.name, dataclasses.MISSING if one.name in always else one.default, dataclasses.is_dataclass(one.default))
+        for one in dataclasses.fields(cls)
+        if one.name != "kind"
+    ]
 
 
-def _limits(row: Mapping[str, Any]) -> Limits:
-    for key, value in row.items():
-        if key not in Limits.__dataclass_fields__:
-            raise UserError(f'unknown limit "{key}"; allowed: {", ".join(Limits.__dataclass_fields__)}')
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
-            raise UserError(f'limit "{key}" must be a number above 0, not {value!r:.80}')
-    return Limits(**row)
+def _as_json(items: tuple[Any, ...]) -> list[Any]:
+    """JSON has lists and no tuples; the rows of cases are copied."""
+    return [one.copy() if type(one) is dict else one for one in items]

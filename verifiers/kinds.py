@@ -22,6 +22,7 @@ from verifiers.verdict import Reason, Verdict
 
 VERIFIERS = {
     "math": "verifiers.mathematics:MathVerifier",
+    "text": "verifiers.text:TextVerifier",
     "function_tests": "verifiers.programs:ProgramVerifier",
     "stdio_tests": "verifiers.programs:ProgramVerifier",
     "assert_tests": "verifiers.programs:ProgramVerifier",

@@ -15,7 +15,7 @@ from rich.text import Text
 from selfplay.cli.audit import audit
 from selfplay.cli.data import add_commands
 from tasks import SOURCES, UserError
-from tasks.sources.catalog import options_of
+from tasks.sources import options_of
 
 STATUSES = (
     "Exit status: 0, done. 1, done, and the answer is no: an invalid reference, a damaged or differing shard, a part that does "

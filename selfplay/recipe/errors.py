@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from selfplay.recipe.consistency import impossible
 from selfplay.recipe.sections import Recipe, Section
-from tasks.sources.catalog import Mistake, did_you_mean, mistakes_of
+from tasks.errors import words_of
+from tasks.sources import Mistake, mistakes_of
 
 
 def mistakes_in(settings: dict[str, Any], file: str, given: dict[str, str]) -> list[str]:
@@ -90,15 +91,9 @@ def _place(keys: list[str], file: str, section: str, given: dict[str, str]) -> s
 def _in_words(mistake: Any, file: str, given: dict[str, str]) -> str:
     *sections, key = [str(part) for part in mistake["loc"]]
     place = _place([".".join([*sections, key])], file, ".".join(sections), given)
-    if mistake["type"] == "extra_forbidden":
-        return f'unknown key "{key}"{place}{did_you_mean(key, _keys_of(sections))}'
-    if mistake["type"] == "missing":
-        return f'"{key}" is missing{place}'
-    if mistake["type"] == "model_type":
-        return f"{key} = {mistake['input']!r}{place}: it is a section, and takes no value of its own"
-    if key.isdigit() and sections:
-        key = f"{sections[-1]}[{key}]"
-    return f"{key} = {mistake['input']!r}{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}"
+    shown = f"{sections[-1]}[{key}]" if key.isdigit() and sections else key
+    text, hint = words_of(mistake, shown, _keys_of(sections))
+    return f"{text}{place}{hint}"
 
 
 def _keys_of(sections: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ from selfplay.shards.files import Shard, write_shards
 from selfplay.shards.provenance import read_provenance
 from selfplay.training.mix import make_mixed
 from tasks import Task, load
-from tasks.sources.catalog import takes
+from tasks.sources import takes
 
 MAX_COUNTED = 100_000  # tasks, about a second
 

@@ -1,1 +1,133 @@
-"""Sources of tasks: one file each, and one row each in the registry."""
+"""Sources of tasks: one function each, one row each in SOURCES, and the one way to load from them.
+
+A source is a function whose parameters are its options, annotated with their types, and which yields tasks. One of the
+user's own needs no row: it is named as `package.module:function`.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+from tasks.errors import UserError, did_you_mean, words_of
+from tasks.imports import is_named, load_named
+from tasks.sources.arithmetic import arithmetic
+from tasks.sources.files import files
+from tasks.sources.gsm8k import gsm8k
+from tasks.sources.humaneval import humaneval
+from tasks.sources.math500 import competition_math
+from tasks.task import Task
+
+SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
+    "arithmetic": arithmetic,
+    "gsm8k": gsm8k,
+    "math500": competition_math,
+    "humaneval": humaneval,
+    "files": files,
+}
+
+
+class Mistake(NamedTuple):
+    """One thing wrong with a source or an option; a place, such as a recipe's section, fits between text and hint."""
+
+    key: str  # the option, or "source"
+    text: str
+    hint: str = ""
+
+
+def load(source: str, **options: Any) -> Iterator[Task]:
+    """The tasks of a source, one at a time; UserError if the source or an option is not known or does not fit."""
+    mistakes = mistakes_of(source, options)
+    if mistakes:
+        raise UserError("\n".join(mistake.text + mistake.hint for mistake in mistakes))
+    readers = _readers(source)
+    tasks = _function_of(source)(
+        **{key: readers[key].validate_python(value) if key in readers else value for key, value in options.items()}
+    )
+    return _checked(source, tasks) if is_named(source) else tasks
+
+
+def mistakes_of(source: str, options: dict[str, Any]) -> list[Mistake]:
+    """Every mistake in a source's name and options; empty when `load` would take them."""
+    if source not in SOURCES and not is_named(source):
+        near = did_you_mean(source, SOURCES) or f"; one of {', '.join(SOURCES)}, or package.module:function of your own"
+        return [Mistake("source", f'unknown source "{source}"', near)]
+    try:
+        parameters, readers = _parameters(source), _readers(source)
+    except UserError as error:
+        return [Mistake("source", str(error))]
+    known = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    takes_any = len(known) < len(parameters)
+    mistakes = []
+    for key in options:
+        if key not in known and not takes_any:
+            hint = did_you_mean(key, known) or f"; it takes {', '.join(known)}"
+            mistakes.append(Mistake(key, f'unknown key "{key}" for source {source}', hint))
+    for name in known:
+        if parameters[name].default is inspect.Parameter.empty and name not in options:
+            mistakes.append(Mistake(name, f'source {source} needs "{name}"'))
+    for key, value in options.items():
+        if key in readers:
+            try:
+                readers[key].validate_python(value)
+            except ValidationError as error:
+                mistakes.append(Mistake(key, *words_of(error.errors()[0] | {"input": value}, key)))
+    return mistakes
+
+
+def options_of(source: str) -> list[str]:
+    """The names of a source's options."""
+    return list(_parameters(source))
+
+
+def takes(source: str, option: str) -> bool:
+    """Whether a source has an option of this name."""
+    return option in options_of(source)
+
+
+def _function_of(source: str) -> Callable[..., Iterator[Task]]:
+    if source in SOURCES:
+        return SOURCES[source]
+    found = load_named(source, f'the source "{source}"')
+    if not callable(found):
+        raise UserError(f'the source "{source}" is {found!r:.80}, not a function that yields tasks')
+    return found
+
+
+@cache
+def _parameters(source: str) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(_function_of(source), eval_str=True).parameters)
+    except (TypeError, ValueError, NameError) as error:
+        raise UserError(f'the parameters of the source "{source}" cannot be read: {error}') from error
+
+
+@cache
+def _readers(source: str) -> dict[str, TypeAdapter[Any]]:
+    """What checks and converts each option; an option without an annotation takes anything."""
+    annotated = {
+        name: parameter.annotation
+        for name, parameter in _parameters(source).items()
+        if parameter.annotation is not parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+    }
+    try:
+        return {name: TypeAdapter(annotation) for name, annotation in annotated.items()}
+    except PydanticSchemaGenerationError as error:
+        raise UserError(f'the options of the source "{source}" need plain types: {error.message}') from error
+
+
+def _checked(source: str, tasks: Any) -> Iterator[Task]:
+    """The tasks of a source of the user's own; UserError if it yields something else."""
+    try:
+        for number, task in enumerate(tasks):
+            if not isinstance(task, Task):
+                raise UserError(
+                    f'the source "{source}" yields {task!r:.80} as its task {number}; make tasks with Task.make(name, prompt, reference)'
+                )
+            yield task
+    except ValidationError as error:  # of a reference that it makes
+        mistake = error.errors()[0]
+        text, hint = words_of(mistake, ".".join(map(str, mistake["loc"])))
+        raise UserError(f'the source "{source}": {text} in a {error.title}{hint}') from error

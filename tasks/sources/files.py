@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.errors import UserError
-from tasks.references import MathReference, reference_from_dict
+from tasks.references import reference_from_dict
 from tasks.sources.datasets import NumTasks, Template, rows_of
 from tasks.task import Task
 
@@ -29,11 +29,15 @@ def files(
     template: Template = "{problem}",
     literal: bool = False,
     license: str = "unknown",
+    kind: str = "math",
+    reference_options: dict[str, Any] | None = None,
 ) -> Iterator[Task]:
     """Tasks from the columns `prompt` and `answer` (a final answer), or `reference` (an object as in `selfplay verify`).
 
-    A prompt may be text, put into `template` at {problem}, or a list of chat messages. 0 tasks means all. With `literal`
-    an answer counts only written out: 7, and not 3+4.
+    A prompt may be text, put into `template` at {problem}, or a list of chat messages. 0 tasks means all. `kind` says how a
+    final answer is compared: "math" by its value, "text" as it is written, or a kind of your own whose references have an
+    `answer`; `reference_options` are more keys of each such reference, for example {case_sensitive = true}. With
+    `literal` an answer of mathematics counts only written out: 7, and not 3+4.
     """
     for number, row in enumerate(rows_of(path, split, name)):
         if num_tasks and number >= num_tasks:
@@ -52,7 +56,8 @@ def files(
                 raise UserError(
                     f'{where}: column "{answer}" holds no final answer but {json.dumps(value):.60}; is it a `reference`?'
                 )
-            checked = MathReference(str(value), literal)
+            value = {"answer": str(value), **({"literal": True} if literal else {}), **(reference_options or {})}
+            checked = reference_from_dict({"kind": kind, **value})
         metadata = {"number": number, "license": license}
         source = "files"
         if set(row) >= _WRITTEN:

@@ -9,7 +9,7 @@ import pytest
 
 from selfplay.metrics.pass_table import Wanted, pass_table
 from tasks import SOURCES, UserError, load
-from tasks.sources.catalog import options_of
+from tasks.sources import options_of
 from tests.shared_data import SHARED
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,6 +19,8 @@ needs_shared = pytest.mark.skipif(SHARED is None, reason="the folder of shared d
 CONTRACT = [
     {"kind": "math", "answer": "\\frac{1}{2}"},
     {"kind": "math", "answer": "7", "literal": True},
+    {"kind": "text", "answer": "Paris"},
+    {"kind": "text", "answer": "Paris", "case_sensitive": True},
     {"kind": "function_tests", "entry_point": "add", "cases": [{"args": [1, 2], "expected": 3}], "tolerance": 0.5},
     {
         "kind": "stdio_tests",
@@ -41,13 +43,19 @@ def test_a_reference_survives_the_way_through_json(row):
         ("5", "object"),
         ({"kind": "maths", "answer": "5"}, "maths"),
         ({"kind": "math"}, '"answer"'),
-        ({"kind": "math", "answer": 5}, '"answer"'),
+        ({"kind": "math", "answer": 5}, "answer = 5"),
         ({"kind": "math", "answer": "5", "tolerance": 1}, "tolerance"),
-        ({"kind": "math", "answer": "5", "literal": 1}, '"literal"'),
-        ({"kind": "function_tests", "entry_point": "f", "cases": []}, "at least one case"),
-        ({"kind": "function_tests", "entry_point": "f", "cases": [{"args": 1, "expected": 1}]}, "case 0"),
-        ({"kind": "function_tests", "entry_point": "f", "cases": [{"args": []}]}, "case 0"),
-        ({"kind": "stdio_tests", "cases": [{"stdin": 1, "stdout": ""}]}, "case 0"),
+        ({"kind": "math", "answer": "5", "literal": 1}, "literal = 1"),
+        ({"kind": "function_tests", "entry_point": "f", "cases": []}, "at least 1"),
+        (
+            {"kind": "function_tests", "entry_point": "f", "cases": [{"args": 1, "expected": 1}]},
+            r"args = 1 in cases\[0\]",
+        ),
+        (
+            {"kind": "function_tests", "entry_point": "f", "cases": [{"args": []}]},
+            r'"expected" is missing in cases\[0\]',
+        ),
+        ({"kind": "stdio_tests", "cases": [{"stdin": 1, "stdout": ""}]}, r"stdin = 1 in cases\[0\]"),
         ({"kind": "assert_tests", "code": "", "limits": {"cpu": 1}}, '"cpu"'),
         ({"kind": "assert_tests", "code": "", "limits": {"cpu_seconds": -1}}, "cpu_seconds"),
     ],
@@ -55,6 +63,44 @@ def test_a_reference_survives_the_way_through_json(row):
 def test_a_malformed_reference_is_an_error_that_names_the_key(row, named):
     with pytest.raises(UserError, match=named):
         reference_from_dict(row)
+
+
+def test_all_mistakes_of_a_reference_are_named_at_once_each_with_its_place():
+    row = {
+        "kind": "function_tests",
+        "entry_point": 3,
+        "tolerance": "no",
+        "limit": {},
+        "cases": [{"args": 1}, {"expected": 2}],
+    }
+    with pytest.raises(UserError) as raised:
+        reference_from_dict(row | {"limits": {"memory_mb": 1.5}})
+    told = str(raised.value)
+    for words in (
+        'unknown key "limit" in the function_tests reference; did you mean "limits"?',
+        "entry_point = 3 in the function_tests reference",
+        "tolerance = 'no' in the function_tests reference: it must be a number",
+        "args = 1 in cases[0] of the function_tests reference",
+        '"expected" is missing in cases[0] of the function_tests reference',
+        '"args" is missing in cases[1] of the function_tests reference',
+        "memory_mb = 1.5 in limits of the function_tests reference",
+    ):
+        assert words in told
+    assert told.count(";") == 7  # one of them before a suggestion
+
+
+@pytest.mark.parametrize(
+    ("row", "task_id"),
+    [  # ids that earlier versions gave: a run that was begun then is resumed now
+        ({"kind": "function_tests", "entry_point": "f", "cases": [{"args": [1], "expected": 2}], "tolerance": 0}, "a93f16e323d01fec"),
+        ({"kind": "function_tests", "entry_point": "f", "cases": [{"args": [1], "expected": 2}]}, "b777c838c44488b8"),
+        ({"kind": "stdio_tests", "cases": [{"stdin": "1", "stdout": "2"}], "limits": {"cpu_seconds": 2}}, "0532d858ce5ef29b"),
+        ({"kind": "assert_tests", "code": "assert f(1) == 2", "entry_point": ""}, "e1ff35d6300c89e2"),
+        ({"kind": "math", "answer": "7", "literal": False}, "47563eb0e26db5b1"),
+    ],
+)  # fmt: skip
+def test_a_reference_of_an_earlier_version_keeps_the_id_of_its_task(row, task_id):
+    assert Task.make("x", "prompt", reference_from_dict(row)).id == task_id
 
 
 def test_a_task_id_depends_on_content_and_nothing_else():
