@@ -43,6 +43,9 @@ class Verifier(ABC):
         False  # a verdict's `answer` is the final answer as extracted, so that samples can vote
     )
     # by it and `verify_answer` takes one alone; False: it is the verifier's account of what happened
+    # a reference and a completion that are accepted unless the machine is at fault: after a checker_failure this tells whose
+    # failure it was. None: no failure counts as the sample's own
+    canary: ClassVar[tuple[Any, str] | None] = None
     reference: ClassVar[type | None] = None  # only for a kind from outside: the dataclass of its references
 
     @abstractmethod

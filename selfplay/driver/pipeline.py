@@ -198,7 +198,7 @@ class Pipeline:
             self._recovery.suspects.returned(key)
             self.stats.verifier_seconds += verdict.seconds
             sample = self._unverified.pop(key)
-            if verdict.reason is Reason.CHECKER_FAILURE:
+            if verdict.reason is Reason.CHECKER_FAILURE and not result.canary_lives:
                 self._fail(sample, verdict)
             else:
                 self._release_failed()

@@ -162,7 +162,8 @@ class Suspects:
 class CircuitBreaker:
     """Holds back samples that failed for good until something else succeeds: until then engine or verifier may be broken.
 
-    A broken part then stops the pass, and leaves no undecided row of thousands of samples behind.
+    A broken part then stops the pass, and leaves no undecided row of thousands of samples behind. A verification that fails
+    while the same verifier accepts an innocent sample (its canary) is such a success: it does not come here.
     """
 
     def __init__(self) -> None:

@@ -13,14 +13,14 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from selfplay.recipe.sections import Verification
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers import Sampler
 from tasks import Reference, UserError
-from verifiers import Verdict, verify
+from verifiers import Outcome, Reason, Verdict, verifier_of, verify
 from verifiers.mathematics.equivalence import worker_client as guard
 from verifiers.sandbox.pool import take_failures
 
@@ -141,6 +141,7 @@ class VerifyResult:
     index: int
     verdict: Verdict
     num_sandbox_failures: int = 0  # that this verifier met since its last result; the programs ran again
+    canary_lives: bool = False  # the verification failed, then an innocent sample was accepted: the sample is at fault
 
 
 class VerifierWorker(Worker):
@@ -177,9 +178,18 @@ class VerifierWorker(Worker):
         try:
             while (request := self._requests.get()) is not None and not self._closing:
                 verdict = self._verdict(request)
-                self._results.put(VerifyResult(request.task_id, request.index, verdict, take_failures()))
+                lives = verdict.reason is Reason.CHECKER_FAILURE and self._canary_lives(request)
+                self._results.put(VerifyResult(request.task_id, request.index, verdict, take_failures(), lives))
         except BaseException as error:  # the actor boundary: a thread must not end unseen, with its request
             self._results.fail(RuntimeError(f"a verifying thread ended: {type(error).__name__}: {error}"))
+
+    def _canary_lives(self, request: VerifyRequest) -> bool:
+        """Whether the verifier that has failed still accepts an innocent sample; False if it knows none."""
+        canary = verifier_of(request.reference).canary
+        return (
+            canary is not None
+            and self._verdict(replace(request, reference=canary[0], text=canary[1])).outcome is Outcome.CORRECT
+        )
 
     def _verdict(self, request: VerifyRequest) -> Verdict:
         return verify(request.reference, request.text)

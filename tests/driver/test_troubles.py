@@ -23,7 +23,8 @@ from selfplay.samplers import server_watchdog as server_watch
 from tasks import UserError, load
 from tests.driver.test_pipeline import ONE_MODEL, keys, seed_of
 from tests.engines import QueueSampler
-from verifiers import Outcome, Reason, Verdict
+from verifiers import Outcome, Reason, Verdict, verify
+from verifiers.kinds import VERIFIERS, verifier_of_kind
 
 
 def play(
@@ -115,6 +116,26 @@ def test_a_checker_that_always_fails_stops_the_pass_and_its_samples_are_owed_aga
         play(tmp_path, make_verifier=lambda: Failing(Verification()))
     assert not list(read_journal(tmp_path))
     assert len(keys(play(tmp_path))) == 200
+
+
+def test_samples_that_make_their_own_verification_fail_are_undecided_and_stop_nothing(tmp_path):
+    """However many in a row: the verifier still accepts an innocent sample after each of them."""
+
+    class Evaded(VerifierWorker):
+        def _verdict(self, request):
+            if request.text.startswith("####"):
+                return Verdict.of(Reason.CHECKER_FAILURE, "the fork server died", 0.0, "none@0")
+            return super()._verdict(request)
+
+    rows = play(tmp_path, make_verifier=lambda: Evaded(Verification()))
+    assert len(keys(rows)) == len(set(keys(rows))) == 200 > MAX_FAILED
+    assert {verdict.reason for _, verdict in rows} == {Reason.CHECKER_FAILURE}
+
+
+@pytest.mark.parametrize("kind", VERIFIERS)
+def test_the_canary_of_each_kind_is_accepted(kind):
+    reference, completion = verifier_of_kind(kind).canary
+    assert verify(reference, completion).outcome is Outcome.CORRECT
 
 
 def test_a_verifier_that_always_dies_stops_the_pass_with_its_last_words(tmp_path):

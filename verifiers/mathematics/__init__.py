@@ -64,6 +64,7 @@ class MathVerifier(Verifier):
     version = VERSION
     ability = "math"
     has_answers = True
+    canary = (MathReference("\\frac{1}{2}"), "\\boxed{\\sin\\frac{\\pi}{6}}")  # takes the worker process
 
     def verify(self, reference: MathReference, completion: str) -> Verdict:
         return verify_math(reference, completion)

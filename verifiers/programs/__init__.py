@@ -295,6 +295,7 @@ class ProgramVerifier(Verifier):
     version = VERSION  # verdicts add the sandbox's tier: programs@1+bubblewrap
     ability = "code"
     is_prose = False
+    canary = (FunctionTests("f", ({"args": [1], "expected": 2},)), "```python\ndef f(x):\n    return x + 1\n```")
 
     def verify(self, reference: FunctionTests | StdioTests | AssertTests, completion: str) -> Verdict:
         return verify_program(reference, completion)
