@@ -50,3 +50,14 @@ def run():
     """Run a coroutine to its end, in the same event loop all through a module: an engine is bound to its loop."""
     with asyncio.Runner() as runner:
         yield runner.run
+
+
+ENGINES = {"test_cluster.py", "test_ray_workers.py", "test_placement.py", "test_vllm.py", "test_vllm_run.py"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """With `-n 2 --dist loadgroup` each file is played by one process, and all that start Ray or vLLM by the same one."""
+    for item in items:
+        group = "engines" if item.path.name in ENGINES else str(item.path.relative_to(item.config.rootpath))
+        item.add_marker(pytest.mark.xdist_group(group))
