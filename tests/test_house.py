@@ -4,6 +4,7 @@ A room is a package or module directly in selfplay/. It imports only rooms that 
 """
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -27,10 +28,10 @@ CIRCLES_LEFT = {
     "verifiers.sandbox.inside.proxy", "verifiers.sandbox.inside.runner", "verifiers.sandbox.inside.tests_side"
 }  # fmt: skip
 LATE_LEFT = {
-    "selfplay.driver.workers", "selfplay.export.card", "selfplay.rounds.preflight", "selfplay.shards.provenance",
+    "selfplay.export.card", "selfplay.rounds.preflight", "selfplay.shards.provenance",
     "verifiers.mathematics",
     "verifiers.mathematics.worker", "verifiers.sandbox.inside.forkserver", "verifiers.sandbox.inside.proxy",
-    "verifiers.sandbox.inside.runner", "verifiers.sandbox.tiers", "selfplay.driver.ray_workers",
+    "verifiers.sandbox.inside.runner", "verifiers.sandbox.tiers",
 }  # fmt: skip
 
 
@@ -142,3 +143,11 @@ def test_every_module_says_what_it_is():
 @pytest.mark.parametrize("package", ["selfplay", "verifiers"])
 def test_a_package_shows_few_files(package):
     assert sum(path.is_file() for path in (ROOT / package).iterdir()) <= MOST_FILES
+
+
+def test_the_readme_lists_the_rooms_in_their_order_and_names_files_that_exist():
+    text = (ROOT / "selfplay" / "README.md").read_text()
+    floors = re.findall(r"^\| `(\w+)` \|", text[text.index("## Floors") : text.index("## The path")], re.MULTILINE)
+    assert floors == [room for room in ROOMS if not room.startswith("__")]
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        assert (ROOT / name).exists() or (ROOT / "selfplay" / name).exists(), name

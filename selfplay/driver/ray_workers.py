@@ -10,6 +10,7 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 
+import verifiers
 from selfplay.driver.placement import Say, place, room_for
 from selfplay.driver.workers import SamplerWorker, VerifierWorker, Worker, WorkerLost
 from selfplay.recipe.sections import Ray, Sampling, Verification
@@ -149,8 +150,6 @@ class _ActorFacts:
 
     async def verifiers_file(self) -> str:
         """The file of the package `verifiers` in this process: ours, whatever else the machine has installed."""
-        import verifiers
-
         return str(verifiers.__file__)
 
     async def process_id(self) -> int:

@@ -20,8 +20,8 @@ from selfplay.recipe.sections import Verification
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers import Sampler
 from tasks import Reference, UserError
-from verifiers import Outcome, Reason, Verdict, verifier_of, verify
-from verifiers.mathematics.equivalence import worker_client as guard
+from verifiers import Outcome, Reason, Verdict, programs, verifier_of, verify
+from verifiers.mathematics.equivalence import worker_client
 from verifiers.sandbox.pool import take_failures
 
 SWITCH_SECONDS = (
@@ -149,8 +149,6 @@ class VerifierWorker(Worker):
 
     def __init__(self, settings: Verification):
         if settings.unsafe:
-            from verifiers import programs
-
             programs.configure(unsafe=True)
         sys.setswitchinterval(SWITCH_SECONDS)
         self._results = ResultQueue()
@@ -159,7 +157,7 @@ class VerifierWorker(Worker):
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(settings.threads)]
         for thread in self._threads:
             thread.start()
-        threading.Thread(target=guard.warm, daemon=True).start()  # symbolic algebra takes a second to be ready
+        threading.Thread(target=worker_client.warm, daemon=True).start()  # symbolic algebra takes a second to be ready
 
     async def submit(self, requests: Sequence[VerifyRequest]) -> None:
         self._results.use_loop(asyncio.get_running_loop())
