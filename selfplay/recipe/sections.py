@@ -1,4 +1,4 @@
-"""A recipe: everything that a run is told, as sections with their keys."""
+"""The sections of a recipe and their keys. The comment of a key is its line in runs/README.md (reference.py)."""
 
 import hashlib
 import json
@@ -14,101 +14,108 @@ Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 _SERVER = {"base_url", "api_key_env", "max_retries", "max_concurrency", "timeout_seconds"}
-# what may change when a run is resumed: it decides no row
+# keys that may change when a run is resumed, since they decide no row
 FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
     "sampling": _SERVER,
     "verification": {"threads"},
 }
+# keys that are younger than some runs: at their defaults they leave a recipe's digest as it was
+YOUNGER = {"sampling": {"chat_template", "more"}}
 
 
 class Section(BaseModel):
+    """A table of keys. An unknown key is a mistake, and so is a value of another type."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Tasks(Section):
-    """[tasks]: a source, and the options that this source takes (`selfplay tasks --help` lists them)."""
+    """[tasks]: a source of tasks, and the options of this source as further keys (`selfplay tasks --help` lists them)."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    source: str
+    source: str  # its name
 
     @property
     def options(self) -> dict[str, Any]:
+        """The further keys."""
         return dict(self.model_extra or {})
 
 
 class Create(Section):
-    """[model.create]: a small Llama from random weights with a character tokenizer."""
+    """[model.create]: make a small Llama with random weights and one token a character."""
 
-    characters: str = "0123456789+="
-    hidden_size: Count = 64
-    num_layers: Count = 3
-    num_heads: Count = 2
-    max_length: Count = 128
+    characters: str = "0123456789+="  # the vocabulary
+    hidden_size: Count = 64  # width of a layer
+    num_layers: Count = 3  # depth
+    num_heads: Count = 2  # of attention
+    max_length: Count = 128  # tokens of prompt and completion
 
 
 class Teacher(Section):
-    """[[model.teachers]]: one of several models that are sampled side by side, each by engines of its own."""
+    """[[model.teachers]]: one of several models that are sampled together, each by engines of its own."""
 
-    path: str
-    weight: Positive = 1.0  # its share of the samples, in any unit
+    path: str  # folder or hub name
+    weight: Positive = 1.0  # share of the samples, relative to the other teachers
 
 
 class Student(Section):
-    """[model.student]: the model that is trained and evaluated, where it is another than the one that is sampled."""
+    """[model.student]: the model that is trained and evaluated, if it is not the one that is sampled."""
 
-    path: str = ""
-    create: Create | None = None  # of random weights; it is not pretrained
-    teaches: bool = False  # from the second round on sample the student that the round before made
+    path: str = ""  # folder or hub name
+    create: Create | None = None  # make it with random weights, without pretraining
+    teaches: bool = False  # from the second round on, sample the student that the round before trained
 
 
 class Model(Section):
-    """[model]: the model of the first round, by path or hub name, or made here; or teachers, which stay as they are."""
+    """[model]: the model of the first round. Exactly one of `path`, [model.create] and [[model.teachers]] names it."""
 
-    path: str = ""
-    create: Create | None = None
-    teachers: list[Teacher] = []
-    student: Student | None = None
+    path: str = ""  # folder or hub name
+    create: Create | None = None  # make it
+    teachers: list[Teacher] = []  # models that are sampled and never trained
+    student: Student | None = None  # the model that learns from the sampled one
 
     @property
     def name(self) -> str:
-        """The sampled model, or all that are."""
+        """The sampled model, or all of them."""
         return " + ".join(teacher.path for teacher in self.teachers) or self.path
 
 
 class Fitting(Section):
-    """How a model is trained."""
+    """The keys of [pretraining] and [training] alike."""
 
-    steps: Natural = 0  # optimizer steps; 0: by epochs
-    epochs: Positive = 1.0
+    steps: Natural = 0  # optimizer steps; 0: as many as `epochs` takes
+    epochs: Positive = 1.0  # passes over the traces
     batch_size: Count = 64  # traces a step
-    learning_rate: Positive = 1e-5
-    warmup_steps: Natural = 0
+    learning_rate: Positive = 1e-5  # after the warm-up
+    warmup_steps: Natural = 0  # steps over which the learning rate rises to its value
     max_length: Count = 4096  # tokens of prompt and completion; longer traces are cut
 
 
 class Pretraining(Fitting):
-    """[pretraining]: fit the made model to the arithmetic source's organic corpus, whose steps are often wrong."""
+    """[pretraining]: fit the model of [model.create] to a corpus of sums, whose steps are often wrong."""
 
-    corruption: Share = 0.2  # of its steps are wrong
-    redundancy: Annotated[float, Field(ge=0, lt=1)] = 0.0  # chance that a step's terms are written once more, and again
+    corruption: Share = 0.2  # share of wrong steps in the corpus
+    redundancy: Annotated[float, Field(ge=0, lt=1)] = (
+        0.0  # chance that a step repeats its terms, and that it does again
+    )
 
 
 class Lora(Section):
-    """[training.lora]: train adapters of low rank beside the frozen weights, and merge them when done (by peft)."""
+    """[training.lora]: train low-rank adapters of the frozen weights, and merge them in the end (by peft)."""
 
-    rank: Count = 16
+    rank: Count = 16  # of an adapter
     alpha: Positive = 32.0  # an adapter's output is scaled by alpha / rank
-    dropout: Share = 0.0
+    dropout: Share = 0.0  # of an adapter's input
     targets: list[str] = []  # names of layers, such as ["q_proj", "v_proj"]; empty: all linear ones but the head
 
 
 class Training(Fitting):
     """[training]: fit the next round's model to the accepted traces."""
 
-    start: Literal["last", "base"] = "last"  # train the model of the round before further, or the first one anew
-    command: str = ""  # instead of the built-in trainer; training.fit_by_command says what is filled in
+    start: Literal["last", "base"] = "last"  # continue from the model of the round before, or from the first one
+    command: str = ""  # a trainer of your own, in place of the built-in one; its placeholders stand in training/sft.py
     num_rows: Natural = 0  # most accepted traces to train on; 0: all
-    lora: Lora | None = None
+    lora: Lora | None = None  # train adapters only
 
 
 class Replay(Section):
@@ -146,92 +153,91 @@ class Sampling(Section):
 
 
 class Verification(Section):
-    """[verification]: the checkers."""
+    """[verification]: the verifiers."""
 
-    threads: Count = 4  # of one verifier
-    unsafe: bool = False  # run programs even where no sandbox can be had
+    threads: Count = 4  # of one verifier process
+    unsafe: bool = False  # run programs even if this machine has no sandbox for them
 
 
 Filter = Literal["unfinished", "language", "text_after_answer", "answer_from_nowhere", "repetition", "wrong_step"]
 
 
 class Mix(Section):
-    """[selection.mix]: rows that are trained on beside the round's accepted traces, against collapse.
+    """[selection.mix]: further rows to train on, against collapse.
 
-    Shares of all rows trained on, drawn by the seed; the round's own traces are the rest.
+    The shares are of all rows trained on, chosen at random by the seed; the round's own accepted traces are the rest.
     """
 
-    earlier_rounds: Annotated[float, Field(ge=0, lt=1)] = 0.0  # accepted traces of the rounds before; none in the first
-    corpus: Annotated[float, Field(ge=0, lt=1)] = 0.0  # rows of the corpus that the first model was made of
-    path: str = ""  # of the corpus: JSONL, Parquet or a hub dataset; empty: the one of [pretraining]
-    prompt: str = "prompt"  # its columns: text or a list of chat messages,
-    completion: str = "completion"  # and text
+    earlier_rounds: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of accepted traces of earlier rounds
+    corpus: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of rows of a corpus
+    path: str = ""  # the corpus: JSONL, Parquet or a hub dataset; empty: that of [pretraining]
+    prompt: str = "prompt"  # column of the corpus with text or a list of chat messages
+    completion: str = "completion"  # column of the corpus with text
 
 
 class Selection(Section):
     """[selection]: which traces become training data."""
 
-    verified: bool = True  # false: verdicts are recorded and not heeded, and every trace is kept, as a control
-    max_traces_per_task: Natural = 4  # 0: all
-    drop_duplicates: bool = True  # of the same task and text
-    near_duplicates: Share = 0.8  # similarity from which on texts of one task are the same; 0: only equal ones
-    across_tasks: bool = (
-        False  # also drop what nearly repeats a kept trace of a task that asks nearly the same; 0.6 kB a kept trace
-    )
-    reject: list[Filter] = list(get_args(Filter))  # filters of selection/filters.py, by name
+    verified: bool = True  # false: keep every trace, right or wrong; verdicts are recorded only
+    max_traces_per_task: Natural = 4  # most traces kept of a task; 0: all
+    drop_duplicates: bool = True  # drop traces of one task with the same text
+    near_duplicates: Share = 0.8  # similarity above which two texts of a task count as duplicates; 0: exact ones only
+    # also drop near duplicates of traces kept for other tasks with nearly the same prompt; takes 0.6 kB a kept trace
+    across_tasks: bool = False
+    reject: list[Filter] = list(get_args(Filter))  # filters of a trace's text that apply
     decontaminate: bool = True  # leave out tasks that copy one of [evaluation] or of [selection.against.NAME]
-    against: dict[str, Tasks] = {}  # more evaluation sets, each with a source and its options
-    choose: Literal["first", "random", "shortest", "diverse"] = (
-        "first"  # which traces of a task, where not all are kept
-    )
-    max_traces: Natural = 0  # of the round; 0: all
-    max_tokens: Natural = 0  # completion tokens of the round's traces, of a control's too; 0: any
-    prefer: Literal["random", "hard", "easy", "difficulty", "information", "short"] = "random"  # where these bound it
-    mix: Mix | None = None
+    against: dict[str, Tasks] = {}  # further evaluation sets, each with a source and its options
+    # which traces of a task to keep, if there are more than `max_traces_per_task`
+    choose: Literal["first", "random", "shortest", "diverse"] = "first"
+    max_traces: Natural = 0  # most traces kept of the round; 0: all
+    max_tokens: Natural = 0  # most completion tokens of the round's kept traces, with a control also of its own; 0: any
+    # which traces of the round to keep, if `max_traces` or `max_tokens` bounds them
+    prefer: Literal["random", "hard", "easy", "difficulty", "information", "short"] = "random"
+    mix: Mix | None = None  # further rows to train on
 
 
 class Evaluation(Section):
     """[evaluation]: held-out tasks, sampled after each round and once before the first."""
 
-    tasks: Tasks
-    samples_per_task: Count = 16
-    k: list[Count] = [1, 4, 16]
+    tasks: Tasks  # a source and its options
+    samples_per_task: Count = 16  # at least the largest k
+    k: list[Count] = [1, 4, 16]  # pass@k is computed for these
 
 
 class Stop(Section):
-    """[stop]: end a run before its last round, once rounds no longer pay. It may change when a run is resumed.
+    """[stop]: end a run early, when rounds no longer improve the model. It may change when a run is resumed.
 
-    That is, once the last `patience` rounds together brought no gain of held-out pass@1 beyond its paired 95% interval,
-    and none of them as many new bits a FLOP as `least_bits` asks for. A control stops with its run.
+    A run stops if the last `patience` rounds together raised held-out pass@1 by no more than its paired 95% interval, and
+    none of them added `least_bits` new bits a FLOP. A control stops with its run.
     """
 
-    patience: Count = 2
-    least_bits: Annotated[float, Field(ge=0)] = 0.0  # as a share of the first round's; 0: by pass@1 alone
+    patience: Count = 2  # rounds
+    least_bits: Annotated[float, Field(ge=0)] = 0.0  # relative to the first round; 0: judge by pass@1 alone
 
 
 class Ray(Section):
-    """[ray]: where the engines and checkers run. It may change when a run is resumed."""
+    """[ray]: where the engines and verifiers run. It may change when a run is resumed."""
 
     address: str = "local"  # "local": Ray on this machine; "none": in this process; else a cluster's address
-    num_samplers: Count = 1
-    samplers_of_teachers: list[Count] = []  # engines of each teacher, num_samplers in all; empty: shared out by weight
-    sampler_cpus: Positive = 1.0
-    sampler_gpus: Annotated[float, Field(ge=0)] = (
-        0.0  # of one engine; how many a tensor-parallel one has follows from its engine_options
-    )
-    num_verifiers: Count = 1
-    verifier_cpus: Positive = 1.0
+    num_samplers: Count = 1  # engines
+    samplers_of_teachers: list[Count] = []  # engines of each teacher, num_samplers in all; empty: by weight
+    sampler_cpus: Positive = 1.0  # of one engine
+    sampler_gpus: Annotated[float, Field(ge=0)] = 0.0  # of one engine; a parallel one takes those of its engine_options
+    num_verifiers: Count = 1  # verifier processes
+    verifier_cpus: Positive = 1.0  # of one verifier process
 
 
 class Recipe(Section):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    output: str = ""  # folder of the run; empty: a folder of the run's name beside the recipe
-    copy_to: str = (
-        ""  # a folder or an fsspec URL (s3://bucket/run) that each finished round is copied to; empty: nowhere
+    """A whole recipe. These keys stand above all sections."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]  # of the run; by default that of the file
+    output: str = ""  # folder of the run; empty: a folder of the run's name in the recipe's folder
+    copy_to: str = ""  # folder or fsspec URL (s3://bucket/run) to which each finished round is copied; empty: no copy
+    seed: Natural = 0  # of every random choice
+    rounds: Count = 1  # each samples, verifies, selects, trains and evaluates
+    control: bool = (
+        False  # also run a control arm: the same rounds from the same model, with selection.verified = false
     )
-    seed: Natural = 0
-    rounds: Count = 1
-    control: bool = False  # play all rounds a second time, from the same start, with selection.verified = false
     tasks: Tasks
     model: Model = Model()
     pretraining: Pretraining | None = None
@@ -246,6 +252,9 @@ class Recipe(Section):
 
     @property
     def digest(self) -> str:
-        """Of all that decides the rows: everything but where the run works and how many rounds it goes on."""
+        """SHA-256, in 16 hexadecimal digits, of the keys that decide the rows: all but those of FREE."""
         content = self.model_dump(exclude=FREE)
+        for section, keys in YOUNGER.items():
+            changed = getattr(self, section).model_dump(include=keys, exclude_defaults=True)
+            content[section] = {key: value for key, value in content[section].items() if key not in keys} | changed
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
