@@ -46,6 +46,7 @@ class TextVerifier(AnswerVerifier):
     """Final answers, equal as text."""
 
     version = "text@1"
+    canary = (TextReference("a word"), "\\boxed{a word}")
 
     def extract(self, completion: str) -> str | None:
         """The answer as in mathematics, but a sentence behind "the answer is" counts whole, with all its clauses."""

@@ -132,9 +132,11 @@ def test_samples_that_make_their_own_verification_fail_are_undecided_and_stop_no
     assert {verdict.reason for _, verdict in rows} == {Reason.CHECKER_FAILURE}
 
 
-@pytest.mark.parametrize("kind", VERIFIERS)
+@pytest.mark.parametrize("kind", [kind for kind in VERIFIERS if verifier_of_kind(kind).canary])
 def test_the_canary_of_each_kind_is_accepted(kind):
     reference, completion = verifier_of_kind(kind).canary
+    if obstacles := list(verifier_of_kind(kind).obstacles([reference])):
+        pytest.skip(obstacles[0])
     assert verify(reference, completion).outcome is Outcome.CORRECT
 
 
