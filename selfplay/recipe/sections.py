@@ -128,6 +128,32 @@ class Replay(Section):
     completions: list[str] = ["completion"]  # columns that hold completions; a.b is b within a
 
 
+class ChatTemplate(Section):
+    """[sampling.chat_template]: how the model's chat template renders a prompt, in sampling, training and exports alike."""
+
+    system: str = ""  # system message of each prompt that has none
+    date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] = (
+        "2026-01-01"  # the day that a template which writes the date takes for today
+    )
+    kwargs: dict[
+        str, Any
+    ] = {}  # variables of the template, such as enable_thinking = false; openai: sent as chat_template_kwargs
+
+
+class More(Section):
+    """[sampling.more]: parameters of sampling that few recipes need, read by every engine that samples."""
+
+    min_p: Share = 0.0  # leave out tokens less probable than this share of the most probable one
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0  # off the logit of each token that the sample holds
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0  # the same, times how often it holds the token
+    repetition_penalty: Positive = 1.0  # divides the positive logits of tokens of prompt and sample
+    min_tokens: Natural = 0  # no end before these many
+    stop_token_ids: list[Natural] = []  # end a sample, beside the model's own end tokens
+    special_tokens: Literal["reasoning", "all", "none"] = (
+        "reasoning"  # those that a sample's text keeps; its end is in none
+    )
+
+
 class Sampling(Section):
     """[sampling]: the engine and how it samples. Where a server is and how it is asked may change when a run is resumed."""
 
@@ -150,6 +176,8 @@ class Sampling(Section):
     max_concurrency: Count = 64  # openai: requests at once
     timeout_seconds: Positive = 600.0  # openai: a request
     replay: Replay | None = None
+    chat_template: ChatTemplate = ChatTemplate()
+    more: More = More()
 
 
 class Verification(Section):

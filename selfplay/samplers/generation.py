@@ -10,6 +10,7 @@ from transformers import (
     GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
+    MinPLogitsWarper,
     StoppingCriteria,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
@@ -18,7 +19,8 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from selfplay.models.threads import fitting_threads
-from selfplay.recipe.sections import Sampling
+from selfplay.recipe.sections import More, Sampling
+from selfplay.samplers.turns import TurnFormat, end_tokens_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,14 @@ class Generator:
         disable_progress_bar()
         self._settings = settings
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
+        tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
         self._model = AutoModelForCausalLM.from_pretrained(model, **settings.engine_options).to(self._device)
         self._model.eval()
+        more = settings.more
+        self.turns = TurnFormat(tokenizer, settings.chat_template, end_tokens_of(model), more.special_tokens)
+        self._ends = sorted(self.turns.ends | set(more.stop_token_ids))
         # a checkpoint's own penalties, beams and the like would change what is sampled: of its file only the ends count
-        self._model.generation_config = GenerationConfig(eos_token_id=self._model.generation_config.eos_token_id)
+        self._model.generation_config = GenerationConfig(eos_token_id=self._ends or None)
         self.max_length = getattr(self._model.config, "max_position_embeddings", None)  # tokens; None: no limit known
 
     def generate(self, prompts: list[list[int]], seeds: list[int]) -> list[Completion]:
@@ -67,23 +72,22 @@ class Generator:
         settings = self._settings
         width = max(map(len, prompts))
         most = min(settings.max_tokens, (self.max_length or width + settings.max_tokens) - width)
-        padding = self.tokenizer.pad_token_id or 0  # of many tokenizers None; any token will do, it is masked
+        padding = self.turns.tokenizer.pad_token_id or 0  # of many tokenizers None; any token will do, it is masked
         choice = SeededChoice(seeds, settings.temperature, self._device)
-        stop = StopText(self.tokenizer, settings.stop, width, len(prompts)) if settings.stop else None
+        stop = StopText(self.turns.tokenizer, settings.stop, width, len(prompts)) if settings.stop else None
         generated = self._model.generate(
             input_ids=torch.tensor([[padding] * (width - len(ids)) + ids for ids in prompts], device=self._device),
             attention_mask=torch.tensor(
                 [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=self._device
             ),
             generation_config=GenerationConfig(do_sample=False, max_new_tokens=most, pad_token_id=padding),
-            logits_processor=LogitsProcessorList([*_warpers(settings), choice]),
+            logits_processor=LogitsProcessorList([*_filters(settings, self._ends, width, prompts), choice]),
             stopping_criteria=[stop] if stop else None,
         )[:, width:]
-        ends = _end_tokens(self._model.generation_config.eos_token_id)
         logprobs = torch.stack(choice.logprobs, dim=1).tolist()
         rows = []
         for number, (tokens, chances) in enumerate(zip(generated.tolist(), logprobs, strict=True)):
-            ended = next((place + 1 for place, token in enumerate(tokens) if token in ends), None)
+            ended = next((place + 1 for place, token in enumerate(tokens) if token in self._ends), None)
             lengths = [length for length in (ended, stop and stop.lengths[number]) if length]
             length = min(lengths, default=len(tokens))  # what follows is padding, while others go on
             rows.append(Completion(tokens[:length], sum(chances[:length]), bool(lengths)))
@@ -139,23 +143,54 @@ class StopText(StoppingCriteria):
         self.lengths: list[int | None] = [None] * num_rows
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **rest) -> torch.Tensor:
-        tails = self._tokenizer.batch_decode(input_ids[:, max(self._width, input_ids.shape[1] - self._reach) :])
+        tails = self._tokenizer.batch_decode(
+            input_ids[:, max(self._width, input_ids.shape[1] - self._reach) :], clean_up_tokenization_spaces=False
+        )
         for row, tail in enumerate(tails):
             if self.lengths[row] is None and any(stop in tail for stop in self._stops):
                 self.lengths[row] = input_ids.shape[1] - self._width
         return torch.tensor([length is not None for length in self.lengths], device=input_ids.device)
 
 
-def _warpers(settings: Sampling) -> list[LogitsProcessor]:
-    warpers: list[LogitsProcessor] = []
+class Penalties(LogitsProcessor):
+    """Presence, frequency and repetition penalties, and the least length, as vLLM and OpenAI's protocol define them.
+
+    Repetition counts the tokens of the prompt too, the other two only those of the completion.
+    """
+
+    def __init__(self, settings: More, ends: list[int], width: int, prompts: list[list[int]]):
+        self._settings = settings
+        self._ends = ends
+        self._width = width  # of the padded prompts
+        self._prompts = prompts
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        more, written = self._settings, input_ids[:, self._width :]
+        counts = torch.zeros_like(scores).scatter_add_(1, written, torch.ones_like(written, dtype=scores.dtype))
+        if more.repetition_penalty != 1.0:
+            held = counts > 0
+            for row, prompt in enumerate(self._prompts):
+                held[row, prompt] = True
+            scaled = torch.where(scores > 0, scores / more.repetition_penalty, scores * more.repetition_penalty)
+            scores = torch.where(held, scaled, scores)
+        scores = scores - more.frequency_penalty * counts - more.presence_penalty * (counts > 0)
+        if self._ends and written.shape[1] < more.min_tokens:
+            scores[:, self._ends] = -math.inf
+        return scores
+
+
+def _filters(settings: Sampling, ends: list[int], width: int, prompts: list[list[int]]) -> list[LogitsProcessor]:
+    """What changes the model's distribution, in vLLM's order."""
+    more = settings.more
+    filters: list[LogitsProcessor] = []
+    if more.min_tokens or more.presence_penalty or more.frequency_penalty or more.repetition_penalty != 1.0:
+        filters.append(Penalties(more, ends, width, prompts))
     if settings.temperature not in (0.0, 1.0):
-        warpers.append(TemperatureLogitsWarper(float(settings.temperature)))
+        filters.append(TemperatureLogitsWarper(float(settings.temperature)))
+    if more.min_p:
+        filters.append(MinPLogitsWarper(more.min_p))
     if settings.top_k:
-        warpers.append(TopKLogitsWarper(settings.top_k))
+        filters.append(TopKLogitsWarper(settings.top_k))
     if settings.top_p < 1:
-        warpers.append(TopPLogitsWarper(settings.top_p))
-    return warpers
-
-
-def _end_tokens(eos: int | list[int] | None) -> set[int]:
-    return set() if eos is None else {eos} if isinstance(eos, int) else set(eos)
+        filters.append(TopPLogitsWarper(settings.top_p))
+    return filters

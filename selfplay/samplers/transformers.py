@@ -1,13 +1,14 @@
 """The transformers engine: `generate` in batches. The default on a CPU; on a GPU the vllm engine is far faster."""
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
-from selfplay.samplers.prompts import encode_prompt
+from selfplay.samplers.turns import Prompt
 
 if TYPE_CHECKING:
     from selfplay.samplers.generation import Completion
@@ -64,6 +65,7 @@ class TransformersSampler:
         from selfplay.samplers.generation import Generator
 
         self._generator = Generator(self._settings, model)
+        self._turns = self._generator.turns
         self._name = model
 
     async def _run_batches(self) -> None:
@@ -78,28 +80,29 @@ class TransformersSampler:
                     row[2].put_nowait(error)
 
     def _draw(self, rows: list[_Row]) -> list[Sample | SampleFailure]:
-        prompts = [encode_prompt(self._generator.tokenizer, request.prompt) for request, _, _ in rows]
-        most = self._generator.max_length
-        fitting = [number for number, prompt in enumerate(prompts) if prompt and (not most or len(prompt) < most)]
+        rendered = {id(request): self._turns.prompt(request.prompt) for request, _, _ in rows}
+        prompts = [rendered[id(request)] for request, _, _ in rows]
+        most = self._generator.max_length or math.inf
+        fitting = [number for number, prompt in enumerate(prompts) if 0 < len(prompt.token_ids) < most]
         completions = self._generator.generate(
-            [prompts[number] for number in fitting], [rows[number][0].seeds[rows[number][1]] for number in fitting]
+            [prompts[number].token_ids for number in fitting],
+            [rows[number][0].seeds[rows[number][1]] for number in fitting],
         )
         drawn = dict(zip(fitting, completions, strict=True))
-        return [self._sample_of(row, len(prompts[number]), drawn.get(number)) for number, row in enumerate(rows)]
+        return [self._sample_of(row, prompts[number], drawn.get(number)) for number, row in enumerate(rows)]
 
-    def _sample_of(self, row: _Row, prompt_tokens: int, completion: "Completion | None") -> Sample | SampleFailure:
+    def _sample_of(self, row: _Row, prompt: Prompt, completion: "Completion | None") -> Sample | SampleFailure:
         request, position, _ = row
+        prompt_tokens = len(prompt.token_ids)
         index = request.indices[position]
         if completion is None:
             error = f"the prompt has {prompt_tokens} tokens and the model takes {self._generator.max_length}"
             return SampleFailure(request.task_id, index, error)
-        text = self._generator.tokenizer.decode(completion.token_ids, skip_special_tokens=True)
-        for stop in self._settings.stop:
-            text = text.partition(stop)[0]
+        settings = self._settings
         return Sample(
             task_id=request.task_id,
             index=index,
-            text=text,
+            text=self._turns.text_of(prompt, completion.token_ids, settings.stop, settings.more.stop_token_ids),
             finish_reason="stop" if completion.ended else "length",
             prompt_tokens=prompt_tokens,
             cached_tokens=0,

@@ -19,8 +19,8 @@ from typing import Any
 
 from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
-from selfplay.samplers.prompts import encode_prompt
 from selfplay.samplers.streaming import as_finished
+from selfplay.samplers.turns import Prompt, TurnFormat, end_tokens_of
 from tasks import UserError
 
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")  # vllm reads it when imported; its INFO would drown the progress
@@ -78,7 +78,8 @@ class VllmSampler:
         self._watch = _Watch()
         with self._watch.over_those_that_start():
             self._engine = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
-        self._tokenizer = self._engine.get_tokenizer()
+        more, tokenizer = settings.more, self._engine.get_tokenizer()
+        self._turns = TurnFormat(tokenizer, settings.chat_template, end_tokens_of(model), more.special_tokens)
         self._numbers = itertools.count()
         self._loading = asyncio.Lock()  # held while weights change
         self._num_open = 0  # requests that draw from the present weights
@@ -110,9 +111,9 @@ class VllmSampler:
             self._num_open += 1
             self._idle.clear()
         try:
-            token_ids = encode_prompt(self._tokenizer, request.prompt)
+            prompt = self._turns.prompt(request.prompt)
             draws = (
-                self._draw(request.task_id, token_ids, index, seed)
+                self._draw(request.task_id, prompt, index, seed)
                 for index, seed in zip(request.indices, request.seeds, strict=True)
             )
             async with aclosing(as_finished(draws)) as samples:
@@ -123,7 +124,7 @@ class VllmSampler:
             if self._num_open == 0:
                 self._idle.set()
 
-    async def _draw(self, task_id: str, token_ids: list[int], index: int, seed: int) -> Sample | SampleFailure:
+    async def _draw(self, task_id: str, prompt: Prompt, index: int, seed: int) -> Sample | SampleFailure:
         """One sample; EngineDeadError when the engine is lost."""
         from vllm.exceptions import VLLMClientError
         from vllm.inputs import tokens_input
@@ -132,7 +133,7 @@ class VllmSampler:
         number = f"{next(self._numbers)}"
         try:
             async for output in self._engine.generate(  # noqa: B007
-                tokens_input(token_ids), self._parameters(seed), number
+                tokens_input(prompt.token_ids), self._parameters(seed), number
             ):
                 pass  # FINAL_ONLY: exactly one output, the finished sample
         except (VLLMClientError, EngineGenerateError) as error:
@@ -143,9 +144,11 @@ class VllmSampler:
         return Sample(
             task_id=task_id,
             index=index,
-            text=completion.text,
+            text=self._turns.text_of(
+                prompt, completion.token_ids, self._settings.stop, self._settings.more.stop_token_ids
+            ),
             finish_reason=completion.finish_reason,
-            prompt_tokens=len(token_ids),
+            prompt_tokens=len(prompt.token_ids),
             cached_tokens=output.num_cached_tokens or 0,
             completion_tokens=len(completion.token_ids),
             token_ids=tuple(completion.token_ids),
@@ -159,13 +162,20 @@ class VllmSampler:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        settings = self._settings
+        settings, more = self._settings, self._settings.more
         return SamplingParams(
             temperature=settings.temperature,
             top_p=settings.top_p,
             top_k=settings.top_k,
             max_tokens=settings.max_tokens,
+            min_p=more.min_p,
+            presence_penalty=more.presence_penalty,
+            frequency_penalty=more.frequency_penalty,
+            repetition_penalty=more.repetition_penalty,
+            min_tokens=more.min_tokens,
             stop=settings.stop,
+            stop_token_ids=sorted(self._turns.ends | set(more.stop_token_ids)),
+            skip_special_tokens=False,  # a stop text may hold one; the sample's text is decoded from its tokens
             seed=seed,
             logprobs=0 if settings.logprobs else None,  # 0: of the token drawn and no other
             output_kind=RequestOutputKind.FINAL_ONLY,

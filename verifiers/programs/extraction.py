@@ -4,6 +4,8 @@ import ast
 import re
 import threading
 
+from verifiers.thinking import spoken_part
+
 _FENCE = re.compile(
     r"^[ \t]*(`{3,}+|~{3,}+)[ \t]*+([^\s`]*+)[^\n`]*$"
 )  # what matched is never tried shorter: a line may be long
@@ -16,8 +18,9 @@ def extract_program(completion: str, entry_point: str = "") -> str | None:
     """The source of the program that a completion gives; None where it gives none.
 
     Of several blocks the last one counts that defines the entry point, where one does: what follows it is often an example
-    of use. A block that is never closed runs to the end of the text.
+    of use. A block that is never closed runs to the end of the text. A program within the model's thinking is no answer.
     """
+    completion = spoken_part(completion) or ""
     blocks = _blocks(completion)
     if blocks:
         python = [text for language, text in blocks if language in _PYTHON] or [text for _, text in blocks]

@@ -21,14 +21,13 @@ from verifiers.mathematics.extraction.sentences import (
     tidy,
     value_of_sentence,
 )
+from verifiers.thinking import spoken_part
 
 _MAX_COMPLETION = 100_000  # characters; a longer completion is read from its end, where answers stand
 _MAX_WORDS = 100  # characters of an answer in words, such as "all real numbers"
 _STOP_TOKEN = re.compile(
     r"<\|(?:im_end|im_start|endoftext|eot_id|end|end_of_text|eom_id)\|>|</s>|<｜end▁of▁sentence｜>"
 )
-_THINK_OPEN = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>", re.I)
-_THINK_CLOSE = re.compile(r"</(think|thinking|thought|reasoning|scratchpad)>", re.I)
 _ANSWER_TAG = re.compile(
     r"(?:<(?:final_)?answer>|\[answer\])((?:(?!<(?:final_)?answer>|\[answer\]).){0,4000}?)(?:</(?:final_)?answer>|\[/answer\])",
     re.I | re.S,
@@ -92,19 +91,15 @@ def final_text(answer: str) -> str:
 
 
 def _visible(completion: str) -> str | None:
-    """The completion without its thinking and without what follows its end; None where the thinking never ended."""
-    text = completion[-_MAX_COMPLETION:]
-    if "<" in text:
+    """The completion without its thinking and without what follows its end; None if the thinking never ended."""
+    text = completion
+    if "<" in text and "<|channel|>" not in text:  # in channels an end token ends a part, not the turn
         for stop in _STOP_TOKEN.finditer(text):
             if text[: stop.start()].strip():
                 text = text[: stop.start()]
                 break
-        closes = list(_THINK_CLOSE.finditer(text))
-        if closes:
-            text = text[closes[-1].end() :]
-        if _THINK_OPEN.search(text):
-            return None
-    return text if text.strip() else None
+    spoken = spoken_part(text)
+    return spoken[-_MAX_COMPLETION:] if spoken and spoken.strip() else None
 
 
 def _last_commitment(text: str) -> str | None:
