@@ -126,6 +126,10 @@ def _impossible_learning(recipe: Recipe) -> list[tuple[str, str]]:
             mistakes.append(("training.lora", "a command trains as it likes; leave one of them out"))
         if not find_spec("peft"):
             mistakes.append(("training.lora", 'it needs the package peft: pip install "selfplay[lora]"'))
+    for section, fitting in (("training", recipe.training), ("pretraining", recipe.pretraining)):
+        if fitting and fitting.micro_batch_size and fitting.batch_size % fitting.micro_batch_size:
+            sizes = f"batch_size = {fitting.batch_size} is no multiple of micro_batch_size = {fitting.micro_batch_size}"
+            mistakes.append((section, f"{sizes}; a step is a whole number of micro batches"))
     if stop and not stop.least_bits and not recipe.evaluation:
         mistakes.append(("stop", "least_bits = 0 judges by pass@1 alone, which needs [evaluation]"))
     return mistakes

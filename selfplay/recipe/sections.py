@@ -86,6 +86,7 @@ class Fitting(Section):
     steps: Natural = 0  # optimizer steps; 0: as many as `epochs` takes
     epochs: Positive = 1.0  # passes over the traces
     batch_size: Count = 64  # traces a step
+    micro_batch_size: Natural = 0  # traces computed at once, whose gradients add up to a step; 0: all of a step
     learning_rate: Positive = 1e-5  # after the warm-up
     warmup_steps: Natural = 0  # steps over which the learning rate rises to its value
     max_length: Count = 4096  # tokens of prompt and completion; longer traces are cut

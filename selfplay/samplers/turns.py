@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import TemplateError
 
-from selfplay.recipe.sections import ChatTemplate
+from selfplay.recipe.sections import ChatTemplate, Sampling
 from selfplay.samplers.prompts import (
     PLAIN,
     encode_rendered,
@@ -182,15 +182,15 @@ class TurnFormat:
         return self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
-def load_turn_format(model: str, template: ChatTemplate = PLAIN, special_tokens: str = "reasoning") -> TurnFormat:
-    """The turn format of the model at `model`, a path or a hub name. UserError if it has no tokenizer."""
+def load_turn_format(model: str, sampling: Sampling) -> TurnFormat:
+    """The turn format of the model at `model`, a path or a hub name, as [sampling] has it. UserError if there is no tokenizer."""
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError) as error:
         raise UserError(f"no tokenizer can be loaded from {model!r}: {error}") from error
-    return TurnFormat(tokenizer, template, end_tokens_of(model), special_tokens)
+    return TurnFormat(tokenizer, sampling.chat_template, end_tokens_of(model), sampling.more.special_tokens)
 
 
 def end_tokens_of(model: str) -> list[int]:

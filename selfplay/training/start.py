@@ -4,14 +4,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from selfplay.models.tiny_llama import create_model
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Create, Recipe
 from selfplay.seeds import number_of
 from selfplay.training.corpus import pretraining_corpus
-from selfplay.training.sft import Lesson
-from selfplay.training.step import fit, once
+from selfplay.training.sft import FineTuning, TrainingExample
+from selfplay.training.step import once, run_with_progress, training_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,13 @@ def first_models(recipe: Recipe, folder: Path, progress: Progress) -> RoundModel
             untrained = _created(recipe.model.create, folder / "untrained", number_of(recipe.seed, "model"))
             if recipe.pretraining:
                 title, settings = "base: training", recipe.pretraining
-                once(folder, lambda out: fit(recipe, title, str(untrained), _lessons(recipe), settings, out, progress))
+                seed = training_seed(recipe, title)
+
+                def make(out: Path) -> dict[str, Any]:
+                    job = FineTuning(str(untrained), out, settings, seed)
+                    return run_with_progress(job, _examples(recipe), title, progress)
+
+                once(folder, make)
             else:
                 untrained.rename(sampled)
     student = recipe.model.student
@@ -45,8 +52,8 @@ def first_models(recipe: Recipe, folder: Path, progress: Progress) -> RoundModel
     return RoundModels(sampled, str(trained))
 
 
-def _lessons(recipe: Recipe) -> Iterator[Lesson]:
-    return (Lesson(prompt, completion) for prompt, completion in pretraining_corpus(recipe))
+def _examples(recipe: Recipe) -> Iterator[TrainingExample]:
+    return (TrainingExample(prompt, completion) for prompt, completion in pretraining_corpus(recipe))
 
 
 def _created(settings: Create, folder: Path, number: int) -> Path:

@@ -1,4 +1,4 @@
-"""The step of a round that trains: from its shards to a model, once, however often the run is killed."""
+"""The training step of a round. Idempotent: a killed run resumes, and the model is made exactly once."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -8,30 +8,37 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.progress import Progress
-from selfplay.recipe.sections import Fitting, Recipe
+from selfplay.recipe.sections import Recipe
 from selfplay.records import ACCEPTED
 from selfplay.seeds import number_of
 from selfplay.shards.files import MIXED, read_rows
 from selfplay.storage import force_to_disk, read_json, write_json
-from selfplay.training import sft as training
-from selfplay.training.sft import Lesson
+from selfplay.training.sft import FineTuning, TrainingExample, fit_by_command
 
-RECORD = "training.json"  # what a training did, beside the model that it made
+RECORD = "training.json"  # the figures of a training, beside the model that it made
 _LEARNT = ["prompt", "completion", "token_ids", "finish_reason"]  # columns of a shard
 
 
 def train(recipe: Recipe, title: str, folder: Path, start: str, progress: Progress) -> dict[str, Any]:
-    """Train the model `start` on the shards of a round's folder; it is `folder`/model then. Gives what training did."""
-    checkpoint = folder / "checkpoint"
-    fitted = once(
-        folder, lambda out: {"start": start} | _train(recipe, title, folder, start, out, checkpoint, progress)
-    )
+    """Train the model `start` on the shards of a round's folder, into `folder`/model. Returns the training's record."""
+    checkpoint, shards = folder / "checkpoint", folder / "shards"
+
+    def make(out: Path) -> dict[str, Any]:
+        settings = recipe.training
+        if settings.command:
+            kinds = "[am]*" if recipe.selection.mix else f"{ACCEPTED}-*"  # accepted and mixed, not rejected
+            seconds = fit_by_command(settings.command, start, f"{shards}/{kinds}.parquet", out, checkpoint)
+            return {"start": start, "seconds": seconds}
+        job = FineTuning(start, out, settings, training_seed(recipe, title), recipe.sampling)
+        return {"start": start} | run_with_progress(job, examples_of(recipe, shards), title, progress)
+
+    record = once(folder, make)
     shutil.rmtree(checkpoint, ignore_errors=True)
-    return fitted
+    return record
 
 
 def once(folder: Path, make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-    """`folder`/model and its record, made by make(out) unless they are there.
+    """The record of `folder`/model; `make(out)` makes both unless they are there.
 
     The record is written when the model is whole, and then the model gets its name: no kill makes it twice.
     """
@@ -47,45 +54,28 @@ def once(folder: Path, make: Callable[[Path], dict[str, Any]]) -> dict[str, Any]
     return read_json(record)
 
 
-def fit(
-    recipe: Recipe, title: str, model: str, lessons: Iterable[Lesson], settings: Fitting, out: Path, progress: Progress
+def training_seed(recipe: Recipe, title: str) -> int:
+    """The seed of the training that this title names."""
+    return number_of(recipe.seed, title) % 2**31
+
+
+def run_with_progress(
+    job: FineTuning, examples: Iterable[TrainingExample], title: str, progress: Progress
 ) -> dict[str, Any]:
-    """Train with live progress, with the seed that belongs to the title."""
-    seed = number_of(recipe.seed, title) % 2**31
+    """Train, with a line of progress; the result as a record."""
     with progress.step(title) as show:
         show("starting")
-        return asdict(
-            training.fit(
-                model,
-                lessons,
-                settings,
-                out,
-                seed,
-                lambda step, steps, loss: show(f"step {step} of {steps}, loss {loss:.3f}"),
-            )
-        )
+        return asdict(job.run(examples, lambda step, steps, loss: show(f"step {step} of {steps}, loss {loss:.3f}")))
 
 
-def _train(
-    recipe: Recipe, title: str, folder: Path, start: str, out: Path, checkpoint: Path, progress: Progress
-) -> dict[str, Any]:
-    settings = recipe.training
-    if settings.command:
-        mixed = recipe.selection.mix is not None
-        shards = f"{folder}/shards/{'[am]*' if mixed else f'{ACCEPTED}-*'}.parquet"  # accepted and mixed, not rejected
-        return {"seconds": training.fit_by_command(settings.command, start, shards, out, checkpoint)}
-    return fit(recipe, title, start, _lessons(recipe, folder / "shards"), settings, out, progress)
+def examples_of(recipe: Recipe, shards: Path) -> Iterator[TrainingExample]:
+    """The accepted traces, as many as the recipe allows, and the mixed-in rows.
 
-
-def _lessons(recipe: Recipe, shards: Path) -> Iterator[Lesson]:
-    """The accepted traces, as many as the recipe allows, and what is mixed in.
-
-    They are learnt as they were sampled, token by token; by their text where stop texts were cut off their end, and by a
-    student, whose tokens may be others.
+    They are learnt token by token as they were sampled; by their text if there are no tokens, and by a student, whose
+    tokens may be others.
     """
-    by_text = bool(recipe.sampling.stop) or recipe.model.student is not None
+    by_text = recipe.model.student is not None
     own = islice(read_rows(shards, ACCEPTED, _LEARNT), recipe.training.num_rows or None)
     for row in chain(own, read_rows(shards, MIXED, _LEARNT)):
-        yield Lesson(
-            row["prompt"], row["completion"], () if by_text else row["token_ids"], row["finish_reason"] == "stop"
-        )
+        tokens = () if by_text else row["token_ids"]
+        yield TrainingExample(row["prompt"], row["completion"], tokens, row["finish_reason"] == "stop")

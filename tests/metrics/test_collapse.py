@@ -15,7 +15,7 @@ from selfplay.records import CORRECT, WRONG
 from selfplay.report.page import write_report
 from selfplay.rounds.run import run
 from selfplay.storage import read_json
-from selfplay.training.sft import Lesson, fit
+from selfplay.training.sft import FineTuning, TrainingExample
 from tasks.sources.arithmetic import organic_corpus
 
 STEPS = 400  # of the start's training
@@ -56,9 +56,9 @@ def start(tmp_path_factory):
     folder = tmp_path_factory.mktemp("start")
     create_model(folder / "untrained", hidden_size=48, num_layers=2, max_length=32)
     corpus = organic_corpus(STEPS * 64, corruption=0.2, operands=(3,))
-    lessons = (Lesson(({"role": "user", "content": prompt},), text) for prompt, text in corpus)
+    lessons = (TrainingExample(({"role": "user", "content": prompt},), text) for prompt, text in corpus)
     settings = Fitting(steps=STEPS, batch_size=64, learning_rate=5e-3, warmup_steps=20)
-    fit(str(folder / "untrained"), lessons, settings, folder / "model", 0, lambda *step: None)
+    FineTuning(str(folder / "untrained"), folder / "model", settings, 0).run(lessons, lambda *step: None)
     return folder / "model"
 
 

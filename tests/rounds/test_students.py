@@ -18,7 +18,7 @@ from selfplay.recipe.toml import read_recipe
 from selfplay.rounds.run import run
 from selfplay.shards.files import read_rows
 from selfplay.storage import read_json, write_json
-from selfplay.training.sft import Lesson, fit
+from selfplay.training.sft import FineTuning, TrainingExample
 from tasks import UserError, load
 from tasks.sources.arithmetic import organic_corpus
 
@@ -66,11 +66,11 @@ def teacher(tmp_path_factory):
     folder = tmp_path_factory.mktemp("teacher")
     create_model(folder / "untrained", hidden_size=64, num_layers=1, max_length=32)
     corpus = [
-        Lesson(({"role": "user", "content": prompt},), text)
+        TrainingExample(({"role": "user", "content": prompt},), text)
         for prompt, text in organic_corpus(3000, 0, 0.0, operands=(2,))
     ]
     settings = Fitting(steps=90, batch_size=32, learning_rate=1e-2)
-    fit(str(folder / "untrained"), corpus, settings, folder / "model", 0, lambda *step: None)
+    FineTuning(str(folder / "untrained"), folder / "model", settings, 0).run(corpus, lambda *step: None)
     return str(folder / "model")
 
 

@@ -14,7 +14,7 @@ from selfplay.shards.integrity import check_shards
 from selfplay.storage import read_json
 from selfplay.training.corpus import pretraining_corpus
 from selfplay.training.mix import make_mixed, mix_metrics
-from selfplay.training.step import _lessons
+from selfplay.training.step import examples_of
 from tasks import MathReference, Task, UserError
 from tests.trace_making import made_run, recipe_of
 
@@ -54,7 +54,7 @@ def test_the_shares_are_of_all_rows_trained_on(recipe, run, index):
     total = own + counts.total()
     wanted = {"earlier_rounds": 0.3 if index else 0.0, "corpus": 0.2}
     assert {kind: counts[kind] / total for kind in wanted} == pytest.approx(wanted, abs=1.0 / total)
-    assert len(list(_lessons(recipe, run / f"round_{index:03d}" / "shards"))) == total
+    assert len(list(examples_of(recipe, run / f"round_{index:03d}" / "shards"))) == total
 
 
 def test_rows_of_earlier_rounds_are_theirs_unchanged(run):

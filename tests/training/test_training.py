@@ -1,5 +1,7 @@
 """Training: what is learnt, what is left out, a command of the user's."""
 
+import asyncio
+import json
 import multiprocessing
 import shutil
 import time
@@ -7,15 +9,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from trl import SFTTrainer
 
 from selfplay.models.tiny_llama import create_model
-from selfplay.recipe.sections import Lora, Training
+from selfplay.recipe.sections import Lora, Sampling, Training
+from selfplay.records import Request
 from selfplay.samplers.prompts import encode_prompt
+from selfplay.samplers.transformers import TransformersSampler
+from selfplay.samplers.turns import load_turn_format
 from selfplay.training import checkpoints
-from selfplay.training.sft import Lesson, fit, fit_by_command
+from selfplay.training.sft import FineTuning, TrainingExample, fit_by_command, training_row
 from selfplay.training.step import once
 from tasks import UserError
+from tests.chat_formats import tokenizer_of
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +30,12 @@ def model(tmp_path_factory):
     return str(create_model(tmp_path_factory.mktemp("model"), max_length=64))
 
 
+def fit(model, examples, settings, out, seed, on_step, **options):
+    return FineTuning(model, out, settings, seed, **options).run(examples, on_step)
+
+
 def lesson(prompt, completion):
-    return Lesson([{"role": "user", "content": prompt}], completion)
+    return TrainingExample([{"role": "user", "content": prompt}], completion)
 
 
 def quiet(step, steps, loss):
@@ -64,7 +75,7 @@ def test_training_learns_the_completion_its_end_and_not_the_prompt(model, tmp_pa
 
 def test_the_sampled_tokens_are_learnt_as_they_were_sampled(model, tmp_path):
     tokens = AutoTokenizer.from_pretrained(model).encode("####9", add_special_tokens=False)
-    sampled = Lesson([{"role": "user", "content": "1+1="}], "not this text", tokens)
+    sampled = TrainingExample([{"role": "user", "content": "1+1="}], "not this text", tokens)
     fit(model, [sampled] * 16, Training(steps=40, batch_size=16, learning_rate=3e-3), tmp_path / "out", 0, quiet)
     assert loss_of(tmp_path / "out", "1+1=", "####9", learnt=True) < 0.1
 
@@ -80,7 +91,7 @@ def test_the_same_seed_trains_the_same_model(model, tmp_path):
 
 
 SUMS = [lesson(f"{a}+{b}=", f"####{a + b}") for a in range(7) for b in range(7)]
-THREE_EPOCHS = Training(epochs=3, batch_size=8, learning_rate=1e-2)  # 21 steps; the last batch of each epoch is short
+THREE_EPOCHS = Training(epochs=3, batch_size=5, learning_rate=1e-2)  # 30 steps; the last batch of each epoch is short
 
 
 def weights_of(folder):
@@ -116,7 +127,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(model
     steps = []
     resumed = fit(model, SUMS, THREE_EPOCHS, tmp_path / "killed", 3, lambda step, *rest: steps.append(step))
     whole = fit(model, SUMS, THREE_EPOCHS, tmp_path / "whole", 3, quiet)
-    assert steps == [20]  # the steps up to the checkpoint are not done again
+    assert steps == [20, 30]  # the steps up to the checkpoint are not done again
     assert_equal_weights(tmp_path / "killed", tmp_path / "whole")
     same = ("num_rows", "num_tokens", "num_steps", "mean_context")
     assert [getattr(resumed, name) for name in same] == [getattr(whole, name) for name in same]
@@ -172,7 +183,7 @@ def test_adapters_go_on_from_their_checkpoint_to_the_same_weights(model, tmp_pat
     steps = []
     fit(model, SUMS, settings, tmp_path / "out", 3, lambda step, *rest: steps.append(step))
     fit(model, SUMS, settings, tmp_path / "whole", 3, quiet)
-    assert steps == [10, 20]  # the figures of step 10 come again
+    assert steps == [10, 20, 30]  # the figures of step 10 come again
     assert_equal_weights(tmp_path / "out", tmp_path / "whole")
 
 
@@ -251,3 +262,108 @@ def test_a_model_is_made_once_wherever_a_kill_falls(tmp_path):
     (tmp_path / "round" / "training.json").unlink()  # as if killed before the record was written
     assert once(tmp_path / "round", make) == {"num_rows": 2}
     assert [path.name for path in made] == ["model.tmp", "model.tmp"]
+
+
+# ---- what is learnt, token for token ---------------------------------------------------------------------------------
+
+
+def saved(name, folder, **generation):
+    """A small model with the tokenizer and chat template of a form, and a generation_config of its own."""
+    tokenizer = tokenizer_of(name)
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, bos_token_id=1, **shape)
+    torch.manual_seed(0)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    own = {"eos_token_id": [tokenizer.eos_token_id]} | generation
+    (folder / "generation_config.json").write_text(json.dumps(own))
+    return str(folder), tokenizer
+
+
+def labels_of(folder, sampling, examples, monkeypatch, tmp_path):
+    """The labels that reach the model's loss, without those that are masked; and its inputs."""
+    seen = []
+    compute_loss = SFTTrainer.compute_loss
+
+    def look(self, model, inputs, *rest, **options):
+        seen.append((inputs["input_ids"].clone(), inputs["labels"].clone()))
+        return compute_loss(self, model, inputs, *rest, **options)
+
+    monkeypatch.setattr(SFTTrainer, "compute_loss", look)
+    settings = Training(steps=1, batch_size=len(examples), learning_rate=1e-4)
+    fit(folder, examples, settings, tmp_path / "out", 0, quiet, sampling=sampling)
+    rows = [pair for inputs, labels in seen for pair in zip(inputs.tolist(), labels.tolist(), strict=True)]
+    return {
+        tuple(token for token, label in zip(inputs, labels, strict=True) if label == -100 and token != 0): tuple(
+            label for label in labels if label != -100
+        )
+        for inputs, labels in rows
+    }
+
+
+@pytest.mark.parametrize("name", ["thinking", "gemma", "llama3", "mistral", "harmony"])
+def test_the_labels_of_a_training_are_the_sampled_tokens(name, tmp_path, monkeypatch):
+    sampling = Sampling(max_tokens=30, stop=["Q"], temperature=1.5)
+    folder, tokenizer = saved(name, tmp_path / name)
+    asked = [({"role": "user", "content": f"{number}+1?"},) for number in range(8)]
+
+    async def draw():
+        sampler = TransformersSampler(sampling, folder)
+        requests = [Request(str(number), prompt, (0,), (number,)) for number, prompt in enumerate(asked)]
+        return [outcome for request in requests async for outcome in sampler.sample(request)]
+
+    samples = asyncio.run(draw())
+    examples = [
+        TrainingExample(prompt, sample.text, sample.token_ids, sample.finish_reason == "stop")
+        for prompt, sample in zip(asked, samples, strict=True)
+    ]
+    learnt = labels_of(folder, sampling, examples, monkeypatch, tmp_path)
+    turns = load_turn_format(folder, sampling)
+    cut = 0
+    for prompt, sample in zip(asked, samples, strict=True):
+        rendered = turns.prompt(prompt)
+        labels = list(learnt[tuple(token for token in rendered.token_ids if token != 0)])
+        if "Q" in tokenizer.decode(sample.token_ids):  # a stop text: cut off, and an end learnt in its place
+            cut += 1
+            end = [] if rendered.opening else [turns.end]
+            kept = tokenizer.encode(sample.text.removeprefix(rendered.opening), add_special_tokens=False)
+            if sample.text.isascii():
+                assert labels == kept + end or tokenizer.decode(labels).startswith(sample.text)
+        else:
+            assert labels == list(sample.token_ids)
+    assert cut < 8
+
+
+def test_ends_that_only_the_model_s_files_name_end_a_sample_and_its_lesson(tmp_path):
+    folder, _ = saved("mistral", tmp_path / "model", eos_token_id=[2, 5])
+    turns = load_turn_format(folder, Sampling())
+    assert turns.ends == {2, 5}
+    row = training_row(turns, TrainingExample([{"role": "user", "content": "a"}], "b", [40, 5]))
+    assert row["input_ids"][-2:] == [40, 5] and row["completion_mask"][-3:] == [0, 1, 1]
+
+
+def test_a_generation_config_that_transformers_does_not_save_survives_a_training(tmp_path):
+    odd = {"do_sample": False, "temperature": 0.6, "top_p": 0.9, "eos_token_id": [2, 3]}
+    folder, _ = saved("gemma", tmp_path / "model", **odd)
+    rows = [TrainingExample([{"role": "user", "content": "a"}], "b")] * 4
+    fit(folder, rows, Training(steps=2, batch_size=2), tmp_path / "out", 0, quiet, checkpoint_seconds=0)
+    kept = json.loads((tmp_path / "out" / "generation_config.json").read_text())
+    assert {name: kept[name] for name in ("temperature", "top_p", "eos_token_id")} == {
+        name: odd[name] for name in ("temperature", "top_p", "eos_token_id")
+    }
+
+
+def test_micro_batches_add_up_to_the_same_step(model, tmp_path):
+    rows = [lesson(f"{a}+{b}=", f"####{a + b}") for a in range(4) for b in range(4)]
+    settings = Training(steps=4, batch_size=16, learning_rate=1e-3)
+    fit(model, rows, settings, tmp_path / "whole", 0, quiet)
+    micro = settings.model_copy(update={"micro_batch_size": 4})
+    result = fit(model, rows, micro, tmp_path / "micro", 0, quiet)
+    one, two = weights_of(tmp_path / "whole"), weights_of(tmp_path / "micro")
+    assert result.num_steps == 4
+    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
+
+
+def test_a_short_training_tells_its_loss(model, tmp_path):
+    result = fit(model, [lesson("3+4=", "####7")] * 8, Training(steps=3, batch_size=8), tmp_path / "out", 0, quiet)
+    assert result.loss > 0.5
