@@ -43,7 +43,7 @@ def to_toml(table: dict[str, Any], name: str = "") -> str:
     """TOML of nested tables of plain values; None is left out, since TOML has no such value."""
     plain = {key: value for key, value in table.items() if not isinstance(value, dict) and value is not None}
     lines = [f"[{name}]"] if name else []
-    lines += [f"{_key(key)} = {_inline(value)}" for key, value in plain.items()]
+    lines += [f"{_key(key)} = {inline(value)}" for key, value in plain.items()]
     parts = ["\n".join(lines)] if lines else []
     parts += [
         to_toml(value, f"{name}.{_key(key)}" if name else _key(key))
@@ -53,13 +53,11 @@ def to_toml(table: dict[str, Any], name: str = "") -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
     """A value on one line: a table within a list has braces."""
     if isinstance(value, dict):
-        return (
-            "{" + ", ".join(f"{_key(key)} = {_inline(part)}" for key, part in value.items() if part is not None) + "}"
-        )
-    return f"[{', '.join(map(_inline, value))}]" if isinstance(value, list) else _plain(value)
+        return "{" + ", ".join(f"{_key(key)} = {inline(part)}" for key, part in value.items() if part is not None) + "}"
+    return f"[{', '.join(map(inline, value))}]" if isinstance(value, list) else _plain(value)
 
 
 def _plain(value: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from selfplay.recipe.reference import reference
 from selfplay.recipe.sections import Recipe
 from selfplay.recipe.toml import first_difference, read_recipe, to_toml
 from selfplay.rounds.preflight import obstacles
@@ -256,3 +257,8 @@ def test_the_digest_ignores_where_a_run_works_and_nothing_else(tmp_path):
 def test_the_first_difference_names_the_key_and_both_values():
     assert first_difference({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2}) == "a.b was 1 and is now 3"
     assert first_difference({"a": 1}, {"a": 1}) == ""
+
+
+def test_the_page_of_recipes_is_up_to_date():
+    written = (RECIPES / "README.md").read_text()
+    assert reference() == written, "run: python -m selfplay.recipe.reference > runs/README.md"
