@@ -7,8 +7,14 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from selfplay.allocation import RULES, Allocation
+from selfplay.recipe.sections import ENGINES, Filter, Sampling
+from selfplay.samplers import SAMPLERS
+from selfplay.selection.filters import FILTERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tasks", "verifiers", "selfplay")  # each imports only those before it
@@ -151,3 +157,10 @@ def test_the_readme_lists_the_rooms_in_their_order_and_names_files_that_exist():
     assert floors == [room for room in ROOMS if not room.startswith("__")]
     for name in re.findall(r"`([\w/]+\.py)`", text):
         assert (ROOT / name).exists() or (ROOT / "selfplay" / name).exists(), name
+
+
+def test_registries_and_recipes_name_the_same():
+    """A component is a row in the registry of its room and, if recipes may name it, a value of one key."""
+    assert list(get_args(Allocation.model_fields["rule"].annotation)) == list(RULES)
+    assert list(get_args(Filter)) == list(FILTERS)
+    assert list(get_args(Sampling.model_fields["engine"].annotation)) == list(SAMPLERS) == list(ENGINES)

@@ -5,8 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from selfplay.allocation import RULES, Allocation
-from selfplay.recipe.engines import ENGINES
-from selfplay.recipe.sections import Recipe
+from selfplay.recipe.sections import ENGINES, Recipe
 
 
 def impossible(recipe: Recipe) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +21,11 @@ FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
     "verification": {"threads"},
 }
 # keys that are younger than some runs: at their defaults they leave a recipe's digest as it was
-YOUNGER = {"sampling": {"chat_template", "more"}}
+YOUNGER = {
+    "sampling": {"chat_template", "more"},
+    "pretraining": {"micro_batch_size"},
+    "training": {"micro_batch_size"},
+}
 
 
 class Section(BaseModel):
@@ -120,65 +125,81 @@ class Training(Fitting):
 
 
 class Replay(Section):
-    """[sampling.replay]: where the replay engine finds completions."""
+    """[sampling.replay]: the completions of the replay engine."""
 
-    path: (
-        str  # as every path of a recipe: relative to the recipe's file, or else to the folder that the command runs in
-    )
-    prompt: str = "prompt"  # column that holds the task's prompt; not needed where there is a column task_id
-    completions: list[str] = ["completion"]  # columns that hold completions; a.b is b within a
+    path: str  # JSONL or Parquet file, or a hub dataset
+    prompt: str = "prompt"  # column with the task's prompt; not read if there is a column task_id
+    completions: list[str] = ["completion"]  # columns with completions; a.b is b within a
 
 
 class ChatTemplate(Section):
     """[sampling.chat_template]: how the model's chat template renders a prompt, in sampling, training and exports alike."""
 
     system: str = ""  # system message of each prompt that has none
-    date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] = (
-        "2026-01-01"  # the day that a template which writes the date takes for today
-    )
-    kwargs: dict[
-        str, Any
-    ] = {}  # variables of the template, such as enable_thinking = false; openai: sent as chat_template_kwargs
+    # date that a template takes for the present day
+    date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$")] = "2026-01-01"
+    # variables of the template, such as enable_thinking = false; openai: sent as chat_template_kwargs
+    kwargs: dict[str, Any] = {}
 
 
 class More(Section):
     """[sampling.more]: parameters of sampling that few recipes need, read by every engine that samples."""
 
     min_p: Share = 0.0  # leave out tokens less probable than this share of the most probable one
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0  # off the logit of each token that the sample holds
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0  # the same, times how often it holds the token
-    repetition_penalty: Positive = 1.0  # divides the positive logits of tokens of prompt and sample
-    min_tokens: Natural = 0  # no end before these many
-    stop_token_ids: list[Natural] = []  # end a sample, beside the model's own end tokens
-    special_tokens: Literal["reasoning", "all", "none"] = (
-        "reasoning"  # those that a sample's text keeps; its end is in none
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] = (
+        0.0  # subtracted from the logit of each token in the sample
     )
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] = 0.0  # the same, times the token's number of occurrences
+    repetition_penalty: Positive = 1.0  # divides the positive logits of tokens in the prompt and the sample
+    min_tokens: Natural = 0  # a sample does not end before so many tokens
+    stop_token_ids: list[Natural] = []  # further tokens that end a sample
+    # special tokens that a sample's text keeps; the one that ends it is never kept
+    special_tokens: Literal["reasoning", "all", "none"] = "reasoning"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Facts about an engine that decide which recipes are possible."""
+
+    samples_models: bool = True  # False: its completions come from a file, for one round
+    loads_weights: bool = True  # False: a trained model cannot be loaded into it
+    required: tuple[str, str] | None = None  # a key of [sampling] that it needs, and a description of its value
+
+
+ENGINES = {  # samplers/ holds the engines themselves, under the same names
+    "transformers": Engine(),
+    "vllm": Engine(),
+    "openai": Engine(loads_weights=False, required=("base_url", 'base_url, such as "http://localhost:8000/v1"')),
+    "replay": Engine(
+        samples_models=False,
+        loads_weights=False,
+        required=("replay", "[sampling.replay] with the path of the completions"),
+    ),
+}
 
 
 class Sampling(Section):
-    """[sampling]: the engine and how it samples. Where a server is and how it is asked may change when a run is resumed."""
+    """[sampling]: the engine and its settings. The keys that concern a server may change when a run is resumed."""
 
-    engine: Literal["transformers", "vllm", "openai", "replay"] = "transformers"
-    temperature: Annotated[float, Field(ge=0)] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    top_k: Natural = (
-        0  # 0: all tokens; openai: a server that has another default of its own (vllm serve: its checkpoint's) keeps it
-    )
-    max_tokens: Count = 1024
-    stop: list[str] = []
-    max_in_flight: Natural = 0  # samples asked of one engine at a time; 0: as suits the engine
+    engine: Literal["transformers", "vllm", "openai", "replay"] = "transformers"  # generates the samples
+    temperature: Annotated[float, Field(ge=0)] = 1.0  # divides the logits; 0: always the most probable token
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0  # sample from the most probable tokens with this total probability
+    top_k: Natural = 0  # sample from so many most probable tokens; 0: all (openai: the server's own default)
+    max_tokens: Count = 1024  # most completion tokens of a sample
+    stop: list[str] = []  # texts that end a sample
+    max_in_flight: Natural = 0  # samples requested of one engine at a time; 0: the engine's own number
     batch_size: Count = 256  # transformers: sequences at once
     engine_options: dict[str, Any] = {}  # vllm: arguments of AsyncEngineArgs; openai: more fields of a request
-    logprobs: bool = False  # vllm: give each sample its cumulative log-probability; slows the engine
-    base_url: str = ""  # openai
+    logprobs: bool = False  # vllm: record each sample's cumulative log-probability, which slows the engine
+    base_url: str = ""  # openai: of the server, such as "http://localhost:8000/v1"
     endpoint: Literal["chat", "completions"] = "chat"  # openai: "completions" for a base model without a chat template
-    api_key_env: str = "OPENAI_API_KEY"  # openai: environment variable that holds the key
-    max_retries: Natural = 8  # openai: a request, with exponential back-off
+    api_key_env: str = "OPENAI_API_KEY"  # openai: environment variable with the key
+    max_retries: Natural = 8  # openai: of a request, with exponential back-off
     max_concurrency: Count = 64  # openai: requests at once
-    timeout_seconds: Positive = 600.0  # openai: a request
-    replay: Replay | None = None
-    chat_template: ChatTemplate = ChatTemplate()
-    more: More = More()
+    timeout_seconds: Positive = 600.0  # openai: of a request
+    replay: Replay | None = None  # replay: the file of completions
+    chat_template: ChatTemplate = ChatTemplate()  # how prompts are rendered
+    more: More = More()  # rarer parameters
 
 
 class Verification(Section):
@@ -284,6 +305,7 @@ class Recipe(Section):
         """SHA-256, in 16 hexadecimal digits, of the keys that decide the rows: all but those of FREE."""
         content = self.model_dump(exclude=FREE)
         for section, keys in YOUNGER.items():
-            changed = getattr(self, section).model_dump(include=keys, exclude_defaults=True)
-            content[section] = {key: value for key, value in content[section].items() if key not in keys} | changed
+            if content[section]:
+                changed = getattr(self, section).model_dump(include=keys, exclude_defaults=True)
+                content[section] = {key: value for key, value in content[section].items() if key not in keys} | changed
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -9,7 +9,7 @@ from selfplay.records import Request, Sample, SampleFailure
 
 __all__ = ["SAMPLERS", "Request", "Sample", "SampleFailure", "Sampler", "make_sampler", "sampler_class"]
 
-# engine -> "module:Class"; the module is imported when the engine is used. recipe/engines.py holds the same names.
+# engine -> "module:Class"; the module is imported when the engine is used. recipe/sections.py holds the same names.
 SAMPLERS = {
     "transformers": "selfplay.samplers.transformers:TransformersSampler",
     "vllm": "selfplay.samplers.vllm:VllmSampler",

@@ -262,3 +262,8 @@ def test_the_first_difference_names_the_key_and_both_values():
 def test_the_page_of_recipes_is_up_to_date():
     written = (RECIPES / "README.md").read_text()
     assert reference() == written, "run: python -m selfplay.recipe.reference > runs/README.md"
+
+
+def test_the_page_of_recipes_says_what_each_key_means():
+    rows = [line.split(" | ") for line in reference().splitlines() if line.startswith("| `")]
+    assert len(rows) > 80 and all(meaning.strip(" |") for *_, meaning in rows)
