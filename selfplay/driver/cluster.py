@@ -53,7 +53,7 @@ def connect(settings: Ray) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 starves the engines where something else runs
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 starves the engines if something else runs
     options: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": "error"}
     if settings.address == "local":
         wanted = settings.num_samplers * settings.sampler_cpus + settings.num_verifiers * settings.verifier_cpus
@@ -67,12 +67,12 @@ def connect(settings: Ray) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"cannot reach Ray at {settings.address!r}: {error}; start it with `ray start --head`, or set [ray] address = "
-            '"local". Where it runs and wants a token, set RAY_AUTH_MODE=token, with its ~/.ray/auth_token on this machine'
+            '"local". If it runs and wants a token, set RAY_AUTH_MODE=token, with its ~/.ray/auth_token on this machine'
         ) from error
 
 
 def _init(options: dict[str, Any]) -> None:
-    """ray.init, which would put a handler of its own for SIGTERM in place of ours."""
+    """Call ray.init and keep our handler of SIGTERM, which Ray would replace."""
     handler = signal.getsignal(signal.SIGTERM)
     ray.init(**options)
     if threading.current_thread() is threading.main_thread():
@@ -80,11 +80,12 @@ def _init(options: dict[str, Any]) -> None:
 
 
 def _probe(address: str) -> None:
-    """OSError at once where nothing listens at host:port; Ray itself would try for minutes."""
+    """OSError at once if nothing listens at host:port; Ray itself would try for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def disconnect() -> None:
+    """Leave the cluster, or end the local one."""
     ray.shutdown()

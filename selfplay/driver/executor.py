@@ -16,7 +16,7 @@ from selfplay.recipe.sections import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler, sampler_class
 from tasks import Task
 
-MAX_UNCHECKED_PER_VERIFIER = 256
+MAX_UNVERIFIED_PER_VERIFIER = 256
 OBSERVE_SECONDS = 0.25
 
 Observer = Callable[[PassStats], None]  # called every OBSERVE_SECONDS of a pass, and at its end
@@ -42,7 +42,7 @@ class Executor:
         self._in_process = ray.address == "none"
         in_flight = sampler_class(sampling.engine).in_flight(sampling)
         self._samplers = WorkerPool("sampler", self._start_sampler, ray.num_samplers, in_flight)
-        self._verifiers = WorkerPool("verifier", self._start_verifier, ray.num_verifiers, MAX_UNCHECKED_PER_VERIFIER)
+        self._verifiers = WorkerPool("verifier", self._start_verifier, ray.num_verifiers, MAX_UNVERIFIED_PER_VERIFIER)
 
     def __enter__(self) -> "Executor":
         self._runner.__enter__()
@@ -62,7 +62,7 @@ class Executor:
         journal_folder: Path,
         observe: Observer = _ignore,
     ) -> PassStats:
-        """Sample the tasks, verify the samples and journal both; rows that the journal already holds are not drawn again.
+        """Sample the tasks, verify the samples and journal both; samples that the journal already holds are not requested again.
 
         UserError if the engine, the verifier or the disk fails for good; everything acknowledged is then on disk.
         """

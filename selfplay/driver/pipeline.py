@@ -2,7 +2,7 @@
 
     tasks -> allocation -> request -> samplers -> sample -> verifiers -> verdict -> journal -> allocation
 
-Everything streams: a sample goes to a verifier as soon as it is drawn, its verdict goes to the journal as soon as it is
+Everything streams: a sample goes to a verifier as soon as it is complete, its verdict goes to the journal as soon as it is
 known and decides what is requested next. The only state is the journal; running a killed pass again resumes it.
 """
 
@@ -35,7 +35,7 @@ class OpenTask:
     task: Task
     is_solved: bool = False  # it has a correct sample
     is_decided: bool = False  # it has a sample with a verdict, so that its prompt kills no engine
-    is_poisonous: bool = False  # its prompt kills engines: its other samples fail without being drawn
+    is_poisonous: bool = False  # its prompt kills engines: its other samples fail without being sampled
 
 
 class Pipeline:
@@ -174,7 +174,7 @@ class Pipeline:
             if isinstance(sample, SampleFailure):
                 self._sample_failed(key, sample.error)
                 continue
-            self._recovery.drawn(key)
+            self._recovery.sampled(key)
             self.stats.count_sample(sample)
             self._unverified[key] = sample
             items.append(self._verification(key))
@@ -255,14 +255,14 @@ class Pipeline:
     def _next_survivors(self) -> list[SampleKey]:
         """The next group of samples that dead engines held; those of poisonous prompts fail."""
         while group := self._recovery.bisection.next():
-            drawable = []
+            others = []
             for key in group:
                 if self._open[key[0]].is_poisonous:
                     self._fail_sample(key, POISONOUS)
                 else:
-                    drawable.append(key)
-            if drawable:
-                return drawable
+                    others.append(key)
+            if others:
+                return others
         return []
 
     async def _verifier_died(self, keys: list[SampleKey], error: str) -> None:
@@ -279,7 +279,7 @@ class Pipeline:
         return [] if suspect is None else [self._verification(suspect)]
 
     def _fail_sample(self, key: SampleKey, error: str) -> None:
-        """A sample was not drawn and will not be."""
+        """An engine could not draw this sample, and none will be asked again."""
         self._recovery.bisection.returned(key)
         model = self._plan.model_of(*key)
         empty = Sample(*key, "", "failed", 0, 0, 0, (), None, self._plan.seed_of(*key), model)

@@ -1,10 +1,10 @@
-"""Room for engines of several GPUs: one placement group each, made before the engine and removed with it.
+"""Room for engines with several GPUs: one placement group each, made before the engine and removed with it.
 
-How many GPUs an engine needs follows from its vLLM options: tensor x pipeline x data parallel size. Where one node has
-them all, the engine's workers are processes of its actor, which holds them in one bundle (vLLM's "mp" executor). Where
-none has, vLLM's "ray" executor starts the workers as actors of its own, each in a bundle of one GPU; the engine's actor
-sits in the first bundle, without a GPU, and vLLM finds the group through ray.util.get_current_placement_group (its
-engine/arg_utils.py and v1/executor/ray_utils.py). `distributed_executor_backend` in engine_options decides otherwise.
+The number of an engine's GPUs follows from its vLLM options: tensor x pipeline x data parallel size. If one node has that
+many, the engine's workers are processes of its actor, which holds all GPUs in one bundle (vLLM's "mp" executor). Otherwise
+vLLM's "ray" executor starts the workers as actors of its own, each in a bundle of one GPU; the engine's actor sits in the
+first bundle, without a GPU, and vLLM finds the group by ray.util.get_current_placement_group (its engine/arg_utils.py and
+v1/executor/ray_utils.py). `distributed_executor_backend` in engine_options overrides this choice.
 
 Tried: "mp" with two real workers of vLLM's CPU build, its GPUs logical ones. Never run: any of this on GPUs, and the
 "ray" executor, which knows no CPU; it is written after the source of vLLM 0.32.
@@ -47,7 +47,7 @@ class Room:
         return [{"GPU": parts[0], "CPU": self.cpus}, *({"GPU": gpus} for gpus in parts[1:])]
 
     def actor_options(self, group: PlacementGroup) -> dict[str, Any]:
-        """Where the engine's actor goes; with "ray" its GPUs are left to vLLM's workers."""
+        """Options that put the engine's actor into the group; with "ray" the GPUs are left to vLLM's workers."""
         return {
             "num_gpus": 0 if self.spread else self.num_gpus,
             "scheduling_strategy": PlacementGroupSchedulingStrategy(
@@ -62,19 +62,19 @@ class Room:
 
 
 def room_for(settings: Ray, sampling: Sampling) -> Room | None:
-    """The room that an engine needs, None where an actor alone will do. Ray must be connected."""
+    """The room that an engine needs, None if an actor without a placement group suffices. Ray must be connected."""
     num = sampler_class(sampling.engine).num_gpus(sampling)
     if num == 1 or not settings.sampler_gpus:
         return None
     backend = sampling.engine_options.get("distributed_executor_backend")
     if sampling.engine_options.get("data_parallel_size", 1) > 1:
-        backend = "mp"  # with "ray" vLLM would make placement groups of its own, beside this one
+        backend = "mp"  # with "ray" vLLM would make further placement groups of its own
     spread = backend == "ray" if backend else max(_gpus_by_node(), default=0) < num <= sum(_gpus_by_node())
     return Room(num, settings.sampler_cpus, spread)
 
 
 async def place(room: Room, say: Say) -> PlacementGroup:
-    """Wait for the room; `say` is told what is waited for. UserError where the cluster is too small for it."""
+    """Wait for the room and reserve it; meanwhile `say` takes what is missing. UserError if the cluster is too small for it."""
     group = placement_group(room.bundles, strategy="PACK")
     with contextlib.ExitStack() as undoing:
         undoing.callback(remove_placement_group, group)
@@ -100,10 +100,10 @@ async def _ready(group: PlacementGroup) -> bool:
 
 
 def _needed(room: Room, nodes: list[int]) -> str:
-    where = "together" if room.spread else "on one node"
+    place = "together" if room.spread else "on one node"
     free = int(ray.available_resources().get("GPU", 0))
     has = " and ".join(map(str, nodes)) or "no"
-    return f"an engine needs {room.num_gpus} GPUs {where}; the cluster's nodes have {has}, of which {free} are free"
+    return f"an engine needs {room.num_gpus} GPUs {place}; the cluster's nodes have {has}, of which {free} are free"
 
 
 def _gpus_by_node() -> list[int]:

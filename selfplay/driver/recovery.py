@@ -3,8 +3,8 @@
 Pure bookkeeping about samples, without input or output and without a clock. The pipeline reports each failure and acts on
 the answer:
 
-    a sample or a verification fails    draw or verify it again, MAX_TRIES in all; then it fails for good
-    an engine dies                      draw what it held again in groups; `Bisection` finds the sample that kills
+    a sample or a verification fails    sample or verify it again, MAX_TRIES in all; then it fails for good
+    an engine dies                      sample what it held again in groups; `Bisection` finds the sample that kills
     a verifier dies                     verify what it held again; what saw two deaths goes alone (`Suspects`)
     a sample fails for good             hold it back until something else succeeds, else stop (`CircuitBreaker`)
 """
@@ -30,9 +30,7 @@ class Recovery:
         self.bisection = Bisection()  # samples that engines held when they died
         self.suspects = Suspects()  # verifications that verifiers held when they died
         self.breaker = CircuitBreaker()  # samples that failed for good
-        self._tries: Counter[SampleKey] = (
-            Counter()
-        )  # failures of the sample, and after it was drawn of its verification
+        self._tries: Counter[SampleKey] = Counter()  # failures of the sample, later of its verification
         self._engine_deaths: Counter[SampleKey] = Counter()
 
     def may_retry(self, key: SampleKey) -> bool:
@@ -68,8 +66,8 @@ class Recovery:
                 self.suspects.add(key)
         return again, culprit
 
-    def drawn(self, key: SampleKey) -> None:
-        """An engine has drawn the sample: the tries of its verification are counted from zero."""
+    def sampled(self, key: SampleKey) -> None:
+        """An engine has returned the sample: the tries of its verification are counted from zero."""
         self.bisection.returned(key)
         self._tries.pop(key, None)
 
@@ -82,14 +80,14 @@ class Recovery:
 class Bisection:
     """Finds the sample that kills engines, among thousands that die with it.
 
-    Survivors are drawn again in groups, one group at a time. The first group is all of them, for most engines die of
+    Survivors are sampled again in groups, one group at a time. The first group is all of them, for most engines die of
     something else. A group that dies too is divided by DIVISOR, and its parts are the next groups; when all of them have
     come back, the groups grow again. New samples go on meanwhile: those that die too join the survivors.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[SampleKey] = deque()
-        self._out: set[SampleKey] = set()  # the group that is being drawn
+        self._out: set[SampleKey] = set()  # the group that is being sampled
         self._size = 1  # of the next group
         self._divided = 0  # survivors, out or first to go, that remain of the last group that died
 
@@ -108,7 +106,7 @@ class Bisection:
         return again[0] if len(again) == 1 else None
 
     def next(self) -> list[SampleKey]:
-        """The next group to draw; empty while one is being drawn."""
+        """The next group to sample; empty while one is being sampled."""
         if self._out:
             return []
         limit = min(self._size, self._divided or self._size, len(self._waiting))
@@ -127,7 +125,7 @@ class Bisection:
             self._size *= GROWTH
 
     def drop(self, key: SampleKey) -> None:
-        """A waiting sample will not be drawn again."""
+        """A waiting sample will not be sampled again."""
         self._waiting.remove(key)
         self._divided = max(0, self._divided - 1)
 

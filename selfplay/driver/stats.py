@@ -11,12 +11,12 @@ from verifiers import Outcome, Reason, Verdict
 
 @dataclass(slots=True)
 class PassStats:
-    """Counters of one pass, updated while it runs. Samples are those of this process, except where resumed ones are named."""
+    """Counters of one pass, updated while it runs. Samples are those of this process, unless resumed ones are named."""
 
     started: float = 0.0  # monotonic clock, when the first engine was ready; 0: not yet
     ended: float = 0.0  # monotonic clock; 0: not yet
     last_result: float = 0.0  # monotonic clock, when an engine last returned a sample or a failure
-    num_in_flight: int = 0  # samples that the engines are drawing now
+    num_in_flight: int = 0  # samples that the engines are working on now
     num_engines: int = 0  # at work now
     num_engines_wanted: int = 0
     waiting_for: str = ""  # what a worker that has not started waits for
@@ -28,9 +28,9 @@ class PassStats:
     num_resumed: int = 0  # samples that the journal held already
     num_resumed_correct: int = 0
     num_resumed_tokens: int = 0  # completion tokens
-    num_damaged: int = 0  # rows of the journal with a wrong checksum; their samples are drawn again
+    num_damaged: int = 0  # rows of the journal with a wrong checksum; these samples are missing
     num_samples: int = 0  # with a verdict
-    num_tokens: int = 0  # completion tokens drawn
+    num_tokens: int = 0  # completion tokens of the engines' samples
     num_prompt_tokens: int = 0
     num_cached_tokens: int = 0  # prompt tokens that the engine did not compute again
     verifier_seconds: float = 0.0  # summed over verdicts
@@ -63,7 +63,7 @@ class PassStats:
         return min(1.0, self.engine_idle_seconds / seconds) if seconds else 0.0
 
     def count_sample(self, sample: Sample) -> None:
-        """Count the tokens of a sample that an engine has drawn."""
+        """Count the tokens of a sample that an engine has returned."""
         self.num_tokens += sample.completion_tokens
         self.num_prompt_tokens += sample.prompt_tokens
         self.num_cached_tokens += sample.cached_tokens

@@ -2,7 +2,7 @@
 `VerifierWorker` a pool of verifying threads.
 
 Both run in the driver's own process; `ray_workers` puts the same two into Ray actors, behind a `RayWorker`. A worker holds
-no state of the run: whatever dies, the journal decides what is drawn again. For tests there is no fake worker: they use
+no state of the run: whatever dies, the journal says which samples are missing. For tests there is no fake worker: they use
 these, with a small sampler (tests/engines.py).
 """
 

@@ -24,7 +24,7 @@ class JournalIndex:
 
     def __init__(self, folder: Path):
         keys, indices, tokens, outcomes = array("Q"), array("I"), array("I"), array("B")
-        self.damaged: list[int] = []  # line numbers of rows with a wrong checksum; their samples are drawn again
+        self.damaged: list[int] = []  # line numbers of rows with a wrong checksum; their samples are requested again
         for _, line in read_lines(folder, self.damaged):
             task_id, index, num_tokens, outcome = row_facts(line)
             keys.append(task_key(task_id))

@@ -5,7 +5,7 @@ One JSON object a line, readable with jq; the first field is the CRC-32 of the r
     {"crc32":"7d1f00a3","sample":{"task_id":"20644fd46f58c250","index":0,...},"verdict":{"outcome":"correct",...}}
 
 A row is acknowledged once the `commit` after it has returned: it is on the disk. Opening the journal drops a last row that
-a kill has torn, and its sample is drawn again.
+a kill has torn, and its sample is requested again.
 """
 
 import fcntl

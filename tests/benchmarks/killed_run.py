@@ -55,7 +55,7 @@ def child(path: Path, output: str, acknowledged: Path) -> None:
     """`play`, and after each commit, in the file `acknowledged`, the number of rows safe by then."""
     commit = Journal.commit
 
-    def told(journal: Journal) -> int:
+    def reported(journal: Journal) -> int:
         number = commit(journal)
         if number:
             with acknowledged.open(
@@ -64,5 +64,5 @@ def child(path: Path, output: str, acknowledged: Path) -> None:
                 log.write(f"{journal.num_committed} {journal.path}\n")
         return number
 
-    Journal.commit = told
+    Journal.commit = reported
     play(path, output)

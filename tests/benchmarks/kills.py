@@ -47,17 +47,17 @@ class Record:
 
     def check(self, output: Path, acknowledged: Path) -> None:
         """Compare the journal after a kill with what was acknowledged before it."""
-        told: dict[str, int] = {}
+        reported: dict[str, int] = {}
         if acknowledged.exists():
             for line in acknowledged.read_text().splitlines():
                 number, path = line.split(" ", 1)
-                told[path] = int(number)
+                reported[path] = int(number)
             acknowledged.unlink()
         for path in output.glob("**/samples.jsonl"):
             rows = [(sample.task_id, sample.index, sample.text) for sample, _ in read_journal(path.parent)]
             self.counts["doubled"] += len(rows) - len(set(rows))
             before = self._rows_before.get(str(path), 0)
-            self.counts["acknowledged lost"] += max(0, before + told.get(str(path), 0) - len(rows))
+            self.counts["acknowledged lost"] += max(0, before + reported.get(str(path), 0) - len(rows))
             self.counts["acknowledged lost"] += len(self._safe.get(str(path), set()) - set(rows))
             self._safe[str(path)], self._rows_before[str(path)] = set(rows), len(rows)
         self.moments[moment(output)] += 1
@@ -194,7 +194,7 @@ def _kill_some(process, rng: random.Random, record: Record, output: Path, num_ki
 
 
 def _kill_actor(name: str, rng: random.Random) -> bool:
-    """SIGKILL to the process of one living actor of a class; False where there is none."""
+    """SIGKILL to the process of one living actor of a class; False if there is none."""
     pids = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:

@@ -4,7 +4,7 @@
 
 An engine is a QueueSampler: a known latency, a known number of slots, right or wrong by seed. Everything else is the real
 thing: worker pools, threads, journal with fsync, allocation. "Generation alone" is the same engines with the same
-requests, and nothing behind them.
+requests, and nothing after them.
 """
 
 import argparse

@@ -114,13 +114,13 @@ def test_a_cluster_without_room_for_all_gets_one_engine_and_one_verifier_first_a
     recipe = Recipe(
         name="small", tasks=Tasks(source="arithmetic"), sampling=Sampling(max_tokens=4, batch_size=16), ray=wanted
     )
-    told, tasks = set(), []
+    said, tasks = set(), []
     with Executor(recipe.sampling, recipe.verification, recipe.ray) as executor:
 
         def stream():
             for task in sums(1_000_000):
-                told.update(filter(None, executor._waiting.values()))
-                if len(told) == 2:
+                said.update(filter(None, executor._waiting.values()))
+                if len(said) == 2:
                     return
                 tasks.append(task)
                 yield task
@@ -128,7 +128,7 @@ def test_a_cluster_without_room_for_all_gets_one_engine_and_one_verifier_first_a
         rule = Allocation(samples_per_task=1)
         stats = executor.run_pass(stream(), SamplingPlan((str(model),), seed_of), rule, tmp_path / "journal")
     lack = "waits for 0.5 CPU (0 of the cluster's 1 free)"
-    assert told == {f"an engine {lack}", f"a verifier {lack}"}
+    assert said == {f"an engine {lack}", f"a verifier {lack}"}
     assert stats.num_samples == len(tasks) and len(keys(list(read_journal(tmp_path / "journal")))) == len(tasks)
 
 

@@ -283,7 +283,7 @@ def test_a_worker_that_says_a_thing_twice_or_unasked_is_heard_once(tmp_path):
 
 
 def test_a_stream_in_another_order_resumes_though_it_draws_another_boundary(tmp_path, monkeypatch):
-    """Of give_up_cost, which is fitted to the first tasks: the journal may then hold more of a task than it is owed now."""
+    """Of give_up_cost, which is fitted to the first tasks: the journal may then hold more of a task than the rule grants now."""
     monkeypatch.setattr("selfplay.allocation.until.PILOT_TASKS", 5)
     tasks = list(load("arithmetic", num_tasks=60))
     hard_first = sorted(tasks, key=lambda task: len(task.prompt[-1]["content"]), reverse=True)

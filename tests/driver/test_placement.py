@@ -23,7 +23,7 @@ SECONDS = 60.0  # for Ray to do what it does in one
 
 @ray.remote(max_concurrency=1000)
 class Placed(QueueActor.__ray_metadata__.modified_class):
-    """Says where it sits."""
+    """Knows its place."""
 
     def __init__(self, fails: bool = False):
         super().__init__(0.0, 8)
@@ -147,7 +147,7 @@ def test_an_engine_that_cannot_start_leaves_no_group():
             {"tensor_parallel_size": 2, "pipeline_parallel_size": 2},
             1,
             Room(4, 1.0, False),
-        ),  # nobody has 4: told by place
+        ),  # no node has 4: place says so
         ({"data_parallel_size": 2, "distributed_executor_backend": "ray"}, 1, Room(2, 1.0, False)),
     ],
 )

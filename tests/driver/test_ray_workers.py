@@ -31,7 +31,7 @@ def model(tmp_path_factory):
 
 
 def play(folder, model, disturb=None, num_tasks=60):
-    """One pass with two engines and two verifiers in actors; `disturb(samplers, verifiers, stats)` runs beside it."""
+    """One pass with two engines and two verifiers in actors; `disturb(samplers, verifiers, stats)` runs meanwhile."""
 
     async def run():
         samplers = WorkerPool("sampler", lambda number: actors.start_sampler(SETTINGS, SAMPLING, model), 2, 32)

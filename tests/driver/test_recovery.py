@@ -20,7 +20,7 @@ def failed(key=("task", 0), reason=Reason.SAMPLE_FAILURE, error="it fell over.")
 def test_a_sample_is_tried_a_few_times_and_so_is_its_verification():
     recovery, key = Recovery(), ("task", 0)
     assert [recovery.may_retry(key) for _ in range(MAX_TRIES)] == [True] * (MAX_TRIES - 1) + [False]
-    recovery.drawn(key)
+    recovery.sampled(key)
     assert [recovery.may_retry(key) for _ in range(MAX_TRIES)] == [True] * (MAX_TRIES - 1) + [False]
     assert recovery.may_retry(("task", 1))
 
@@ -31,7 +31,7 @@ def test_a_sample_that_has_its_verdict_leaves_nothing_behind():
         recovery.engine_died(recovery.bisection.next() or keys(3))
         recovery.may_retry(("task", 1))
         for key in keys(3):
-            recovery.drawn(key)
+            recovery.sampled(key)
             recovery.finished(key)
     assert not recovery._tries and not recovery._engine_deaths
 
@@ -77,7 +77,7 @@ def test_two_that_kill_are_both_found_and_nothing_else_is_lost():
                 if culprit := recovery.engine_died(group[place:]):
                     found.add(culprit)
                 break
-            recovery.drawn(key)
+            recovery.sampled(key)
             back.add(key)
     assert found == killers and back == set(keys(500)) - killers
     assert deaths <= 12
@@ -88,12 +88,12 @@ def test_new_samples_that_die_with_a_group_join_the_survivors():
     bisection.add(keys(32))
     bisection.next()
     assert bisection.add(keys(32) + keys(5, "new")) is None
-    drawn = []
+    back = []
     while group := bisection.next():
-        drawn += group
+        back += group
         for key in group:
             bisection.returned(key)
-    assert sorted(drawn) == sorted(keys(32) + keys(5, "new"))
+    assert sorted(back) == sorted(keys(32) + keys(5, "new"))
 
 
 def test_a_sample_is_the_culprit_only_after_as_many_deaths_as_tries():
