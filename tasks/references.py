@@ -28,7 +28,7 @@ from typing_extensions import TypedDict  # pydantic's own dependency: before Pyt
 from tasks.errors import UserError, did_you_mean, words_of
 from tasks.imports import is_named, load_named
 
-STRICT = ConfigDict(extra="forbid")  # a misspelt key is an error
+STRICT = ConfigDict(extra="forbid", defer_build=True)  # a misspelt key is an error; built when the first one is made
 
 
 def _number(value: Any) -> int | float:
@@ -53,6 +53,12 @@ class Limits:
 
     cpu_seconds: Annotated[float, PlainValidator(_limit)] = 0.0  # CPU time over all cases together
     memory_mb: Annotated[StrictInt, Field(ge=0, lt=1_000_000)] = 0  # address space, in units of 2**20 bytes
+
+
+@cache
+def default_limits() -> Limits:
+    """The limits of a reference that names none: one object, made when it is needed."""
+    return Limits()
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -90,7 +96,7 @@ class FunctionTests:
     entry_point: StrictStr  # name of the function in the program
     cases: Annotated[tuple[Call, ...], Field(min_length=1)]
     tolerance: Number = 0.0  # largest absolute or relative error of a float; 0 means exact
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=default_limits)
     kind: Literal["function_tests"] = field(default="function_tests", kw_only=True)
 
 
@@ -107,7 +113,7 @@ class StdioTests:
     """Runs of a whole program: text in, text out."""
 
     cases: Annotated[tuple[Exchange, ...], Field(min_length=1)]
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=default_limits)
     kind: Literal["stdio_tests"] = field(default="stdio_tests", kw_only=True)
 
 
@@ -117,7 +123,7 @@ class AssertTests:
 
     code: StrictStr  # Python source of the tests
     entry_point: StrictStr = ""  # with a name: `check` is called on that function of the program
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=default_limits)
     kind: Literal["assert_tests"] = field(default="assert_tests", kw_only=True)
 
 
@@ -224,12 +230,14 @@ def _plain(value: Any) -> dict[str, Any]:
 @cache
 def _written(cls: type) -> list[tuple[str, Any, bool]]:
     """Of each field but `kind`: its name, the default at which it is left out, and whether it is a dataclass itself."""
-    always = getattr(cls, "WRITTEN", ())
-    return [
-        (one.name, dataclasses.MISSING if one.name in always else one.default, dataclasses.is_dataclass(one.default))
-        for one in dataclasses.fields(cls)
-        if one.name != "kind"
-    ]
+    written = []
+    for one in dataclasses.fields(cls):
+        default = one.default if one.default_factory is dataclasses.MISSING else one.default_factory()
+        if one.name in getattr(cls, "WRITTEN", ()):
+            default = dataclasses.MISSING
+        if one.name != "kind":
+            written.append((one.name, default, dataclasses.is_dataclass(default)))
+    return written
 
 
 def _as_json(items: tuple[Any, ...]) -> list[Any]:
