@@ -22,14 +22,14 @@ def is_named(name: str) -> bool:
 
 def look_in(*folders: str | Path) -> None:
     """Look for modules of the user's in these folders too, from now on and in every process that this one starts."""
-    _folders.extend(
-        whole for folder in folders if (whole := str(Path(folder).absolute())) not in _folders and Path(whole).is_dir()
-    )
+    whole = [str(Path(folder).absolute()) for folder in folders]
+    _folders.extend(folder for folder in dict.fromkeys(whole) if folder not in _folders and Path(folder).is_dir())
+    sys.path.extend(folder for folder in _folders if folder not in sys.path)
 
 
 def folders() -> list[str]:
-    """The folders where modules of the user's are looked for: a worker on another machine hands them to `look_in`."""
-    return [os.getcwd(), *_folders]
+    """Where modules of the user's are looked for after Python's own path: a worker elsewhere hands this to `look_in`."""
+    return list(dict.fromkeys([os.getcwd(), *_folders]))
 
 
 def load_named(name: str, place: str) -> Any:
@@ -41,7 +41,8 @@ def load_named(name: str, place: str) -> Any:
     module, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in [*module.split("."), *attribute.split(".")]):
         raise UserError(f"{place} is no name of an object: write it as package.module:name, such as mine:my_tasks")
-    _extend_path()
+    look_in(*folders())
+    importlib.invalidate_caches()  # a file that was written a moment ago is found
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -53,7 +54,9 @@ def load_named(name: str, place: str) -> Any:
             "install it, or name its folder in PYTHONPATH"
         ) from error
     except Exception as error:  # user code runs as it is imported: any error in it is the user's to see in one line
-        raise UserError(f"{place}: importing {module} fails: {type(error).__name__}: {error}{_line(error)}") from error
+        raise UserError(
+            f"{place}: importing {module} fails: {type(error).__name__}: {error}{line_of(error)}"
+        ) from error
     for part in attribute.split("."):
         if not hasattr(found, part):
             public = [word for word in vars(found) if not word.startswith("_")]
@@ -64,12 +67,7 @@ def load_named(name: str, place: str) -> Any:
     return found
 
 
-def _extend_path() -> None:
-    sys.path.extend(folder for folder in folders() if folder not in sys.path)
-    importlib.invalidate_caches()  # a file that was written a moment ago is found
-
-
-def _line(error: Exception) -> str:
+def line_of(error: Exception) -> str:
     """The last place in the traceback, for example ` (mine.py, line 3)`."""
     trace = error.__traceback__
     while trace and trace.tb_next:

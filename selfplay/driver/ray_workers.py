@@ -16,6 +16,7 @@ from selfplay.driver.workers import SamplerWorker, VerifierWorker, Worker, Worke
 from selfplay.recipe.sections import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler
 from tasks import UserError
+from tasks.imports import folders, look_in
 
 LOOK_SECONDS = 3.0  # between two looks at what the cluster has free
 CLOSE_SECONDS = 10.0  # for an engine to free what it holds
@@ -51,7 +52,7 @@ async def start_verifier(settings: Ray, verification: Verification, say: Say = l
     needs = {"CPU": settings.verifier_cpus}
     verifier_actor: Any = _VerifierActor
     actor_class = verifier_actor.options(num_cpus=settings.verifier_cpus, scheduling_strategy="SPREAD")
-    return await _explained(start_worker(actor_class, verification), "a verifier", needs, say)
+    return await _explained(start_worker(actor_class, verification, folders()), "a verifier", needs, say)
 
 
 async def _explained(
@@ -166,7 +167,9 @@ class _SamplerActor(_ActorFacts, SamplerWorker):
 
 @ray.remote(max_concurrency=1000)  # type: ignore[call-overload]
 class _VerifierActor(_ActorFacts, VerifierWorker):
-    pass
+    def __init__(self, settings: Verification, module_folders: list[str]):
+        look_in(*module_folders)  # references of the user's own kinds are unpickled here
+        super().__init__(settings)
 
 
 async def _result_of(reference: Any) -> Any:

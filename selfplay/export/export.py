@@ -20,6 +20,7 @@ from selfplay.shards.files import read_in_order
 from selfplay.shards.integrity import check_round, other_schema
 from selfplay.storage import Place, finished_rounds_at
 from tasks import UserError
+from tasks.imports import look_in
 
 ROWS_AT_ONCE = 1000
 
@@ -37,6 +38,7 @@ def export(run: Path | str, format: str, out: Path | str, plain: bool = False, r
             f"--plain is a choice of {' and '.join(PLAIN)}; the rows of {format} have one form, so leave it out"
         )
     run = Place.of(run)
+    look_in(Path(run.path).parent)  # where modules of the user's own that its tasks name may lie
     folders = [folder / "reverified" if reverified else folder for folder in finished_rounds_at(run)]
     if missing := [folder.parent.name for folder in folders if reverified and not (folder / MANIFEST).exists()]:
         raise UserError(

@@ -9,12 +9,14 @@ from typing import Any
 from selfplay.recipe.errors import mistakes_in
 from selfplay.recipe.sections import Recipe
 from tasks import UserError
+from tasks.imports import look_in
 
 
 def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     """The recipe of a TOML file, with `section.key=value` overrides; UserError lists every mistake of both at once.
 
-    A `path` in the file is relative to the file, or else to the folder that the command runs in, as overrides are.
+    A `path` in the file is relative to the file, or else to the folder that the command runs in, as overrides are. So are
+    the modules of the user's own that it names, `package.module:name`.
     """
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -25,6 +27,7 @@ def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}") from None
     find_beside(settings, path.parent)
+    look_in(path.parent)
     mistakes, given = [], {}  # given: dotted key -> the override that sets it
     for override in overrides or []:
         try:

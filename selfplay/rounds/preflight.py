@@ -113,8 +113,11 @@ def _verifiers(recipe: Recipe, tasks: list[Task]) -> Iterator[str]:
     if recipe.ray.address not in ("local", "none"):
         return  # verifiers run on other machines
     references: dict[Verifier, list[Reference]] = {}
-    for task in tasks:
-        references.setdefault(verifier_of(task.reference), []).append(task.reference)
+    try:
+        for task in tasks:
+            references.setdefault(verifier_of(task.reference), []).append(task.reference)
+    except UserError as error:
+        yield str(error)
     for verifier, asked in references.items():
         for text in verifier.obstacles(asked, recipe.verification.unsafe):
             yield f"the tasks cannot be checked by {verifier.version}: {text}"

@@ -12,6 +12,7 @@ from selfplay.layout import METRICS, RECIPE
 from selfplay.recipe.sections import FREE, Recipe
 from selfplay.recipe.toml import find_beside, first_difference, to_toml
 from tasks import UserError
+from tasks.imports import look_in
 
 _locks: dict[Path, TextIO] = {}  # held as long as the process lives
 
@@ -49,6 +50,9 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 def stored_recipe(run: Path) -> Recipe:
     """The recipe that a run was played with; what it names (a model, a file) need not be there any more."""
     path = run / RECIPE
+    look_in(
+        run.parent, run.parent.parent
+    )  # where the recipe, and modules that it names, may lie: of a run, of a control
     try:
         return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:

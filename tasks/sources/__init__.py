@@ -5,6 +5,7 @@ user's own needs no row: it is named as `package.module:function`.
 """
 
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
@@ -12,7 +13,8 @@ from typing import Any, NamedTuple
 from pydantic import PydanticSchemaGenerationError, TypeAdapter, ValidationError
 
 from tasks.errors import UserError, did_you_mean, words_of
-from tasks.imports import is_named, load_named
+from tasks.imports import is_named, line_of, load_named
+from tasks.references import reference_from_dict, reference_to_dict
 from tasks.sources.arithmetic import arithmetic
 from tasks.sources.files import files
 from tasks.sources.gsm8k import gsm8k
@@ -43,10 +45,9 @@ def load(source: str, **options: Any) -> Iterator[Task]:
     if mistakes:
         raise UserError("\n".join(mistake.text + mistake.hint for mistake in mistakes))
     readers = _readers(source)
-    tasks = _function_of(source)(
-        **{key: readers[key].validate_python(value) if key in readers else value for key, value in options.items()}
-    )
-    return _checked(source, tasks) if is_named(source) else tasks
+    given = {key: readers[key].validate_python(value) if key in readers else value for key, value in options.items()}
+    function = _function_of(source)
+    return _checked(source, lambda: function(**given)) if is_named(source) else function(**given)
 
 
 def mistakes_of(source: str, options: dict[str, Any]) -> list[Mistake]:
@@ -118,16 +119,40 @@ def _readers(source: str) -> dict[str, TypeAdapter[Any]]:
         raise UserError(f'the options of the source "{source}" need plain types: {error.message}') from error
 
 
-def _checked(source: str, tasks: Any) -> Iterator[Task]:
-    """The tasks of a source of the user's own; UserError if it yields something else."""
+def _checked(source: str, start: Callable[[], Iterator[Task]]) -> Iterator[Task]:
+    """The tasks of a source of the user's own; UserError if it yields something else, or raises."""
+    kinds: set[str] = set()
+    number = 0
     try:
-        for number, task in enumerate(tasks):
+        for task in start():
+            number += 1
             if not isinstance(task, Task):
-                raise UserError(
-                    f'the source "{source}" yields {task!r:.80} as its task {number}; make tasks with Task.make(name, prompt, reference)'
-                )
+                raise UserError(f"yields {task!r:.80}; make tasks with Task.make(name, prompt, reference)")
+            kind = getattr(task.reference, "kind", None)
+            if kind not in kinds:
+                _refuse_unreadable(task.reference)
+                kinds.add(kind)
             yield task
+    except UserError as error:
+        raise UserError(f'the source "{source}", task {number}: {error}') from error
     except ValidationError as error:  # of a reference that it makes
         mistake = error.errors()[0]
         text, hint = words_of(mistake, ".".join(map(str, mistake["loc"])))
-        raise UserError(f'the source "{source}": {text} in a {error.title}{hint}') from error
+        raise UserError(f'the source "{source}", after task {number}: {text} in a {error.title}{hint}') from error
+    except Exception as error:  # user code runs here: any error in it is the user's to see in one line
+        told = f"{type(error).__name__}: {error}{line_of(error)}"
+        raise UserError(f'the source "{source}" raises after task {number}: {told}') from error
+
+
+def _refuse_unreadable(reference: Any) -> None:
+    """UserError unless a reference can be read again from its JSON, as journals and shards hold it."""
+    kind = getattr(reference, "kind", None)
+    if not isinstance(kind, str):
+        raise UserError(
+            f"its reference is {reference!r:.80}, which has no `kind`; use one of tasks, or a kind of your own"
+        )
+    again = reference_from_dict(json.loads(json.dumps(reference_to_dict(reference))))
+    if again != reference:
+        raise UserError(
+            f"its reference {reference!r:.80} is read back from JSON as {again!r:.80}; use fields that JSON can hold"
+        )
