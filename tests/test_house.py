@@ -34,7 +34,7 @@ CIRCLES_LEFT = {
     "verifiers.sandbox.inside.proxy", "verifiers.sandbox.inside.runner", "verifiers.sandbox.inside.tests_side"
 }  # fmt: skip
 LATE_LEFT = {
-    "selfplay.export.card", "selfplay.rounds.preflight", "selfplay.shards.provenance",
+    "selfplay.rounds.preflight", "selfplay.shards.provenance",
     "verifiers.mathematics",
     "verifiers.mathematics.worker", "verifiers.sandbox.inside.forkserver", "verifiers.sandbox.inside.proxy",
     "verifiers.sandbox.inside.runner", "verifiers.sandbox.tiers",

@@ -72,17 +72,22 @@ def rebuild(
 
 def export(
     run: RunOrCopy,
-    format: Annotated[str, typer.Option(help="sft, chat, dpo, kto, prm, verl or openai")],
+    format: Annotated[
+        str, typer.Option(help="what the rows hold: tokens, text, sft, chat, dpo, ...; an unknown name lists them all")
+    ],
     out: Annotated[str, typer.Option(help="folder or fsspec URL (s3://...) for the rows and a README.md")],
     plain: Annotated[
         bool, typer.Option("--plain", help="dpo, kto: prompts as text, for a model without a chat template")
     ] = False,
     reverified: Annotated[bool, typer.Option("--reverified", help="take the verdicts of `selfplay reverify`")] = False,
+    tokenizer: Annotated[
+        str, typer.Option(help="tokens, text: the model whose tokenizer writes the rows; empty: the sampled one")
+    ] = "",
 ) -> None:
     """Write a run's traces in the form that a trainer reads, with a dataset card."""
     from selfplay.export.export import export as write
 
-    summary = write(run, format, out, plain, reverified)
+    summary = write(run, format, out, plain, reverified, tokenizer)
     print(f"{summary.num_rows} rows, {', '.join(f'{out}/{name}' for name in [*summary.files, 'README.md'])}")
 
 

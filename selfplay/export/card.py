@@ -1,13 +1,11 @@
 """The dataset card of an export: what the rows are, where they came from, and how far they can be trusted."""
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from selfplay.estimators.intervals import wilson
+from selfplay.export.formats import Format
+from selfplay.export.summary import Summary
 from verifiers.error_rates import rates_of
-
-if TYPE_CHECKING:
-    from selfplay.export.summary import Summary
 
 _HUB_LICENSES = {"MIT": "mit", "Apache-2.0": "apache-2.0", "CC-BY-4.0": "cc-by-4.0", "CC0-1.0": "cc0-1.0"}
 _SIZES = (
@@ -17,36 +15,9 @@ _SIZES = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
-_ROWS = {
-    "sft": "`prompt` and `completion`, as text: accepted traces.",
-    "chat": "`messages`, with `task_id` and `source`: accepted traces.",
-    "dpo": "`prompt`, `chosen`, `rejected`: an accepted trace against a wrong one of the same task, the nearest in length.",
-    "kto": "`prompt`, `completion`, `label`: accepted traces (true) and wrong ones (false).",
-    "prm": "`prompt`, `completions` (steps), `labels`: a step is false from the first wrong equation on.",
-    "verl": "`data_source`, `prompt`, `ability`, `reward_model.ground_truth`, `extra_info`: one row a task.",
-    "openai": "`messages`: accepted traces.",
-}
 
 
-_READERS = {  # by format, what reads the rows and how it is told to
-    "sft": "- trl: `SFTTrainer` as it is.\n"
-    "- axolotl: `type: {field_instruction: prompt, field_output: completion, format: '{instruction}', no_input_format: '{instruction}'}`.\n"
-    "- LLaMA-Factory: `columns: {prompt: prompt, response: completion}`.",
-    "chat": "- trl: `SFTTrainer` as it is.\n- axolotl: `type: chat_template`, `field_messages: messages`.\n"
-    "- LLaMA-Factory: `formatting: sharegpt`, `columns: {messages: messages}`, `tags: {role_tag: role, content_tag: content, user_tag: user,"
-    " assistant_tag: assistant, system_tag: system}`.",
-    "dpo": "- trl: `DPOTrainer` as it is.\n- axolotl: `rl: dpo`, `type: chat_template.default`, `field_messages: prompt`.\n"
-    "- LLaMA-Factory: written with `--plain`; `ranking: true`, `columns: {prompt: prompt, chosen: chosen, rejected: rejected}`.",
-    "kto": "- trl: `KTOTrainer` as it is.\n- axolotl: written with `--plain`; `rl: kto`, `type: {field_prompt: prompt, field_completion: completion,"
-    " field_label: label, prompt_format: '{prompt}', completion_format: '{completion}'}`.\n"
-    "- LLaMA-Factory: written with `--plain`; `columns: {prompt: prompt, response: completion, kto_tag: label}`.",
-    "prm": "- axolotl: `type: stepwise_supervised`.\n- trl: its stepwise supervision rows.",
-    "verl": "- verl: `data.train_files=train.parquet`.",
-}
-_READERS["openai"] = "- OpenAI's fine-tuning: upload the file.\n" + _READERS["chat"]
-
-
-def card(summary: "Summary", name: str, file: str) -> str:
+def card(format: Format, summary: Summary, name: str) -> str:
     """Markdown with the front matter that the Hugging Face hub and `datasets.load_dataset` read."""
     undecided = summary.outcomes["undecided"]
     decided = summary.num_traces - undecided
@@ -57,14 +28,14 @@ def card(summary: "Summary", name: str, file: str) -> str:
         f"license: {_license(summary.licenses)}",
         f"size_categories:\n- {next((size for most, size in _SIZES if summary.num_rows < most), 'n>10M')}",
         "tags:\n- synthetic\n- reasoning\n- selfplay",
-        f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {file}",
+        f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {format.writer.file}",
         "---",
     ]
     body = [
-        f"# {name}, as {summary.format}",
-        f"{summary.num_rows:,} rows in `{file}`: {_ROWS[summary.format]}",
+        f"# {name}, as {format.name}",
+        f"{summary.num_rows:,} rows in `{format.writer.file}`: {format.described}",
         "## How to read it",
-        _READERS[summary.format],
+        format.readers,
         "## Where it comes from",
         f"A model sampled {summary.num_traces:,} completions for {summary.num_tasks:,} tasks; a verifier checked each one.",
         _sources(summary) + "\n\n" + _table("license of the tasks", summary.licenses),
@@ -101,7 +72,7 @@ def _interval(errors: int, total: int, kind: str) -> str:
     return f"{errors} of {total} {kind} cases (95% interval {low:.2%} to {high:.2%})"
 
 
-def _sources(summary: "Summary") -> str:
+def _sources(summary: Summary) -> str:
     rows = [
         f"| {_cell(name)} | {summary.source_tasks[name]:,} | {count:,} | {summary.source_rates[name] / (summary.source_tasks[name] or 1):.3f} |"
         for name, count in summary.sources.most_common()

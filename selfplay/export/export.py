@@ -3,19 +3,17 @@
 Rows are streamed: what is held is the traces of one task. The shards are checked against their manifest first.
 """
 
-import json
+import tomllib
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from selfplay.export.card import card
-from selfplay.export.formats import FORMATS, PLAIN, Row, Selected
+from selfplay.export.formats import FORMATS, Choices, Format, Selected
 from selfplay.export.summary import Summary
 from selfplay.layout import MANIFEST, RECIPE
+from selfplay.recipe.sections import Recipe
+from selfplay.samplers.turns import load_turn_format
 from selfplay.shards.files import read_in_order
 from selfplay.shards.integrity import check_round, other_schema
 from selfplay.storage import Place, finished_rounds_at
@@ -25,18 +23,29 @@ from tasks.imports import look_in
 ROWS_AT_ONCE = 1000
 
 
-def export(run: Path | str, format: str, out: Path | str, plain: bool = False, reverified: bool = False) -> Summary:
+def export(
+    run: Path | str,
+    format: str,
+    out: Path | str,
+    plain: bool = False,
+    reverified: bool = False,
+    tokenizer: str = "",
+) -> Summary:
     """Write all finished rounds of a run in `format` to the folder `out`, each a path or an fsspec URL, with a README.
 
-    `plain` writes the prompts of dpo and kto as text, for models without a chat template; `reverified` takes the shards
-    that `selfplay reverify` made. UserError where there is nothing to export or a shard is damaged.
+    `plain` writes prompts as text, for models without a chat template; `reverified` takes the shards that `selfplay
+    reverify` made; `tokenizer`, a path or a hub name, renders and encodes instead of the sampled model's. UserError if
+    there is nothing to export or a shard is damaged.
     """
     if format not in FORMATS:
         raise UserError(f'unknown format "{format}"; one of {", ".join(FORMATS)}')
-    if plain and format not in PLAIN:
-        raise UserError(
-            f"--plain is a choice of {' and '.join(PLAIN)}; the rows of {format} have one form, so leave it out"
-        )
+    form = FORMATS[format]
+    if plain and not form.takes_plain:
+        choosing = " and ".join(other.name for other in FORMATS.values() if other.takes_plain)
+        raise UserError(f"--plain is a choice of {choosing}; the rows of {format} have one form, so leave it out")
+    if tokenizer and not form.needs_tokenizer:
+        using = " and ".join(other.name for other in FORMATS.values() if other.needs_tokenizer)
+        raise UserError(f"--tokenizer is a choice of {using}; the rows of {format} need none, so leave it out")
     run = Place.of(run)
     look_in(Path(run.path).parent)  # where modules of the user's own that its tasks name may lie
     folders = [folder / "reverified" if reverified else folder for folder in finished_rounds_at(run)]
@@ -63,24 +72,43 @@ def export(run: Path | str, format: str, out: Path | str, plain: bool = False, r
         raise UserError(
             f"{out} holds something else than an export as {format}: its README.md says so; name another folder with --out"
         )
-    summary = Summary(format)
-    rows = FORMATS[format](_groups(folders, summary), plain)
+    summary = Summary()
+    rows = form.rows(_groups(folders, summary), _choices(run, form, plain, tokenizer))
     is_new = not target.exists()
     target.files.makedirs(target.path, exist_ok=True)
-    name = "train.parquet" if format == "verl" else "train.jsonl"
-    write = _write_parquet if format == "verl" else _write_lines
+    name = form.writer.file
     unfinished = target / f".{name}.unfinished"  # renamed when it is whole
     with unfinished.open("wb") as file:
-        summary.num_rows = write(file, rows)
+        summary.num_rows = form.writer.write(file, rows)
     if not summary.num_rows:
         target.files.rm(target.path if is_new else unfinished.path, recursive=True)
-        needs = "a right and a wrong trace of one task" if format == "dpo" else "an accepted trace"
-        raise UserError(f"nothing to export as {format}: no task of {run} has {needs}")
+        raise UserError(f"nothing to export as {format}: no task of {run} has {form.needs}")
     target.files.mv(unfinished.path, (target / name).path)
     summary.files.append(name)
     with (target / "README.md").open("wb") as file:
-        file.write(card(summary, run.name, name).encode())
+        file.write(card(form, summary, run.name).encode())
     return summary
+
+
+def _choices(run: Place, form: Format, plain: bool, tokenizer: str) -> Choices:
+    """How this run's prompts are rendered, with a tokenizer if the format needs one."""
+    try:
+        with (run / RECIPE).open("rb") as file:
+            recipe = Recipe.model_validate(tomllib.loads(file.read().decode()))
+    except (OSError, ValueError) as error:  # pydantic's and TOML's errors are ValueErrors
+        raise UserError(f"{run / RECIPE} cannot be read: {error}") from error
+    if not form.needs_tokenizer:
+        return Choices(plain, recipe.sampling.chat_template)
+    model = tokenizer or (str(Path(run.path, "base", "model")) if recipe.model.create else recipe.model.path)
+    if not model:
+        raise UserError(f"{form.name} needs the tokenizer of one model; name it with --tokenizer")
+    try:
+        turns = load_turn_format(model, recipe.sampling)
+    except UserError as error:
+        raise UserError(f"{error}; name a model or its folder with --tokenizer") from error
+    student = recipe.model.student
+    is_own = not tokenizer and not (student and student.teaches)  # a student's tokens may be others
+    return Choices(plain, recipe.sampling.chat_template, turns, is_own)
 
 
 def _groups(folders: Iterable[Place], summary: Summary) -> Iterator[list[Selected]]:
@@ -90,42 +118,3 @@ def _groups(folders: Iterable[Place], summary: Summary) -> Iterator[list[Selecte
             group = list(traces)
             summary.count(group)
             yield group
-
-
-def _write_lines(file: Any, rows: Iterable[Row]) -> int:
-    number = 0
-    for number, row in enumerate(rows, 1):  # noqa: B007
-        file.write((json.dumps(row) + "\n").encode())
-    return number
-
-
-def _write_parquet(file: Any, rows: Iterator[Row]) -> int:
-    number, held = 0, []
-    writer = None
-    message = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-    reward = pa.struct([("style", pa.string()), ("ground_truth", pa.string())])
-    extra = [
-        ("index", pa.int64()),
-        ("split", pa.string()),
-        ("task_id", pa.string()),
-        ("pass_rate", pa.float64()),
-        ("num_samples", pa.int64()),
-    ]
-    schema = pa.schema(
-        [
-            ("data_source", pa.string()),
-            ("prompt", message),
-            ("ability", pa.string()),
-            ("reward_model", reward),
-            ("extra_info", pa.struct(extra)),
-        ]
-    )
-    writer = pq.ParquetWriter(file, schema, compression="zstd")
-    for number, row in enumerate(rows, 1):  # noqa: B007
-        held.append(row)
-        if len(held) == ROWS_AT_ONCE:
-            writer.write_table(pa.Table.from_pylist(held, schema))
-            held = []
-    writer.write_table(pa.Table.from_pylist(held, schema))
-    writer.close()
-    return number

@@ -11,9 +11,8 @@ from verifiers import Outcome
 
 @dataclass
 class Summary:
-    """What an export holds."""
+    """Counts of the traces of an export."""
 
-    format: str
     num_rows: int = 0
     files: list[str] = field(default_factory=list)
     num_tasks: int = 0  # of the run

@@ -5,10 +5,16 @@ import json
 import datasets
 import pyarrow.parquet as pq
 import pytest
+from transformers import LlamaConfig, LlamaForCausalLM
+from trl import SFTConfig, SFTTrainer
 
 from selfplay.export.export import export
-from selfplay.export.formats import FORMATS, PLAIN, pairs, step_labels
+from selfplay.export.formats import FORMATS, LINES, Format, pairs, step_labels
+from selfplay.recipe.sections import Sampling
+from selfplay.samplers.turns import load_turn_format
+from selfplay.shards.files import read_in_order
 from tasks import UserError
+from tests.chat_formats import tokenizer_of
 from tests.trace_making import made_run, recipe_of, trace_of
 
 CHAT_TEMPLATE = "{% for m in messages %}{{ '<' if m.role == 'user' else '>' }}{{ m.content }}{{ eos_token if m.role == 'assistant' }}{% endfor %}"
@@ -21,13 +27,13 @@ def played(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def exported(played, tmp_path_factory):
+def exported(played, model, tmp_path_factory):
     """The folder of each format's export, plain where there is a choice."""
     folder = tmp_path_factory.mktemp("exported")
-    for name in FORMATS:
-        export(played, name, folder / name, plain=name in PLAIN)
-    for name in PLAIN:
-        export(played, name, folder / f"{name}_messages")
+    for form in FORMATS.values():
+        export(played, form.name, folder / form.name, form.takes_plain, tokenizer=model if form.needs_tokenizer else "")
+        if form.takes_plain:
+            export(played, form.name, folder / f"{form.name}_messages")
     return folder
 
 
@@ -39,6 +45,8 @@ def loaded(folder):
     ("name", "columns", "num_rows"),
     [
         ("sft", {"prompt", "completion"}, 60),
+        ("tokens", {"input_ids", "completion_mask", "labels"}, 60),
+        ("text", {"prompt", "completion"}, 60),
         ("chat", {"messages", "task_id", "source"}, 60),
         ("dpo", {"prompt", "chosen", "rejected"}, 60),
         ("kto", {"prompt", "completion", "label"}, 180),
@@ -181,7 +189,7 @@ def test_a_refused_export_leaves_nothing_behind(tmp_path):
 
 
 def test_an_unknown_format_names_those_there_are(played, tmp_path):
-    with pytest.raises(UserError, match='unknown format "csv"; one of sft, chat'):
+    with pytest.raises(UserError, match='unknown format "csv"; one of sft, tokens'):
         export(played, "csv", tmp_path)
 
 
@@ -205,6 +213,8 @@ def model(tmp_path_factory):
     [
         ("SFT", "sft"),
         ("SFT", "chat"),
+        ("SFT", "tokens"),
+        ("SFT", "text"),
         ("SFT", "openai"),
         ("DPO", "dpo"),
         ("DPO", "dpo_messages"),
@@ -231,3 +241,72 @@ def test_trl_takes_a_step_on_the_export(exported, model, trainer, name, tmp_path
     )
     result = train.train()
     assert result.global_step == 1 and result.training_loss > 0
+
+
+def test_a_format_of_one_s_own_is_one_object(played, tmp_path, monkeypatch):
+    def rows(groups, choices):
+        for group in groups:
+            yield {"task": group[0][0].task.id, "num_traces": len(group)}
+
+    monkeypatch.setitem(FORMATS, "counts", Format("counts", rows, "`task`, `num_traces`.", "- jq.", LINES))
+    summary = export(played, "counts", tmp_path / "out")
+    lines = (tmp_path / "out" / "train.jsonl").read_text().splitlines()
+    assert summary.num_rows == len(lines) == 60 and json.loads(lines[0])["num_traces"] == 5
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "as counts" in card and "`task`, `num_traces`." in card and "- jq." in card
+
+
+# ---- what a trainer learns of an export, token for token --------------------------------------------------------------
+
+
+def saved_format(name, folder):
+    tokenizer = tokenizer_of(name)
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    LlamaForCausalLM(
+        LlamaConfig(vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, **shape)
+    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder), tokenizer
+
+
+@pytest.mark.parametrize("name", ["thinking", "gemma", "llama3", "mistral", "harmony"])
+def test_trl_learns_the_tokens_export_exactly_as_the_model_wrote_it(played, name, tmp_path):
+    folder, tokenizer = saved_format(name, tmp_path / "model")
+    export(played, "tokens", tmp_path / "tokens", tokenizer=folder)
+    export(played, "text", tmp_path / "text", tokenizer=folder)
+    rows = loaded(tmp_path / "tokens")
+    settings = SFTConfig(
+        output_dir=str(tmp_path), max_steps=1, per_device_train_batch_size=60, report_to="none", use_cpu=True, bf16=False,
+        gradient_checkpointing=False, save_strategy="no", dataloader_pin_memory=False,
+    )  # fmt: skip
+    network = LlamaForCausalLM.from_pretrained(folder)
+    trainer = SFTTrainer(model=network, args=settings, train_dataset=rows, processing_class=tokenizer)
+    batch = next(iter(trainer.get_train_dataloader()))
+    learnt = sorted([label for label in labels if label != -100] for labels in batch["labels"].tolist())
+    turns = load_turn_format(folder, Sampling())
+    texts = list(loaded(tmp_path / "text"))
+    assert learnt == sorted(tokenizer.encode(row["completion"], add_special_tokens=False) for row in texts)
+    assert all(tokens[-1] == turns.end and turns.end not in tokens[:-1] for tokens in learnt)
+    prompts = {
+        turns.prompt(tuple(trace.task.prompt)).text for trace, _ in read_in_order(played / "round_000" / "shards")
+    }
+    assert {row["prompt"] for row in texts[:30]} <= prompts
+    for tokens, text in zip(rows, texts, strict=True):
+        assert (
+            tokenizer.decode(tokens["input_ids"], clean_up_tokenization_spaces=False)
+            == text["prompt"] + text["completion"]
+        )
+        assert [label if label != -100 else None for label in tokens["labels"]] == [
+            token if mask else None for token, mask in zip(tokens["input_ids"], tokens["completion_mask"], strict=True)
+        ]
+
+
+def test_cards_say_which_export_teaches_what_was_sampled(exported):
+    assert "export as `tokens`" in (exported / "chat" / "README.md").read_text()
+    assert "- trl: `SFTTrainer` as it is" in (exported / "tokens" / "README.md").read_text()
+
+
+def test_a_tokenizer_that_is_not_there_is_a_user_error_with_its_cure(played, tmp_path):
+    with pytest.raises(UserError, match=r"(?s)a-model.*--tokenizer"):
+        export(played, "tokens", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
