@@ -19,7 +19,7 @@ from selfplay.selection.filters import FILTERS
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tasks", "verifiers", "selfplay")  # each imports only those before it
 ROOMS = [
-    "layout", "storage", "seeds", "progress", "interruption", "parallel", "records", "grading", "models", "estimators",
+    "layout", "storage", "seeds", "progress", "parallel", "records", "grading", "models", "estimators",
     "allocation", "recipe", "samplers", "journal", "driver", "selection", "shards", "training", "export", "metrics",
     "rounds", "report", "audit", "cli", "__init__", "__main__",
 ]  # fmt: skip
@@ -132,14 +132,15 @@ def test_no_import_goes_in_a_circle():
 
 def test_only_heavy_packages_are_imported_late():
     """A module of ours is imported within a function only where it brings a heavy package that is not there yet, so that
-    the order of the rooms is plain at the top of each file. The command line alone imports what each command needs."""
+    the order of the rooms is plain at the top of each file. The command line and the public face alone import a thing when
+    it is used."""
     late = {
         name
         for name in modules()
         for target, is_late in imports_of(name)
         if is_late and target in modules() and not brings_in(target) - brings_in(name)
     }
-    assert {name for name in late if not name.startswith("selfplay.cli")} <= LATE_LEFT
+    assert {name for name in late if name != "selfplay" and not name.startswith("selfplay.cli")} <= LATE_LEFT
 
 
 def test_every_module_says_what_it_is():
@@ -148,7 +149,8 @@ def test_every_module_says_what_it_is():
 
 @pytest.mark.parametrize("package", ["selfplay", "verifiers"])
 def test_a_package_shows_few_files(package):
-    assert sum(path.is_file() for path in (ROOT / package).iterdir()) <= MOST_FILES
+    files = [path.name for path in (ROOT / package).iterdir() if path.is_file() and path.name != "py.typed"]
+    assert len(files) <= MOST_FILES, files
 
 
 def test_the_readme_lists_the_rooms_in_their_order_and_names_files_that_exist():

@@ -216,7 +216,7 @@ app.command()(audit)
 
 def main() -> None:
     """Run the command line; the statuses are those of STATUSES."""
-    from selfplay.interruption import STATUS, STOPPED, stop_in_time
+    from selfplay.driver.interruption import STATUS, STOPPED, stop_in_time
 
     stop_in_time()
     try:

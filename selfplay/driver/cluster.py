@@ -12,7 +12,7 @@ from typing import Any
 
 import ray
 
-from selfplay.interruption import end_now
+from selfplay.driver.interruption import end_now
 from selfplay.recipe.sections import Ray
 from tasks import UserError
 

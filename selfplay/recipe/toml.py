@@ -12,12 +12,13 @@ from tasks import UserError
 from tasks.imports import look_in
 
 
-def read_recipe(path: Path, overrides: list[str] | None = None) -> Recipe:
+def read_recipe(path: Path | str, overrides: list[str] | None = None) -> Recipe:
     """The recipe of a TOML file, with `section.key=value` overrides; UserError lists every mistake of both at once.
 
     A `path` in the file is relative to the file, or else to the folder that the command runs in, as overrides are. So are
     the modules of the user's own that it names, `package.module:name`.
     """
+    path = Path(path)
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

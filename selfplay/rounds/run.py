@@ -17,8 +17,9 @@ from selfplay.training.start import RoundModels, first_models
 from tasks import UserError
 
 
-def run(recipe: Recipe, progress: Progress) -> list[Path]:
+def run(recipe: Recipe, progress: Progress | None = None) -> list[Path]:
     """Play a recipe, or what is left of it; gives the folders of the run and of its control."""
+    progress = progress or Progress()
     folder = open_run(Path(recipe.output), recipe)
     arms = [(recipe, folder)]
     if recipe.control:
