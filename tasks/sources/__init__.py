@@ -20,10 +20,12 @@ from tasks.sources.files import files
 from tasks.sources.gsm8k import gsm8k
 from tasks.sources.humaneval import humaneval
 from tasks.sources.math500 import competition_math
+from tasks.sources.word_problems import word_problems
 from tasks.task import Task
 
 SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
     "arithmetic": arithmetic,
+    "word_problems": word_problems,
     "gsm8k": gsm8k,
     "math500": competition_math,
     "humaneval": humaneval,
