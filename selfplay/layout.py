@@ -1,11 +1,15 @@
 """The folder of a run on disk: names of its files and folders."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 RECIPE = "recipe.toml"
 MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 CONTROL = "control"  # folder of the control within a run
+TASKS = "tasks.jsonl"  # the tasks that a round keeps
+HELD_OUT = "held_out"  # folder of the held-out tasks that a run keeps
+EVALUATION = "evaluation"  # name of the tasks of [evaluation] among them; the others are [selection.against.NAME]
 
 
 def round_folder(run: Path, index: int) -> Path:
@@ -20,6 +24,16 @@ def is_control(run: Path) -> bool:
 def base_folder(run: Path) -> Path:
     """The first models of a run and their evaluation, which a control shares with its run."""
     return (run.parent if is_control(run) else run) / "base"
+
+
+def keeps_tasks(run: Path) -> bool:
+    """Whether a run has begun, and keeps the tasks of a round or its held-out tasks."""
+    return any(run.glob(f"round_*/{TASKS}")) or (run / HELD_OUT).exists()
+
+
+def held_out_path(run: Path, name: str) -> Path:
+    """The file of a set of held-out tasks, which a control shares with its run."""
+    return base_folder(run).parent / HELD_OUT / f"{quote(name, safe='')}.jsonl"
 
 
 def finished_rounds(run: Path) -> list[Path]:

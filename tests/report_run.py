@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from selfplay.journal import Journal
 from selfplay.journal.samples import read_samples
-from selfplay.layout import MANIFEST, METRICS, RECIPE, round_folder
+from selfplay.layout import METRICS, RECIPE, round_folder
 from selfplay.metrics.samples import SAMPLING_COLUMNS, by_difficulty, evaluation_metrics, sampling_metrics
 from selfplay.recipe.sections import Recipe
 from selfplay.recipe.toml import to_toml
 from selfplay.records import Sample, Trace
-from selfplay.rounds.round import Round
+from selfplay.rounds.manifest import Manifest
 from selfplay.selection.selection import select
 from selfplay.shards.files import write_shards
 from selfplay.shards.provenance import Provenance
@@ -80,9 +79,7 @@ def _write_round(folder: Path, index: int, rows: Sequence[Row], held_out: Sequen
         "evaluation": _evaluate(folder, held_out),
     }
     write_json(folder / METRICS, metrics)
-    write_json(
-        folder / MANIFEST, asdict(Round(index, "a-model", "sha256:0", "a-model", recipe.digest, shards, METRICS, 2, []))
-    )
+    Manifest(index, "a-model", "sha256:0", "a-model", recipe.digest, shards, METRICS, 2, []).write(folder)
 
 
 def _evaluate(folder: Path, rows: Sequence[Row]) -> dict:

@@ -5,13 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from selfplay.journal import Journal
-from selfplay.layout import MANIFEST, METRICS, RECIPE, round_folder
+from selfplay.layout import METRICS, RECIPE
 from selfplay.models.flops import Decoder
 from selfplay.recipe.sections import Recipe
 from selfplay.recipe.toml import to_toml
 from selfplay.records import Sample, Trace
-from selfplay.rounds.data import make_shards, round_tasks
-from selfplay.rounds.round import Round
+from selfplay.rounds.data import Round
+from selfplay.rounds.manifest import Manifest
 from selfplay.shards.provenance import PROVENANCE, Provenance
 from selfplay.shards.schema import SCHEMA_VERSION
 from selfplay.storage import write_json
@@ -47,7 +47,7 @@ def recipe_of(**sections) -> Recipe:
 def arithmetic_traces(recipe: Recipe, index: int = 0) -> list[Trace]:
     """Of each task of a round: the right chain twice, one with a wrong step and a right answer, two wrong ones."""
     traces = []
-    for task in round_tasks(recipe, index):
+    for task in Round(recipe, Path("nowhere"), index).tasks():
         digits = tuple(map(int, task.prompt[0]["content"].rstrip("=").split("+")))
         right = chain_of_thought(digits, random.Random(0))
         total = sum(digits)
@@ -63,17 +63,17 @@ def made_run(folder: Path, recipe: Recipe, num_rounds: int = 1) -> Path:
     folder.mkdir(parents=True)
     (folder / RECIPE).write_text(to_toml(recipe.model_dump()))
     for index in range(num_rounds):
-        round = round_folder(folder, index)
-        round.mkdir()
-        write_json(round / PROVENANCE, asdict(MADE_BY))
-        journal = Journal(round / "journal")
+        round = Round(recipe, folder, index)
+        round.folder.mkdir()
+        write_json(round.folder / PROVENANCE, asdict(MADE_BY))
+        journal = Journal(round.journal)
         traces = arithmetic_traces(recipe, index)
         random.Random(index).shuffle(traces)  # verdicts arrive in no order
         for trace in traces:
             journal.append(trace.sample, trace.verdict)
         journal.close()
-        shards, account = make_shards(recipe, index, round)
-        write_json(round / METRICS, {"selection": dict(account.counts)})
-        manifest = Round(index, "a-model", "sha256:0", "a-model", recipe.digest, shards, METRICS, SCHEMA_VERSION, [])
-        write_json(round / MANIFEST, asdict(manifest))
+        shards, account = round.make_shards()
+        write_json(round.folder / METRICS, {"selection": dict(account.counts)})
+        of_round = (recipe.digest, shards, METRICS, SCHEMA_VERSION, [])
+        Manifest(index, "a-model", "sha256:0", "a-model", *of_round).write(round.folder)
     return folder

@@ -10,12 +10,15 @@ from selfplay.estimators.information import Floats
 from selfplay.journal.samples import Column, SampleTable, read_samples
 from selfplay.layout import base_folder, round_folder
 from selfplay.metrics.collapse import alarm_metrics, watch
+from selfplay.metrics.early_stopping import improvement_of
 from selfplay.metrics.ledger import COLUMNS, RoundSamples, round_ledger, sample_flops, summary, tokens_of
-from selfplay.metrics.samples import by_difficulty
+from selfplay.metrics.samples import by_difficulty, sampling_metrics
 from selfplay.models.flops import decoder_of
 from selfplay.recipe.sections import Recipe
+from selfplay.records import ACCEPTED
 from selfplay.shards.provenance import read_provenance
 from selfplay.shards.schema import operations
+from selfplay.training.mix import mix_in_words, mix_metrics
 from selfplay.training.start import RoundModels
 from tasks import Task
 
@@ -43,14 +46,29 @@ def read_round(recipe: Recipe, folder: Path, models: RoundModels, tasks: Iterabl
     )
 
 
-def ledger_and_alarm(samples: RoundSamples, metrics: dict[str, Any], k: int) -> dict[str, Any]:
-    """ "ledger", "alarm" and "alarms" of a round, for its metrics; "alarms" holds a sentence for each that is raised.
+def round_metrics(
+    recipe: Recipe, folder: Path, models: RoundModels, tasks: Iterable[Task], parts: dict[str, Any]
+) -> dict[str, Any]:
+    """All metrics of a played round in `folder`, as metrics.json holds them.
 
-    metrics: "sampling", "training" and "evaluation" of the round. k: of the alarm's pass@k.
+    models: the sampled model, and the one that training made. parts: what the steps of the round returned, by section;
+    the figures of its samples are added here.
     """
-    *past, present = samples.evaluations or [("", None)]
-    watched = watch(past, present[1], k) if present[1] is not None else []
-    return {"ledger": round_ledger(samples, metrics), **alarm_metrics(watched)}
+    run, index = folder.parent, int(folder.name.removeprefix("round_"))
+    samples = read_round(recipe, folder, models, tasks)
+    metrics = {"round": index} | parts
+    metrics["sampling"] = sampling_metrics(samples.sampled, samples.groups) | parts["sampling"]
+    if recipe.selection.mix:
+        metrics["mix"] = mix_metrics(recipe, index, parts["selection"].get(ACCEPTED, 0), folder / "shards")
+    metrics["ledger"] = round_ledger(samples, metrics)
+    watched = []
+    if recipe.evaluation:
+        *past, (_, present) = samples.evaluations
+        watched = watch(past, present, max(recipe.evaluation.k))
+    metrics |= alarm_metrics(watched)
+    if improvement := improvement_of(recipe, run, index, metrics["ledger"]):
+        metrics["stop"] = improvement.to_dict()
+    return metrics
 
 
 def base_ledger(model: str, evaluation: Path) -> dict[str, Any]:
@@ -61,8 +79,16 @@ def base_ledger(model: str, evaluation: Path) -> dict[str, Any]:
 
 
 def lines_of(metrics: dict[str, Any]) -> list[str]:
-    """Lines of progress: the ledger in short, and every alarm."""
-    return [f"ledger: {summary(metrics['ledger'])}", *(f"COLLAPSE ALARM: {alarm}" for alarm in metrics["alarms"])]
+    """Lines of progress when a round has ended: its scores, what it was trained on, the ledger in short, every alarm."""
+    sampling, scores = metrics["sampling"], metrics["evaluation"].get("pass_at_k", {})
+    accepted = metrics["selection"].get(ACCEPTED, 0)
+    correct = f"{sampling['num_correct']} of {sampling['num_samples']} samples correct, {accepted} accepted"
+    return [
+        ", ".join([correct, *(f"pass@{k} {value:.3f}" for k, value in scores.items())]),
+        *([mix_in_words(metrics["mix"])] if "mix" in metrics else []),
+        f"ledger: {summary(metrics['ledger'])}",
+        *(f"COLLAPSE ALARM: {alarm}" for alarm in metrics["alarms"]),
+    ]
 
 
 def _sampling_flops(folder: Path, model: str, sampled: SampleTable) -> tuple[Floats | None, str]:

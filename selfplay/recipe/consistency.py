@@ -3,9 +3,13 @@
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from selfplay.allocation import RULES, Allocation
+from selfplay.layout import EVALUATION, TASKS, held_out_path
 from selfplay.recipe.sections import ENGINES, Recipe
+
+ROW_FILES = (".jsonl", ".json", ".parquet")  # endings that no name of the hub has
 
 
 def impossible(recipe: Recipe) -> list[tuple[str, str]]:
@@ -139,12 +143,17 @@ def _only_a_student_learns(recipe: Recipe) -> bool:
 
 
 def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
-    paths = [("tasks", recipe.tasks.options.get("path")), ("model", recipe.model.path)]
+    paths: list[tuple[str, Any]] = [("model", recipe.model.path)]
     paths += [("model.teachers", teacher.path) for teacher in recipe.model.teachers]
-    if recipe.evaluation:
+    run = Path(recipe.output)
+    if not any(run.glob(f"round_*/{TASKS}")):  # else preflight asks whether a round needs them yet
+        paths.append(("tasks", recipe.tasks.options.get("path")))
+    if recipe.evaluation and not held_out_path(run, EVALUATION).exists():
         paths.append(("evaluation.tasks", recipe.evaluation.tasks.options.get("path")))
     paths += [
-        (f"selection.against.{name}", against.options.get("path")) for name, against in recipe.selection.against.items()
+        (f"selection.against.{name}", against.options.get("path"))
+        for name, against in recipe.selection.against.items()
+        if not held_out_path(run, name).exists()
     ]
     if recipe.model.student:
         paths.append(("model.student", recipe.model.student.path))
@@ -161,4 +170,4 @@ def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
 
 def _looks_local(path: str) -> bool:
     """Whether a path can only mean this machine: a hub name has one slash, no ending and no dots at its front."""
-    return path.startswith((".", "/", "~")) or path.endswith((".jsonl", ".json", ".parquet")) or path.count("/") > 1
+    return path.startswith((".", "/", "~")) or path.endswith(ROW_FILES) or path.count("/") > 1

@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from selfplay.layout import keeps_tasks
+from selfplay.recipe.consistency import ROW_FILES
 from selfplay.recipe.errors import mistakes_in
 from selfplay.recipe.sections import Recipe
 from tasks import UserError
@@ -36,11 +38,13 @@ def read_recipe(path: Path | str, overrides: list[str] | None = None) -> Recipe:
         except UserError as error:
             mistakes.append(str(error))
     settings.setdefault("name", path.stem)
+    settings["output"] = settings.get("output") or str(path.parent / str(settings["name"]))
+    if keeps_tasks(Path(str(settings["output"]))):
+        find_beside(settings, path.parent, lost=True)
     mistakes += mistakes_in(settings, path.name, given)
     if mistakes:
         raise UserError("\n".join(mistakes))
-    recipe = Recipe.model_validate(settings)
-    return recipe.model_copy(update={"output": recipe.output or str(path.parent / recipe.name)})
+    return Recipe.model_validate(settings)
 
 
 def to_toml(table: dict[str, Any], name: str = "") -> str:
@@ -85,14 +89,21 @@ def first_difference(old: dict[str, Any], new: dict[str, Any], prefix: str = "")
     return ""
 
 
-def find_beside(settings: dict[str, Any], folder: Path) -> None:
-    """Make each path of something that lies in `folder` a whole one: the same from wherever the command runs."""
+def find_beside(settings: dict[str, Any], folder: Path, lost: bool = False) -> None:
+    """Make each path of something that lies in `folder` a whole one: the same from wherever the command runs.
+
+    lost: also those of files of rows that are nowhere, as a run that keeps its tasks may go on without them.
+    """
     for key, value in settings.items():
-        if key == "path" and isinstance(value, str) and value and (folder / value).exists():
+        if key == "path" and isinstance(value, str) and value and _lies_in(folder, value, lost):
             settings[key] = str((folder / value).resolve())
         for table in value if isinstance(value, list) else [value]:
             if isinstance(table, dict):
-                find_beside(table, folder)
+                find_beside(table, folder, lost)
+
+
+def _lies_in(folder: Path, path: str, lost: bool) -> bool:
+    return (folder / path).exists() or (lost and path.endswith(ROW_FILES) and not Path(path).exists())
 
 
 def _override(settings: dict[str, Any], override: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.journal import read_rows
+from selfplay.layout import base_folder
 from selfplay.recipe.sections import Recipe
 from selfplay.report.arms import Arm, Stage
 from selfplay.rounds.data import evaluation_tasks
@@ -83,14 +84,14 @@ class HeldOut:
         """The tasks of all recipes, and why those of a recipe could not be had: a report may be made far from its run."""
         found: dict[str, dict[str, Any]] = {}
         failures: dict[str, None] = {}
-        seen: set[tuple[int, str]] = set()
+        seen: set[tuple[str, int, str]] = set()
         for arm in self.arms:
-            kind = arm.recipe["seed"], str(arm.recipe.get("evaluation"))
+            kind = str(base_folder(arm.folder)), arm.recipe["seed"], str(arm.recipe.get("evaluation"))
             if not arm.stages or kind in seen:
                 continue
             seen.add(kind)
             try:
-                for number, task in enumerate(evaluation_tasks(Recipe.model_validate(arm.recipe))):
+                for number, task in enumerate(evaluation_tasks(Recipe.model_validate(arm.recipe), arm.folder)):
                     found.setdefault(task.id, dict(zip(_SHARED, task_columns(task, number), strict=True)))
             except (UserError, OSError, TypeError, ValueError) as error:
                 failures[str(error)] = None

@@ -1,13 +1,16 @@
-"""The data of a round: its tasks, the held-out tasks, and shards made from its journal."""
+"""The data of a round: its tasks, its random choices, and the shards that its journal makes. No engine is needed here."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from selfplay.driver.plan import SamplingPlan
 from selfplay.journal.by_task import TracesByTask
+from selfplay.layout import CONTROL, EVALUATION, TASKS, held_out_path, is_control, round_folder
 from selfplay.recipe.sections import Recipe, Tasks
 from selfplay.records import ACCEPTED
+from selfplay.rounds.kept_tasks import copy_tasks, count_tasks, keep_tasks, read_tasks
 from selfplay.seeds import number_of
 from selfplay.selection.decontamination import Contamination
 from selfplay.selection.filters import processes_for
@@ -21,65 +24,127 @@ from tasks.sources import takes
 MAX_COUNTED = 100_000  # tasks, about a second
 
 
-def sampling_plan(recipe: Recipe, model: str, index: int) -> SamplingPlan:
-    """The models and seeds of a round: its model, or all teachers if the recipe's model is a set of teachers."""
+@dataclass(frozen=True)
+class Round:
+    """One round of a run, whether played or not."""
 
-    def seed_of(task_id: str, number: int) -> int:
-        return number_of(recipe.seed, "sample", index, task_id, number)
+    recipe: Recipe
+    run: Path  # folder of the run, or of its control
+    index: int  # from 0
 
-    teachers = recipe.model.teachers
-    if not teachers or model != recipe.model.name:
-        return SamplingPlan((model,), seed_of)
-    return SamplingPlan(
-        tuple(teacher.path for teacher in teachers),
-        seed_of,
-        tuple(teacher.weight for teacher in teachers),
-        lambda task_id, number: number_of(recipe.seed, "teacher", index, task_id, number),
-        tuple(recipe.ray.samplers_of_teachers),
-    )
+    @property
+    def folder(self) -> Path:
+        return round_folder(self.run, self.index)
+
+    @property
+    def name(self) -> str:
+        return stage_name(self.recipe, self.folder)
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal"
+
+    @property
+    def shards(self) -> Path:
+        return self.folder / "shards"
+
+    def seed(self, choice: str, *parts: object) -> int:
+        """63 random bits of a choice in this round, such as "sample" with a task's id and a sample's index."""
+        return number_of(self.recipe.seed, choice, self.index, *parts)
+
+    def plan(self, model: str) -> SamplingPlan:
+        """The models and the seed of each sample: one model, or all teachers if `model` names the recipe's teachers."""
+
+        def seed_of(task_id: str, number: int) -> int:
+            return self.seed("sample", task_id, number)
+
+        teachers = self.recipe.model.teachers
+        if not teachers or model != self.recipe.model.name:
+            return SamplingPlan((model,), seed_of)
+        return SamplingPlan(
+            tuple(teacher.path for teacher in teachers),
+            seed_of,
+            tuple(teacher.weight for teacher in teachers),
+            lambda task_id, number: self.seed("teacher", task_id, number),
+            tuple(self.recipe.ray.samplers_of_teachers),
+        )
+
+    def tasks(self) -> Iterator[Task]:
+        """The tasks in order: as the round keeps them, or from their source if it keeps none."""
+        kept = self.folder / TASKS
+        return read_tasks(kept) if kept.exists() else _load(self.recipe.tasks, self.seed("tasks"))
+
+    def keep_tasks(self) -> int:
+        """Write the tasks into the round's folder, unless it keeps them already; their number.
+
+        A control keeps those of the same round of its run.
+        """
+        kept, of_run = self.folder / TASKS, round_folder(self.run.parent, self.index) / TASKS
+        if not kept.exists():
+            if is_control(self.run) and of_run.exists():
+                copy_tasks(of_run, kept)
+            else:
+                keep_tasks(self.tasks(), kept)
+        return count_tasks(kept)
+
+    def make_shards(self, out: Path | None = None) -> tuple[list[Shard], SelectionStats]:
+        """The shards of the journal, in the order of the tasks, and what selection did. They are written to `out`, or to
+        the round's own folder of shards."""
+        out = out or self.shards
+        traces = TracesByTask(self.tasks, self.journal, self.index)
+        stats, evaluated = SelectionStats(), contamination(self.recipe, self.run)
+        selected = select(traces, self.recipe.selection, evaluated, stats, processes_for(len(traces)))
+        shards = write_shards(stats.record(selected), out, read_provenance(self.folder))
+        if self.recipe.selection.mix:
+            shards += make_mixed(self.recipe, self.index, self.run, stats.counts[ACCEPTED], evaluated, out)
+        return shards, stats
+
+
+def stage_name(recipe: Recipe, folder: Path) -> str:
+    """The folder of a round, or of the first models, for people: "base" or such as "control round 1"."""
+    if not folder.name.startswith("round_"):
+        return folder.name
+    return f"{'' if recipe.selection.verified else CONTROL + ' '}round {int(folder.name.removeprefix('round_'))}"
+
+
+def evaluation_tasks(recipe: Recipe, run: Path | None = None) -> Iterator[Task]:
+    """The held-out tasks, the same before the first round and after each: as `run` keeps them, or else from their source."""
+    return _held_out(recipe, EVALUATION, recipe.evaluation.tasks, run)
+
+
+def keep_held_out_tasks(recipe: Recipe, run: Path) -> None:
+    """Write the held-out tasks, and all that training may not copy, into the folder of a run, unless they are there."""
+    for name, section in held_out_sets(recipe).items():
+        is_needed = name == EVALUATION or recipe.selection.decontaminate
+        if is_needed and not (path := held_out_path(run, name)).exists():
+            keep_tasks(_held_out(recipe, name, section, None), path)
+
+
+def held_out_sets(recipe: Recipe) -> dict[str, Tasks]:
+    """Every section of tasks that no training task may copy, by name."""
+    sections = dict(recipe.selection.against)
+    if recipe.evaluation:
+        sections[EVALUATION] = recipe.evaluation.tasks
+    return sections
+
+
+def contamination(recipe: Recipe, run: Path | None = None) -> Contamination | None:
+    """The evaluation tasks that no training task may copy; None if the recipe names none."""
+    sections = held_out_sets(recipe)
+    if not recipe.selection.decontaminate or not recipe.selection.verified or not sections:
+        return None
+    return Contamination({name: _held_out(recipe, name, section, run) for name, section in sections.items()})
 
 
 def num_tasks_of(tasks: Iterator[Task]) -> int:
-    """How many tasks a stream gives, for the time left; 0 where counting them would take long."""
+    """The number of tasks of a stream; 0 if there are more than MAX_COUNTED, since counting them would take long."""
     number = sum(1 for _ in islice(tasks, MAX_COUNTED + 1))
     return number if number <= MAX_COUNTED else 0
 
 
-def make_shards(
-    recipe: Recipe, index: int, folder: Path, out: Path | None = None
-) -> tuple[list[Shard], SelectionStats]:
-    """The shards of a round's journal, in the order of its tasks, and what selection did; `out` is folder/shards."""
-    traces = TracesByTask(lambda: round_tasks(recipe, index), folder / "journal", index)
-    stats = SelectionStats()
-    copied = contamination(recipe)
-    selected = stats.record(select(traces, recipe.selection, copied, stats, processes_for(len(traces))))
-    out = out or folder / "shards"
-    shards = write_shards(selected, out, read_provenance(folder))
-    if recipe.selection.mix:
-        shards += make_mixed(recipe, index, folder.parent, stats.counts[ACCEPTED], copied, out)
-    return shards, stats
-
-
-def contamination(recipe: Recipe) -> Contamination | None:
-    """The evaluation tasks that no training task may copy; None where the recipe names none."""
-    sections = dict(recipe.selection.against)
-    if recipe.evaluation:
-        sections["evaluation"] = recipe.evaluation.tasks
-    if not recipe.selection.decontaminate or not recipe.selection.verified or not sections:
-        return None
-    return Contamination(
-        {name: _load(section, number_of(recipe.seed, "evaluation tasks")) for name, section in sections.items()}
-    )
-
-
-def round_tasks(recipe: Recipe, index: int) -> Iterator[Task]:
-    """The tasks of a round: fresh ones where the source makes them, else the same in each round."""
-    return _load(recipe.tasks, number_of(recipe.seed, "tasks", index))
-
-
-def evaluation_tasks(recipe: Recipe) -> Iterator[Task]:
-    """The held-out tasks: the same before the first round and after each."""
-    return _load(recipe.evaluation.tasks, number_of(recipe.seed, "evaluation tasks"))
+def _held_out(recipe: Recipe, name: str, section: Tasks, run: Path | None) -> Iterator[Task]:
+    kept = held_out_path(run, name) if run else None
+    return read_tasks(kept) if kept and kept.exists() else _load(section, number_of(recipe.seed, "evaluation tasks"))
 
 
 def _load(section: Tasks, seed: int) -> Iterator[Task]:

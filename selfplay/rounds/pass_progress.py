@@ -1,4 +1,4 @@
-"""The progress line of a sampling pass."""
+"""The progress line of a sampling pass, and its timing when it has ended."""
 
 from selfplay.allocation import RULES, Allocation, Extent
 from selfplay.driver.executor import Observer
@@ -65,3 +65,17 @@ def progress_line(stats: PassStats, rule: Allocation, num_tasks: int = 0) -> str
     if stats.trouble and not stats.ended:
         parts.append(stats.trouble)
     return ", ".join(parts)
+
+
+def timing(stats: PassStats) -> dict[str, float]:
+    """Figures of the process that finished a pass; other processes may have sampled a part of it before."""
+    seconds = stats.elapsed_seconds
+    return {
+        "num_resumed": stats.num_resumed,
+        "num_retries": stats.num_retries,
+        "num_sandbox_failures": stats.num_sandbox_failures,
+        "num_duplicate_tasks": stats.num_duplicate_tasks,
+        "seconds": seconds,
+        "tokens_per_second": stats.num_tokens / seconds if seconds else 0.0,
+        "engine_idle_seconds": stats.engine_idle_seconds,
+    }

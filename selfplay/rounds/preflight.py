@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from selfplay.layout import CONTROL, finished_rounds
+from selfplay.layout import CONTROL, EVALUATION, TASKS, finished_rounds, held_out_path, round_folder
 from selfplay.recipe.sections import Recipe
+from selfplay.rounds.data import held_out_sets
+from selfplay.rounds.kept_tasks import read_tasks
 from selfplay.rounds.run_folder import refuse_other_recipe
 from selfplay.samplers import sampler_class
 from selfplay.shards.mirror import make_place
@@ -90,16 +92,17 @@ def _ray(recipe: Recipe) -> Iterator[str]:
 
 
 def _tasks(recipe: Recipe, found: list[Task]) -> Iterator[str]:
-    """Reads the first tasks of each source; those that are sampled go to `found`."""
-    sections = {
-        "tasks": recipe.tasks,
-        **{f"selection.against.{name}": tasks for name, tasks in recipe.selection.against.items()},
-    }
-    if recipe.evaluation:
-        sections["evaluation.tasks"] = recipe.evaluation.tasks
-    for name, section in sections.items():
+    """Reads the first tasks of each source, or those that the run keeps; those that are sampled go to `found`."""
+    folder = Path(recipe.output)
+    last = round_folder(folder / CONTROL if recipe.control else folder, recipe.rounds - 1)
+    sections = {"tasks": (recipe.tasks, last / TASKS)}
+    for name, held_out in held_out_sets(recipe).items():
+        place = "evaluation.tasks" if name == EVALUATION else f"selection.against.{name}"
+        sections[place] = (held_out, held_out_path(folder, name))
+    for name, (section, kept) in sections.items():
         try:
-            tasks = list(islice(load(section.source, **section.options), NUM_TRIED))
+            stream = read_tasks(kept) if kept.exists() else load(section.source, **section.options)
+            tasks = list(islice(stream, NUM_TRIED))
         except UserError as error:
             yield f"[{name}]: {error}"
             continue

@@ -15,7 +15,7 @@ from selfplay.driver.stats import PassStats
 from selfplay.progress import Progress, duration, quantity
 from selfplay.recipe.sections import Recipe
 from selfplay.records import Trace
-from selfplay.rounds.data import MAX_COUNTED, make_shards, num_tasks_of, round_tasks, sampling_plan
+from selfplay.rounds.data import MAX_COUNTED, Round, num_tasks_of
 from selfplay.rounds.round import sample
 from selfplay.rounds.run_folder import refuse_other_recipe
 from selfplay.shards.files import read_in_order
@@ -59,17 +59,17 @@ class Preview:
 
 def preview(recipe: Recipe, num_tasks: int, progress: Progress) -> Preview:
     """Play `num_tasks` tasks of the first round in a folder that is then removed."""
-    whole = recipe.tasks.options.get("num_tasks") or num_tasks_of(round_tasks(recipe, 0))
+    whole = recipe.tasks.options.get("num_tasks") or num_tasks_of(Round(recipe, Path(recipe.output), 0).tasks())
     few = _of_few_tasks(recipe, min(num_tasks, whole or num_tasks), whole)
     with tempfile.TemporaryDirectory(prefix="selfplay-preview-") as scratch:
-        folder = Path(scratch, "round_000")
+        round = Round(few, Path(scratch), 0)
         model, is_untrained = _model(recipe, Path(scratch, "base"), progress)
-        provenance_of(few, model, folder, sampling_plan(few, model, 0).models)
+        provenance_of(few, model, round.folder, round.plan(model).models)
         with Executor(few.sampling, few.verification, few.ray) as executor:
-            stats = sample(few, "preview", 0, model, folder, executor, progress)
-        _, account = make_shards(few, 0, folder)
+            stats = sample(round, model, executor, progress)
+        _, account = round.make_shards()
         firsts: dict[str, tuple[Trace, str]] = {}
-        for trace, selection in read_in_order(folder / "shards"):
+        for trace, selection in read_in_order(round.shards):
             firsts.setdefault(trace.task.id, (trace, selection))
     num_samples, num_tokens = _whole_run(recipe, stats, whole or MAX_COUNTED)
     seconds = num_samples * stats.elapsed_seconds / max(stats.num_samples, 1)

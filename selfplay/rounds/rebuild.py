@@ -1,16 +1,16 @@
 """Making the shards of a run again from its journal."""
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
-from selfplay.layout import MANIFEST, finished_rounds
+from selfplay.layout import finished_rounds
 from selfplay.recipe.sections import Recipe
-from selfplay.rounds.data import make_shards
+from selfplay.rounds.data import Round
+from selfplay.rounds.manifest import read_manifest
 from selfplay.rounds.run_folder import stored_recipe
 from selfplay.shards.integrity import other_schema
 from selfplay.shards.mirror import copy_file, copy_papers
-from selfplay.storage import Place, read_json
+from selfplay.storage import Place
 from tasks import UserError
 
 
@@ -35,13 +35,13 @@ def rebuild_shards(run: Path, out: str = "") -> list[str]:
 
 
 def _rebuild(recipe: Recipe, folder: Path, out: Place | None) -> list[str]:
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_manifest(folder)
     again = folder / "shards.again"
     try:
-        made = {shard.name: asdict(shard) for shard in make_shards(recipe, manifest["index"], folder, again)[0]}
+        made = {shard.name: shard for shard in Round(recipe, folder.parent, manifest.index).make_shards(again)[0]}
         problems = []
-        for listed in manifest["shards"]:
-            name = listed["name"]
+        for listed in manifest.shards:
+            name = listed.name
             if made.get(name) != listed:
                 problems.append(
                     f"{folder / 'shards' / name}: what the journal gives now differs from the manifest; it is left as it was"

@@ -202,14 +202,18 @@ def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str],
     report = Report()
     _grade(folder / "shards", out / "verdicts.parquet", num_workers, report, show)
     show("writing shards")
-    account = SelectionStats()
+    stats = SelectionStats()
     traces = _Regraded(folder / "shards", out / "verdicts.parquet")
     selected = select(
-        traces, recipe.selection, contamination(recipe), account, min(num_workers, processes_for(report.num_traces))
+        traces,
+        recipe.selection,
+        contamination(recipe, folder.parent),
+        stats,
+        min(num_workers, processes_for(report.num_traces)),
     )
-    shards = write_shards(account.record(selected), out / "shards", provenance)
+    shards = write_shards(stats.record(selected), out / "shards", provenance)
     report.cut()
-    report.selection = account.counts
+    report.selection = stats.counts
     report.seconds = time.monotonic() - started
     write_json(out / "report.json", report.to_dict())
     write_json(

@@ -3,16 +3,18 @@
 from pathlib import Path
 
 from selfplay.driver.executor import Executor
-from selfplay.layout import CONTROL, MANIFEST, METRICS, round_folder
+from selfplay.layout import CONTROL, MANIFEST, METRICS
 from selfplay.metrics.early_stopping import stop_before
 from selfplay.metrics.round_metrics import base_ledger
 from selfplay.models.files import model_digest
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Recipe
-from selfplay.rounds.round import evaluate, play_round
+from selfplay.rounds.data import Round, keep_held_out_tasks
+from selfplay.rounds.manifest import read_manifest
+from selfplay.rounds.round import evaluate, play, start_of
 from selfplay.rounds.run_folder import open_run
 from selfplay.shards.mirror import copy_run
-from selfplay.storage import Place, read_json, write_json
+from selfplay.storage import Place, write_json
 from selfplay.training.start import RoundModels, first_models
 from tasks import UserError
 
@@ -31,6 +33,7 @@ def run(recipe: Recipe, progress: Progress | None = None) -> list[Path]:
             }
         )
         arms.append((control, open_run(folder / CONTROL, control)))
+    keep_held_out_tasks(recipe, folder)
     with Executor(recipe.sampling, recipe.verification, recipe.ray) as executor:
         base = make_base(recipe, folder / "base", executor, progress)
         num_rounds = recipe.rounds
@@ -47,28 +50,29 @@ def make_base(recipe: Recipe, folder: Path, executor: Executor, progress: Progre
     """The models of the first round, and the evaluation of the one that will be trained."""
     models = first_models(recipe, folder, progress)
     if recipe.evaluation and not (folder / METRICS).exists():
-        evaluation = evaluate(recipe, "base", models.trained, folder, executor, progress)
+        evaluation = evaluate(recipe, folder, models.trained, executor, progress)
         described = {"model": models.trained, "model_digest": model_digest(models.trained), "evaluation": evaluation}
         write_json(folder / METRICS, described | {"ledger": base_ledger(models.trained, folder / "evaluation")})
     return models
 
 
 def play_rounds(recipe: Recipe, folder: Path, base: RoundModels, executor: Executor, progress: Progress) -> int:
-    """The rounds that are still to be played; gives how many there are then."""
+    """Play the rounds of an arm that are not complete; returns how many rounds are, fewer than asked for if it stops early."""
     models = base
     for index in range(recipe.rounds):
-        manifest = round_folder(folder, index) / MANIFEST
-        if not manifest.exists():
+        round = Round(recipe, folder, index)
+        if not (round.folder / MANIFEST).exists():
             if improvement := stop_before(recipe, folder, index):
                 progress.say(
                     f"stopped after {index} of {recipe.rounds} rounds: {improvement}. To go on, change [stop] or leave it out"
                 )
                 return index
-            play_round(recipe, round_folder(folder, index), index, models, base, executor, progress)
+            play(round, models, executor, progress)
         if recipe.copy_to:
             _copy(recipe, folder, progress)
-        played = read_json(manifest)
-        models = RoundModels(played["next_model"], played.get("student") or played["next_model"])
+        played = read_manifest(round.folder)
+        trained = played.student or played.next_model
+        models = RoundModels(played.next_model, trained, start_of(recipe, models, trained))
     return recipe.rounds
 
 

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from pydantic import ValidationError
 
-from selfplay.layout import METRICS, RECIPE
+from selfplay.layout import HELD_OUT, METRICS, RECIPE
 from selfplay.recipe.sections import FREE, Recipe
 from selfplay.recipe.toml import find_beside, first_difference, to_toml
 from tasks import UserError
@@ -29,7 +29,7 @@ def open_run(folder: Path, recipe: Recipe) -> Path:
         ) from None
     path = folder / RECIPE
     if another := _difference(folder, recipe):  # by which nothing was made or sampled
-        for leftover in (folder / "base", *folder.glob("round_*")):
+        for leftover in (folder / "base", folder / HELD_OUT, *folder.glob("round_*")):
             shutil.rmtree(leftover, ignore_errors=True)
     if another or not path.exists():
         temporary = path.with_name(f".{RECIPE}.tmp")

@@ -20,7 +20,8 @@ class RoundModels:
     """The models of a round, by path or hub name; the same one unless a student learns."""
 
     sampled: str
-    trained: str  # where training starts, and what is evaluated
+    trained: str  # what is evaluated
+    start: str  # where training starts
 
 
 def first_models(recipe: Recipe, folder: Path, progress: Progress) -> RoundModels:
@@ -43,13 +44,13 @@ def first_models(recipe: Recipe, folder: Path, progress: Progress) -> RoundModel
                 untrained.rename(sampled)
     student = recipe.model.student
     if not student:
-        return RoundModels(sampled, sampled)
+        return RoundModels(sampled, sampled, sampled)
     if not student.create:
-        return RoundModels(sampled, student.path)
+        return RoundModels(sampled, student.path, student.path)
     trained = folder / "student"
     if not trained.exists():
         _created(student.create, folder / "student.tmp", number_of(recipe.seed, "student")).rename(trained)
-    return RoundModels(sampled, str(trained))
+    return RoundModels(sampled, str(trained), str(trained))
 
 
 def _examples(recipe: Recipe) -> Iterator[TrainingExample]:

@@ -19,12 +19,12 @@ from itertools import groupby, islice
 from pathlib import Path
 
 from selfplay.journal.by_task import TracesByTask
-from selfplay.layout import MANIFEST, METRICS, RECIPE
+from selfplay.layout import METRICS, RECIPE
 from selfplay.recipe.sections import Recipe
 from selfplay.recipe.toml import to_toml
 from selfplay.records import Sample, Trace
+from selfplay.rounds.manifest import Manifest
 from selfplay.rounds.reverify import reverify
-from selfplay.rounds.round import Round
 from selfplay.shards.files import read_shards, write_shards
 from selfplay.shards.provenance import PROVENANCE
 from selfplay.shards.schema import SCHEMA_VERSION
@@ -77,9 +77,7 @@ def make_run(run: Path, num_traces: int, keep: Path | None) -> None:
         folder / "shards",
         MADE_BY,
     )
-    write_json(
-        folder / MANIFEST, asdict(Round(0, "m", "sha256:0", "m", recipe.digest, shards, METRICS, SCHEMA_VERSION, []))
-    )
+    Manifest(0, "m", "sha256:0", "m", recipe.digest, shards, METRICS, SCHEMA_VERSION, []).write(folder)
 
 
 def measure(run: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_copy_behind_a_url_is_checked_damaged_and_mended_there(played):
 def test_a_run_copies_each_round_that_is_finished_where_its_recipe_says(played):
     """Also rounds that were finished before the recipe named a place, or before a copy was cut short."""
     recipe = recipe_of(rounds=2, copy_to="memory://bucket/played")
-    models = RoundModels("a-model", "a-model")
+    models = RoundModels("a-model", "a-model", "a-model")
     assert (
         play_rounds(recipe, played, models, None, Progress()) == 2
     )  # nothing is left to be played, so no engine is asked
@@ -57,7 +57,7 @@ def test_a_run_copies_each_round_that_is_finished_where_its_recipe_says(played):
 def test_a_copy_that_fails_stops_no_round_and_is_made_later(played, tmp_path, capsys):
     (tmp_path / "full").write_text("")
     recipe = recipe_of(rounds=2, copy_to=str(tmp_path / "full" / "copy"))
-    models = RoundModels("a-model", "a-model")
+    models = RoundModels("a-model", "a-model", "a-model")
     assert play_rounds(recipe, played, models, None, Progress()) == 2
     assert "not copied yet: cannot copy" in capsys.readouterr().err
     (tmp_path / "full").unlink()

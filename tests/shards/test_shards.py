@@ -12,7 +12,7 @@ import pytest
 from selfplay.journal import Journal
 from selfplay.journal.by_task import TracesByTask
 from selfplay.models.files import count_parameters
-from selfplay.rounds.data import make_shards, round_tasks
+from selfplay.rounds.data import Round
 from selfplay.rounds.rebuild import rebuild_shards
 from selfplay.shards.files import read_in_order, read_shards, write_shards
 from selfplay.shards.integrity import check_shards
@@ -135,7 +135,7 @@ def test_shards_are_in_the_order_of_the_tasks_whatever_the_order_of_the_verdicts
     journaled = traces[:]
     random.Random(3).shuffle(journaled)
     write_journal(tmp_path / "journal", journaled)
-    assert list(TracesByTask(lambda: round_tasks(recipe, 0), tmp_path / "journal", 0)) == traces
+    assert list(TracesByTask(Round(recipe, tmp_path, 0).tasks, tmp_path / "journal", 0)) == traces
 
 
 def test_rows_that_are_damaged_or_of_no_task_are_counted(tmp_path):
@@ -146,7 +146,7 @@ def test_rows_that_are_damaged_or_of_no_task_are_counted(tmp_path):
     content = bytearray(path.read_bytes())
     content[60] ^= 1
     path.write_bytes(content)
-    ordered = TracesByTask(lambda: round_tasks(recipe, 0), tmp_path / "journal", 0)
+    ordered = TracesByTask(Round(recipe, tmp_path, 0).tasks, tmp_path / "journal", 0)
     assert list(ordered) == traces[1:]
     assert ordered.damaged == [1] and ordered.num_without_task == 1
 
@@ -155,14 +155,15 @@ def test_a_task_that_the_stream_gives_twice_has_its_traces_once(tmp_path):
     recipe = recipe_of()
     traces = arithmetic_traces(recipe)
     write_journal(tmp_path / "journal", traces)
-    twice = TracesByTask(lambda: [*round_tasks(recipe, 0), *round_tasks(recipe, 0)], tmp_path / "journal", 0)
+    tasks = Round(recipe, tmp_path, 0).tasks
+    twice = TracesByTask(lambda: [*tasks(), *tasks()], tmp_path / "journal", 0)
     assert list(twice) == traces == list(twice)
 
 
 def test_the_same_journal_gives_the_same_bytes(played):
     recipe = recipe_of()
     before = bytes_of(played / "round_001" / "shards")
-    make_shards(recipe, 1, played / "round_001")
+    Round(recipe, played, 1).make_shards()
     assert bytes_of(played / "round_001" / "shards") == before and before
 
 
