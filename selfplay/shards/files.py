@@ -11,16 +11,18 @@ import functools
 import hashlib
 import heapq
 import io
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from selfplay.layout import MANIFEST
 from selfplay.records import ACCEPTED, Trace
 from selfplay.shards.provenance import Provenance
 from selfplay.shards.schema import (
@@ -28,18 +30,21 @@ from selfplay.shards.schema import (
     SCHEMA,
     SCHEMA_VERSION,
     VERSION_KEY,
+    ShardRow,
     row_of,
     table_of,
     task_columns,
     task_of,
     trace_of,
 )
+from selfplay.storage import Place, finished_rounds_at
 from tasks import Task, UserError
 
 SHARD_BYTES = 256 << 20  # of a file; the last row group may pass it
 GROUP_BYTES = 8 << 20  # of a row group before compression; what a writer holds in memory
 GROUP_ROWS = 20_000
 MIXED = "mixed"
+KINDS = ("", ACCEPTED, "rejected", MIXED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,32 @@ def write_mixed(rows: Iterable[dict[str, Any]], folder: Path | str, shard_bytes:
     return writer.close()
 
 
-def read_shards(folder: Path | str, kind: str = "") -> Iterator[tuple[Trace, str]]:
+def read_shards(run: Path | str, kind: str = "accepted") -> Iterator[ShardRow]:
+    """The rows of a run's finished rounds, of one round, or of one folder of shards, one at a time.
+
+    run: a path or an fsspec URL. kind: "accepted", "rejected", "mixed", or "" for accepted and rejected. `reference` and
+    `metadata`, which are JSON in the file, are objects here. UserError if nothing is there, or a shard is damaged.
+    """
+    if kind not in KINDS:
+        raise UserError(
+            f'no shards of kind "{kind}"; one of {", ".join(KINDS[1:])}, or empty for accepted and rejected'
+        )
+    place = Place.of(run)
+    folders = [place / "shards"] if (place / MANIFEST).exists() else [f / "shards" for f in finished_rounds_at(place)]
+    if not folders and not place.glob("*.parquet"):
+        raise UserError(f"{run} holds no shards; give the folder of a run with a finished round, or one of shards")
+    for folder in folders or [place]:
+        for row in read_rows(str(folder), kind):
+            yield cast(ShardRow, row | {name: json.loads(row[name]) for name in ("reference", "metadata")})
+
+
+def read_traces(folder: Path | str, kind: str = "") -> Iterator[tuple[Trace, str]]:
     """The traces of a folder's shards with their selection, file by file; kind "" takes accepted and rejected."""
     return _traces(read_rows(folder, kind))
 
 
 def read_in_order(folder: Path | str) -> Iterator[tuple[Trace, str]]:
-    """As read_shards, but accepted and rejected traces of a task together, in the order of the tasks and samples."""
+    """As read_traces, but accepted and rejected traces of a task together, in the order of the tasks and samples."""
     return _traces(rows_in_order(folder))
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -18,40 +18,90 @@ from verifiers import Verdict
 SCHEMA_VERSION = 2
 VERSION_KEY = "selfplay_schema_version"  # of the files' metadata
 
-SCHEMA = pa.schema(
-    [
-        ("round", pa.int32()),
-        ("task_number", pa.int64()),  # among the round's tasks that have traces, in their order
-        ("task_id", pa.string()),
-        ("source", pa.string()),
-        ("license", pa.string()),  # of the source; empty where it tells none
-        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
-        ("reference", pa.string()),  # JSON, as in `selfplay verify`
-        ("metadata", pa.string()),  # JSON, of the task
-        ("sample_index", pa.int32()),
-        ("completion", pa.string()),
-        ("finish_reason", pa.string()),
-        ("prompt_tokens", pa.int32()),
-        ("cached_tokens", pa.int32()),
-        ("completion_tokens", pa.int32()),
-        ("flops", pa.float64()),  # that the sample needed, by flops.py; null where the model's size is not known
-        ("token_ids", pa.list_(pa.int32())),
-        ("cumulative_logprob", pa.float64()),  # nats
-        ("seed", pa.int64()),
-        ("sampling", pa.string()),  # JSON: temperature, top_p, top_k, max_tokens, stop
-        ("model", pa.string()),
-        ("model_digest", pa.string()),
-        ("engine", pa.string()),
-        ("engine_version", pa.string()),
-        ("recipe_digest", pa.string()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-        ("answer", pa.string()),
-        ("verify_seconds", pa.float64()),
-        ("verifier", pa.string()),  # name@version, with the sandbox tier of a program's verifier
-        ("selection", pa.string()),  # accepted, or why not
-    ]
+_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+
+
+class Column(NamedTuple):
+    """A column of a shard."""
+
+    name: str
+    type: pa.DataType
+    since: int  # the first schema version that has it
+    meaning: str  # with unit; for the README beside this file
+
+
+COLUMNS = (
+    Column("round", pa.int32(), 1, "number of the round, from 0"),
+    Column("task_number", pa.int64(), 2, "place of the task among those of the round that have traces, from 0"),
+    Column("task_id", pa.string(), 1, "hash of prompt and reference, 16 hexadecimal digits"),
+    Column("source", pa.string(), 1, "source of the task, such as `gsm8k`"),
+    Column("license", pa.string(), 2, "of the source; empty: the source names none"),
+    Column("prompt", _MESSAGES, 1, "chat messages, as they were put to the model"),
+    Column("reference", pa.string(), 1, "JSON: what the verifier checks against, as in `selfplay verify`"),
+    Column("metadata", pa.string(), 1, "JSON: whatever else the source knows of the task, such as its difficulty"),
+    Column("sample_index", pa.int32(), 1, "number of the sample of its task, from 0"),
+    Column("completion", pa.string(), 1, "text that the model wrote; half of a surrogate pair is U+FFFD"),
+    Column("finish_reason", pa.string(), 1, "`stop`; `length`: cut at max_tokens; `failed`: the engine drew no sample"),
+    Column("prompt_tokens", pa.int32(), 1, "tokens of the prompt"),
+    Column("cached_tokens", pa.int32(), 1, "those of them that the engine did not compute again"),
+    Column("completion_tokens", pa.int32(), 1, "tokens of the completion"),
+    Column("flops", pa.float64(), 2, "floating-point operations of the sample; null: the model's size is not known"),
+    Column("token_ids", pa.list_(pa.int32()), 1, "tokens of the completion; empty: the engine does not return them"),
+    Column("cumulative_logprob", pa.float64(), 1, "nats, under the distribution sampled from; null: not returned"),
+    Column("seed", pa.int64(), 1, "of the sample"),
+    Column("sampling", pa.string(), 2, "JSON: temperature, top_p, top_k, max_tokens, stop"),
+    Column("model", pa.string(), 1, "path or name of the model that was sampled"),
+    Column("model_digest", pa.string(), 2, "SHA-256 over its files; of a hub model or a server: by name"),
+    Column("engine", pa.string(), 2, "`vllm`, `transformers`, `openai` or `replay`"),
+    Column("engine_version", pa.string(), 2, "of the engine's package; empty: not installed where the run was played"),
+    Column("recipe_digest", pa.string(), 2, "of every key of the recipe that decides a row"),
+    Column("outcome", pa.string(), 1, "`correct`, `wrong`, or `undecided`: the checker failed, not the model"),
+    Column("reason", pa.string(), 1, "of the verdict, such as `match`, `no_answer`, `timeout`"),
+    Column("answer", pa.string(), 1, "final answer as extracted; of a program, what happened"),
+    Column("verify_seconds", pa.float64(), 1, "wall time of the check"),
+    Column("verifier", pa.string(), 1, "name@version, with the sandbox tier of a program's verifier"),
+    Column(
+        "selection", pa.string(), 1, "`accepted`, or why not, such as `duplicate`; in mixed shards, where a row is from"
+    ),
 )
+SCHEMA = pa.schema([(column.name, column.type) for column in COLUMNS])
+
+
+class ShardRow(TypedDict):
+    """A row as `read_shards` yields it; COLUMNS says what each column means."""
+
+    round: int
+    task_number: int
+    task_id: str
+    source: str
+    license: str
+    prompt: list[dict[str, str]]
+    reference: dict[str, Any]
+    metadata: dict[str, Any]
+    sample_index: int
+    completion: str
+    finish_reason: str
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    flops: float | None
+    token_ids: list[int]
+    cumulative_logprob: float | None
+    seed: int
+    sampling: str
+    model: str
+    model_digest: str
+    engine: str
+    engine_version: str
+    recipe_digest: str
+    outcome: str
+    reason: str
+    answer: str
+    verify_seconds: float
+    verifier: str
+    selection: str
+
+
 _PLACE = {name: number for number, name in enumerate(SCHEMA.names)}
 _DISTINCT = {"completion", "token_ids", "seed", "cumulative_logprob", "verify_seconds", "prompt"}
 # Leaf columns whose values repeat from row to row: Parquet stores each value once.

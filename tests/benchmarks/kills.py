@@ -26,7 +26,7 @@ from selfplay.driver.workers import VerifierWorker
 from selfplay.journal import read_journal
 from selfplay.recipe.sections import Verification
 from selfplay.records import Request, Sample, SampleFailure
-from selfplay.shards.files import read_shards
+from selfplay.shards.files import read_traces
 from tests.benchmarks.killed_run import child, play, prepare
 from tests.benchmarks.streaming import play_pass, pools, sums
 from tests.engines import QueueSampler
@@ -84,7 +84,7 @@ def moment(output: Path) -> str:
 def rows_of(output: Path) -> list[tuple]:
     return sorted(
         (t.task.id, t.sample.index, t.sample.text, t.verdict.outcome.value, s)
-        for t, s in read_shards(output / "round_000" / "shards")
+        for t, s in read_traces(output / "round_000" / "shards")
     )
 
 

@@ -25,7 +25,7 @@ from selfplay.recipe.toml import to_toml
 from selfplay.records import Sample, Trace
 from selfplay.rounds.manifest import Manifest
 from selfplay.rounds.reverify import reverify
-from selfplay.shards.files import read_shards, write_shards
+from selfplay.shards.files import read_traces, write_shards
 from selfplay.shards.provenance import PROVENANCE
 from selfplay.shards.schema import SCHEMA_VERSION
 from selfplay.storage import write_json
@@ -93,7 +93,7 @@ def measure(run: Path) -> None:
     print(f"{report.num_shared:,} verdicts shared, {report.num_changed:,} outcomes changed")
     sizes = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     print(f"peak memory: {sizes[0]:.0f} MB here, {sizes[1]:.0f} MB in the largest child")
-    sample = [trace for trace, _ in islice(read_shards(run / "round_000" / "shards"), 4000)]
+    sample = [trace for trace, _ in islice(read_traces(run / "round_000" / "shards"), 4000)]
     started = time.perf_counter()
     for trace in sample:
         verify(trace.task, trace.sample.text)

@@ -252,9 +252,9 @@ def test_real_completions_go_through_the_replay_recipe_and_agree_with_their_labe
         row = json.loads(line)
         for model in ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"):
             labels.setdefault((f"{model}.solution", row["question"]), []).append(row[model]["is_correct"])
-    from selfplay.shards.files import read_shards
+    from selfplay.shards.files import read_traces
 
-    traces = [trace for trace, _ in read_shards(tmp_path / "replay" / "round_000" / "shards")]
+    traces = [trace for trace, _ in read_traces(tmp_path / "replay" / "round_000" / "shards")]
     disagreements = [
         trace.sample.text
         for trace in traces

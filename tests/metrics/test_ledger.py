@@ -24,7 +24,7 @@ from selfplay.recipe.sections import Recipe
 from selfplay.recipe.toml import read_recipe
 from selfplay.rounds.run import run as play
 from selfplay.samplers.transformers import TransformersSampler
-from selfplay.shards.files import read_shards
+from selfplay.shards.files import read_traces
 from selfplay.storage import read_json
 from tasks import load
 
@@ -207,11 +207,11 @@ def test_bits_of_a_round_are_those_of_its_traces(finished):
             of_task = counts.setdefault(sample.task_id, [0, 0])
             of_task[0] += verdict.outcome != "undecided"
             of_task[1] += verdict.outcome == "correct"
-        accepted = [trace for trace, _ in read_shards(folder / "shards", "accepted")]
+        accepted = [trace for trace, _ in read_traces(folder / "shards", "accepted")]
         seen = (
             {
                 (trace.task.id, trace.sample.text)
-                for trace, _ in read_shards(finished / "round_000" / "shards", "accepted")
+                for trace, _ in read_traces(finished / "round_000" / "shards", "accepted")
             }
             if index
             else set()
@@ -264,7 +264,7 @@ def test_what_repeats_within_and_against_earlier_rounds():
 
 def test_repeats_of_a_run_are_those_of_its_shards(finished):
     traces = [
-        (trace.task.id, trace.sample.text) for trace, _ in read_shards(finished / "round_000" / "shards", "accepted")
+        (trace.task.id, trace.sample.text) for trace, _ in read_traces(finished / "round_000" / "shards", "accepted")
     ]
     assert ledger_of(finished)["repeats"]["trace_in_this_round"] == pytest.approx(1 - len(set(traces)) / len(traces))
     assert ledger_of(finished)["repeats"]["trace_of_earlier_rounds"] == 0.0

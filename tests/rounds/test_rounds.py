@@ -19,7 +19,7 @@ from selfplay.rounds.preflight import obstacles
 from selfplay.rounds.preview import preview
 from selfplay.rounds.run import run
 from selfplay.rounds.run_folder import open_run
-from selfplay.shards.files import read_shards
+from selfplay.shards.files import read_traces
 from selfplay.storage import read_json
 from tasks import UserError
 from verifiers import Outcome
@@ -83,7 +83,7 @@ def accepted(folder):
     """(task, index, text) of the accepted rows of each round of both arms."""
     return {
         str(shards.parent.relative_to(folder)): [
-            (trace.task.id, trace.sample.index, trace.sample.text) for trace, _ in read_shards(shards, "accepted")
+            (trace.task.id, trace.sample.index, trace.sample.text) for trace, _ in read_traces(shards, "accepted")
         ]
         for shards in sorted(folder.glob("**/shards"))
     }
@@ -107,8 +107,8 @@ def test_a_run_leaves_the_files_of_the_design(finished):
 
 def test_an_accepted_trace_is_correct_and_the_control_accepts_all(finished):
     for traces, verified in (
-        (read_shards(finished / "round_000" / "shards"), True),
-        (read_shards(finished / "control" / "round_000" / "shards"), False),
+        (read_traces(finished / "round_000" / "shards"), True),
+        (read_traces(finished / "control" / "round_000" / "shards"), False),
     ):
         rows = list(traces)
         assert len(rows) == 240

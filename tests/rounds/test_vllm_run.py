@@ -9,7 +9,7 @@ pytest.importorskip("vllm", reason="vllm is not installed")
 from selfplay.journal import read_journal
 from selfplay.recipe.toml import read_recipe
 from selfplay.rounds.run import run
-from selfplay.shards.files import read_shards
+from selfplay.shards.files import read_traces
 from selfplay.storage import read_json
 from tests.conftest import VLLM_OPTIONS
 from tests.rounds.test_rounds import quietly
@@ -68,7 +68,7 @@ def test_vllm_and_transformers_score_the_same_checkpoint_alike(finished, tmp_pat
 
     folder = finished / "base" / "model"
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
-    for trace, _ in list(read_shards(finished / "round_000" / "shards"))[:20]:
+    for trace, _ in list(read_traces(finished / "round_000" / "shards"))[:20]:
         prompt = encode_prompt(tokenizer, trace.task.prompt)
         ids = torch.tensor([[*prompt, *trace.sample.token_ids]])
         with torch.inference_mode():

@@ -14,7 +14,7 @@ from selfplay.journal.by_task import TracesByTask
 from selfplay.models.files import count_parameters
 from selfplay.rounds.data import Round
 from selfplay.rounds.rebuild import rebuild_shards
-from selfplay.shards.files import read_in_order, read_shards, write_shards
+from selfplay.shards.files import read_in_order, read_traces, write_shards
 from selfplay.shards.integrity import check_shards
 from selfplay.shards.provenance import provenance_of, read_provenance
 from selfplay.shards.schema import SCHEMA
@@ -53,12 +53,12 @@ def test_what_was_written_is_read_back_whole(tmp_path):
     verdict = Verdict.of(Reason.TIMEOUT, "2 s", 2.0, "programs@1+none")
     traces.append(replace(traces[0], task=program, sample=sample_of(program, "print(2)", 3), verdict=verdict, round=7))
     write_shards([*accepted(traces[:2]), *((trace, "wrong") for trace in traces[2:])], tmp_path, MADE_BY)
-    assert list(read_shards(tmp_path)) == [*accepted(traces[:2]), *((trace, "wrong") for trace in traces[2:])]
+    assert list(read_traces(tmp_path)) == [*accepted(traces[:2]), *((trace, "wrong") for trace in traces[2:])]
 
 
 def test_half_of_a_surrogate_pair_does_not_stop_a_run(tmp_path):
     write_shards(accepted([trace_of("cut \ud83d here")]), tmp_path, MADE_BY)
-    ((trace, _),) = read_shards(tmp_path)
+    ((trace, _),) = read_traces(tmp_path)
     assert trace.sample.text == "cut \ufffd here"
 
 
@@ -178,7 +178,7 @@ def test_files_are_cut_by_their_size_and_hold_every_row(tmp_path, monkeypatch):
     shards = write_shards(accepted(traces), tmp_path, MADE_BY, shard_bytes=1 << 20)
     assert len(shards) > 2 and sum(shard.num_rows for shard in shards) == 150
     assert all(1 << 20 <= shard.num_bytes < 2 << 20 for shard in shards[:-1])
-    assert [trace for trace, _ in read_shards(tmp_path)] == traces
+    assert [trace for trace, _ in read_traces(tmp_path)] == traces
 
 
 def test_files_of_an_earlier_writing_do_not_stay(tmp_path):
@@ -201,7 +201,7 @@ def test_shards_on_a_url_are_those_of_a_folder(tmp_path):
     rows = accepted([trace_of("3+4=7")])
     there, here = write_shards(rows, "memory://far/shards", MADE_BY), write_shards(rows, tmp_path, MADE_BY)
     assert there == here
-    assert list(read_shards("memory://far/shards")) == rows
+    assert list(read_traces("memory://far/shards")) == rows
     assert (
         fsspec.filesystem("memory").cat("/far/shards/accepted-00000.parquet")
         == (tmp_path / "accepted-00000.parquet").read_bytes()
@@ -213,7 +213,7 @@ def test_a_shard_of_another_schema_is_refused_by_name(tmp_path):
         pq.read_table(_one_shard(tmp_path)).replace_schema_metadata(None), tmp_path / "accepted-00001.parquet"
     )
     with pytest.raises(UserError, match="accepted-00001.parquet has shard schema none; this selfplay reads 2"):
-        list(read_shards(tmp_path))
+        list(read_traces(tmp_path))
 
 
 def test_whole_shards_have_no_problem(played):
