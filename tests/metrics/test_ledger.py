@@ -91,14 +91,15 @@ def counters(monkeypatch):
     def load_and_count(sampler, model):
         load_model(sampler, model)
         generate = sampler._generator._model.generate
-        end = sampler._generator._model.generation_config.eos_token_id
+        ends = sampler._generator._model.generation_config.eos_token_id
+        ends = {ends} if isinstance(ends, int) else set(ends)
 
         def counting(*args, **options):
             out = generate(*args, **options)
             counted["prompt"] += int(options["attention_mask"].sum())
             for row in out[:, options["input_ids"].shape[1] :].tolist():
-                counted["sampled"] += row.index(end) + 1 if end in row else len(row)
-            return out
+                ended = [place for place, token in enumerate(row, 1) if token in ends]
+                counted["sampled"] += ended[0] if ended else len(row)
             return out
 
         sampler._generator._model.generate = counting
