@@ -207,7 +207,7 @@ def test_block_that_defines_the_function_goes_before_an_example():
 
 def test_text_of_a_model_that_repeats_itself_is_read_in_linear_time():
     code = (
-        "from verifiers.program_text import extract_program\n"
+        "from verifiers.programs.extraction import extract_program\n"
         "for text in ('~' * 20000 + '`', '`' * 20000 + 'x`', '```python\\n' + '\\n' * 300000, '```python\\n' + ' \\n' * 300000):\n"
         "    extract_program(text, 'f')\n"
     )
@@ -245,7 +245,7 @@ def test_references_of_every_kind_reach_the_program_verifier():
         FunctionTests("add", ADD.cases),
         StdioTests(({"stdin": "", "stdout": ""},)),
     ):
-        assert verify(reference, ADDS).verifier.startswith("programs@1+")
+        assert verify(reference, ADDS).verifier.startswith("programs@2+")
 
 
 def test_helper_that_tests_call_is_the_prompts_not_the_programs(tmp_path):

@@ -18,8 +18,8 @@ from tests.program_cases.case import calls
 from verifiers.programs import verify_program
 from verifiers.sandbox import examine, pool
 from verifiers.sandbox.inside import mappings
+from verifiers.sandbox.process_state import look
 from verifiers.sandbox.tiers import Settings, candidates, settings_from_environment
-from verifiers.sandbox.watch import look
 
 ADD, ADDS = calls("add", ([1, 2], 3)), "def add(a, b): return a + b"
 _OWNER = """
@@ -140,7 +140,7 @@ def test_unknown_tier_in_the_environment_is_named(monkeypatch):
 
 def test_verdict_names_the_tier_that_held():
     tier = pool.pool().tier()
-    assert verify_program(ADD, ADDS).verifier == f"programs@1+{tier.name}"
+    assert verify_program(ADD, ADDS).verifier == f"programs@2+{tier.name}"
 
 
 def test_doctor_gives_evidence_or_a_cure_for_every_layer():

@@ -24,7 +24,7 @@ from verifiers.sandbox.errors import SandboxError, SandboxUnavailable
 from verifiers.sandbox.inside import wire
 from verifiers.verdict import Reason, Verdict
 
-VERSION = "programs@1"
+VERSION = "programs@2"
 CPU_SECONDS = 4.0  # where the reference sets no limit
 MEMORY_MB = 1024  # beyond what the interpreter itself maps
 _WALL_FACTOR, _WALL_EXTRA_SECONDS = 6.0, 5.0  # wall time is a backstop: a busy machine changes no verdict
@@ -34,7 +34,7 @@ _LONG_TEXT = 2**16  # characters of an answer that is read whatever is wanted
 _LONGEST_SCALAR = 64  # characters that a number or letter takes at most, with what encloses it
 _SHOWN = 200  # characters of a returned value in an account
 
-Finding = tuple[Reason, str]  # why, and a short account
+Finding = tuple[Reason | None, str]  # the reason, and a short account; None: the kernel killed the program
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,27 @@ def _try_often(reference, program: str) -> Finding:
     limits: Limits = reference.limits
     check = _Check(program, limits.cpu_seconds or CPU_SECONDS, (limits.memory_mb or MEMORY_MB) << 20)
     with_numpy = "numpy" in program or "numpy" in getattr(reference, "code", "")
+    num_kills = 0
     for trial in range(_NUM_TRIES):
         try:
             with pool.pool().lend(with_numpy) as server:
-                return _judge(server, reference, check)
+                reason, account = _judge(server, reference, check)
+                if reason is not None:
+                    return reason, account
+                num_kills, failure = num_kills + 1, account
+                if num_kills > 1 and _innocent_lives(server):
+                    return Reason.REFUSED, "killed by the kernel each time, by its own doing: another program lives on"
         except SandboxError as error:
             failure = str(error)
             time.sleep(_PAUSE_SECONDS * trial)
     return Reason.CHECKER_FAILURE, failure
+
+
+def _innocent_lives(server: ForkServer) -> bool:
+    """Whether a small program that does no harm runs to its end now: then the machine is not at fault."""
+    job = wire.pack_job({"program": "x = bytearray(1 << 20)", "calls": []})
+    ended = server.wait(server.start("calls", job, CPU_SECONDS, MEMORY_MB << 20, 60.0))
+    return ended.status == 0
 
 
 def _judge(server: ForkServer, reference, check: _Check) -> Finding:
@@ -113,7 +126,7 @@ def _as_data(code: str, entry_point: str) -> tuple[list, list, list] | None:
 
 def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances: list[float], same) -> Finding:
     """All calls in one process; every case needs its own well-formed answer that is the expected value."""
-    job = wire.pack_job({"program": check.program, "calls": calls})
+    job = wire.pack_job({"program": check.program, "calls": calls, "in_place": same is equal})
     ended = server.wait(server.start("calls", job, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
     stopped = _stopped(ended, check)
     if stopped:
@@ -129,6 +142,8 @@ def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances:
         if kind == "large":
             return Reason.OUTPUT_LIMIT, where + _shown(parts)
         got = _value(parts, wanted) if kind == "value" else _MALFORMED
+        if got is None and wanted is not None and len(parts) > 1:  # it changed its first argument instead
+            got = _value(parts[1:], wanted)
         if got is _MALFORMED or not _agrees(same, wanted, got, tolerances[number]):
             return Reason.MISMATCH, where + "returned " + _shown(parts)
     if len(answers) != len(expected):
@@ -152,6 +167,8 @@ def _judge_stdio(server: ForkServer, reference: StdioTests, check: _Check) -> Fi
         answers = _answers(ended)
         if answers and answers[0][0] == "raised":
             return _raised(answers[0][1:], f"case {number + 1}: ")
+        if os.WEXITSTATUS(ended.status):
+            return Reason.EXCEPTION, f"case {number + 1}: ended with status {os.WEXITSTATUS(ended.status)}"
         if not _same_lines(ended.stdout, case["stdout"].encode(errors="surrogatepass")):
             shown = ended.stdout[:_SHOWN].decode(errors="replace")
             return Reason.MISMATCH, f"case {number + 1} of {len(reference.cases)}: printed {shown!r}"
@@ -175,10 +192,14 @@ def _judge_tests(server: ForkServer, reference: AssertTests, check: _Check) -> F
     if stopped:
         return stopped
     answers = _answers(tests_ended)
+    large = bool(answers) and answers[0] == ["large"]
+    answers = [one for one in answers if one != ["large"]]
     stopped = _stopped(tests_ended, check)
     if stopped:
-        if stopped[0] is Reason.TIMEOUT and 4 * program_ended.cpu_seconds > tests_ended.cpu_seconds:
+        if stopped[0] is Reason.TIMEOUT and (large or 4 * program_ended.cpu_seconds > tests_ended.cpu_seconds):
             return Reason.TIMEOUT, "the program kept the tests busy"  # an answer without end, say
+        if stopped[0] is None:
+            return stopped
         reason = Reason.CHECKER_TIMEOUT if stopped[0] is Reason.TIMEOUT else Reason.CHECKER_FAILURE
         return reason, f"the test code: {stopped[1] or stopped[0]}"
     if len(answers) != 1:
@@ -187,7 +208,7 @@ def _judge_tests(server: ForkServer, reference: AssertTests, check: _Check) -> F
     if kind == "passed":
         return Reason.MATCH, ""
     if kind == "failed":
-        return Reason.MISMATCH, str(parts[0])[:_SHOWN]
+        return Reason.MISMATCH, str(parts[0])[: 2 * _SHOWN]
     if kind == "raised":
         return _raised(parts, "")
     if kind == "unfit":
@@ -196,7 +217,7 @@ def _judge_tests(server: ForkServer, reference: AssertTests, check: _Check) -> F
     return Reason.EXCEPTION, account
 
 
-def _answers(ended: Ended, most: int = 2) -> list[list]:
+def _answers(ended: Ended, most: int = 3) -> list[list]:
     """The first `most` answer lines, up to the first that is not well formed: a program may have written millions."""
     found = []
     for line in ended.answers.split(b"\n", most)[:-1]:
@@ -257,7 +278,7 @@ def _stopped(ended: Ended, check: _Check) -> Finding | None:
         return None
     number = os.WTERMSIG(ended.status)
     if number == signal.SIGKILL:
-        raise SandboxError("the machine killed a program; it may be out of memory")
+        return None, "the machine killed a program; it may be out of memory"
     if number == signal.SIGSYS:
         return Reason.REFUSED, "a forbidden system call"
     return Reason.EXCEPTION, f"ended by {signal.Signals(number).name}"
@@ -292,7 +313,7 @@ def configure(unsafe: bool = False, tier: str | None = None) -> None:
 class ProgramVerifier(Verifier):
     """Programs, run against tests in the sandbox."""
 
-    version = VERSION  # verdicts add the sandbox's tier: programs@1+bubblewrap
+    version = VERSION  # verdicts add the sandbox's tier: programs@2+bubblewrap
     ability = "code"
     is_prose = False
     canary = (FunctionTests("f", ({"args": [1], "expected": 2},)), "```python\ndef f(x):\n    return x + 1\n```")

@@ -15,7 +15,7 @@ from tasks import UserError
 from verifiers.sandbox.inside import wire
 from verifiers.sandbox.inside.wire import Form
 
-ANY_SEQUENCE = "any sequence"  # tag of an expected value: a list, a tuple or an array
+ANY_SEQUENCE = "any sequence"  # tag of an expected value: a list, a tuple, an array, a range, or what an iterator gives
 _SETS = ("s", "z")
 _NUMBERS = (bool, int, float, complex, Decimal, Fraction)
 _TAGS = {"$tuple": tuple, "$list": list, "$set": set, "$frozenset": frozenset}
@@ -115,7 +115,7 @@ def python_equal(expected: Any, got: Any, margin: float = 0.0) -> bool:
 
 def _equal_form(expected: Form, got: Any, tolerance: float, python: bool) -> bool:
     if expected.tag == ANY_SEQUENCE:
-        items = got.body if isinstance(got, Form) and got.tag in ("t", "n") else got
+        items = _items(got, len(expected.body))
         return type(items) is list and _equal_items(expected.body, items, tolerance, python)
     if not isinstance(got, Form) or len(expected.body) != len(got.body):
         return False
@@ -130,6 +130,17 @@ def _equal_form(expected: Form, got: Any, tolerance: float, python: bool) -> boo
             equal(value, values.get(_key(key, python), missing), tolerance, python) for key, value in expected.body
         )
     return _equal_items(expected.body, got.body, tolerance, python)
+
+
+def _items(got: Any, num_expected: int) -> Any:
+    """The items of a value that is a sequence of any kind; anything else as it is."""
+    if not isinstance(got, Form):
+        return got
+    if got.tag == "r":
+        numbers = all(type(part) is int for part in got.body) and len(got.body) == 3 and got.body[2] != 0
+        values = range(*got.body) if numbers else range(0)
+        return list(values) if numbers and num_expected == len(values) else got
+    return got.body if got.tag in ("t", "n", "l", "q") else got
 
 
 def _equal_items(expected: list, got: list, tolerance: float, python: bool) -> bool:

@@ -1,4 +1,4 @@
-"""What programs do, without a judgement: outcomes of calls, and the calls that test code makes."""
+"""Results of calls, without a judgement, and the calls that test code makes."""
 
 import json
 import socket
@@ -12,16 +12,18 @@ from verifiers.sandbox.inside import wire
 _MEMORY_BYTES = 2**30
 _ANSWER_BYTES = 4096  # of one outcome; a longer one is not worth a case
 
-Outcome = tuple[str, ...] | None  # ("value", text) or ("raised", name, text) and the like; None where none came
+CallResult = tuple[str, ...] | None  # ("value", text) or ("raised", name, text) and the like; None where none came
 
 
-def call_outcomes(program: str, name: str, inputs: list[list], cpu_seconds: int, wall_seconds: float) -> list[Outcome]:
-    """What each call gives, in order; after a call that does not return, the rest is None. Raises SandboxError."""
+def call_outcomes(
+    program: str, name: str, inputs: list[list], cpu_seconds: int, wall_seconds: float
+) -> list[CallResult]:
+    """The result of each call, in order; after a call that does not return, the rest is None. Raises SandboxError."""
     calls = [wire.pack_call(name, args, {}) for args in inputs]
     job = wire.pack_job({"program": program, "calls": calls, "go_on": True})
     with pool.pool().lend("numpy" in program) as server:
         ended = server.wait(server.start("calls", job, cpu_seconds, _MEMORY_BYTES, wall_seconds))
-    outcomes: list[Outcome] = []
+    outcomes: list[CallResult] = []
     for line in ended.answers.split(b"\n")[:-1][: len(inputs)]:
         outcomes.append(tuple(json.loads(line)) if len(line) <= _ANSWER_BYTES else ("large", ""))
     return outcomes + [None] * (len(inputs) - len(outcomes))

@@ -16,11 +16,12 @@ from verifiers.sandbox.cgroup import Cgroup
 from verifiers.sandbox.errors import SandboxError
 from verifiers.sandbox.inside.confinement import MAX_THREADS, OUTPUT_BYTES
 from verifiers.sandbox.inside.forkserver import KINDS, REQUEST, WHO
-from verifiers.sandbox.watch import Look, look, process_of
+from verifiers.sandbox.process_state import Look, look, process_of
 
 _START_SECONDS = 60.0
 _REPLY_SECONDS = 60.0  # for the fork-server to answer at all, on a machine under any load
 _LOOK_SECONDS = 0.25  # between looks at a program that runs on
+_IDLE_SHARE = 0.1  # of the time between two looks: a program that uses less CPU time than that only waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ class ForkServer:
         running = [child for child in self._children.values() if child.end is None and child.pidfd >= 0]
         all_idle = all([self._is_idle(child) for child in running])
         for child in running:
-            child.idle = child.idle + _LOOK_SECONDS if all_idle else 0.0
+            child.idle += _LOOK_SECONDS if all_idle else 0.0  # all of it together: a program that dozes is idle too
             if child.last is not None and child.last.cpu_seconds > child.cpu_seconds:
                 child.killed = "CPU time"
             elif time.monotonic() - child.started > child.wall_seconds:
@@ -171,7 +172,7 @@ class ForkServer:
             before is not None
             and child.last is not None
             and child.last.waiting
-            and before.cpu_seconds == child.last.cpu_seconds
+            and child.last.cpu_seconds - before.cpu_seconds <= _IDLE_SHARE * _LOOK_SECONDS
         )
 
     def _send(self, packet: bytes, files: list[int]) -> None:

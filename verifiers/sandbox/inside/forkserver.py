@@ -38,7 +38,7 @@ def main() -> None:
     layers, uid, numpy_folder = set(sys.argv[2].split(",")), int(sys.argv[3]), sys.argv[4]
     for name in _PRELOADED.split():
         __import__(name)
-    from . import proxy, remote, tests_side  # noqa: F401  so that no child needs this package's files
+    from . import program_side, tests_side  # noqa: F401  so that no child needs this package's files
 
     if numpy_folder:
         sys.path.append(numpy_folder)

@@ -1,131 +1,381 @@
-"""What stays in the program's process, as the tests hold it: objects of classes that they name, those classes, iterators.
+"""Stand-ins, in the tests' process, for what stays in the program's: its functions, iterators, classes and objects.
 
-An object is a handle; whatever the tests do with it is asked of the program and answered with data. It equals no data,
-whatever its class says: only two of the program's objects are compared by their own `==`.
+The truth of an assertion rests on data. An object of the program could answer any question as suits it, so the questions
+that tests put to data are not passed on to it:
+
+- An object that the tests did not construct answers to attributes, methods, `==` with other objects, `str` and iteration;
+  it is no number and no text, and as a sequence it is read once.
+- An object that the tests constructed answers everything else too, for then its class is what they test; but it is never
+  compared with data, and once it has been computed with data it is no number any more: `abs(f(2) - 12.5) < 0.1` is true of
+  no object.
+- An object equals no data. Objects of classes that the tests never name have attributes and methods only.
 """
 
-import builtins
 import operator
+import types
+from typing import NamedTuple
 
-OPERATIONS = {
-    "len": len, "str": str, "repr": repr, "bool": bool, "int": int, "float": float, "hash": hash, "abs": abs,
-    "getitem": operator.getitem, "setitem": operator.setitem, "delitem": operator.delitem, "contains": operator.contains,
-    "eq": operator.eq, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge, "add": operator.add,
-    "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv, "floordiv": operator.floordiv,
-    "mod": operator.mod, "pow": operator.pow, "and": operator.and_, "or": operator.or_, "xor": operator.xor,
-    "iter": lambda thing: (item for item in thing),  # an iterator even where the object is its own
-    "neg": operator.neg, "reversed": reversed, "call": lambda thing, *args: thing(*args),
+_COMPARISONS = ("lt", "le", "gt", "ge")
+_ARITHMETIC = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and_",
+    "or_",
+    "xor",
+    "lshift",
+    "rshift",
+    "matmul",
+)
+_IN_PLACE = ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "iand", "ior", "ixor", "imatmul")
+_MEASURES = ("len", "int", "float", "complex", "abs", "round", "index", "bool", "neg", "pos", "invert", "getitem", "contains",
+             "reversed", "call", "format", "divmod", "trunc", "floor", "ceil")  # fmt: skip
+OPERATIONS = {name: getattr(operator, name) for name in (*_COMPARISONS, *_ARITHMETIC, *_IN_PLACE)} | {
+    "len": len, "int": int, "float": float, "complex": complex, "abs": abs, "round": round, "index": operator.index,
+    "bool": bool, "neg": operator.neg, "pos": operator.pos, "invert": operator.invert, "getitem": operator.getitem,
+    "contains": operator.contains, "reversed": lambda thing: iter(reversed(thing)), "format": format, "divmod": divmod,
+    "call": lambda thing, *args: thing(*args), "str": str, "repr": repr, "hash": hash, "eq": operator.eq,
+    "setitem": operator.setitem, "delitem": operator.delitem, "iter": lambda thing: (item for item in thing),
+    "next": lambda thing, *sent: _step(thing, *sent), "setattr": setattr, "delattr": delattr,
     "enter": lambda thing: thing.__enter__(), "exit": lambda thing, *args: thing.__exit__(None, None, None),
+    "trunc": lambda thing: thing.__trunc__(), "floor": lambda thing: thing.__floor__(),
+    "ceil": lambda thing: thing.__ceil__(), "signature": lambda thing: _parameters(thing),
+    "copy": lambda thing: __import__("copy").copy(thing), "deepcopy": lambda thing: __import__("copy").deepcopy(thing),
+    "close": lambda thing: thing.close(),
 }  # fmt: skip
-_REFLECTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
-_WEIGHING = (*_REFLECTED, "lt", "le", "gt", "ge")
+_REFLECTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "matmul")
 _SWAPPED = "_swapped"
 _DATA_METHODS = {name for kind in (str, bytes, list, tuple, dict, set, int, float) for name in dir(kind)}
-_ENDS_ITERATION = (StopIteration, StopAsyncIteration)  # raised in map() they would end a test's loop early
+_TEXT_PREDICATES = {name for name in dir(str) if name.startswith("is")}
+_MAX_ITEMS = 100_000  # of an object that is read as a sequence
 
 
 class ProgramError(Exception):
-    """An exception of the program that the tests cannot name."""
+    """An exception of the program that the tests cannot name, or a stand-in for data."""
+
+
+class Unfit(BaseException):
+    """Tests that cannot be run against a program in a process of its own."""
+
+
+class Standing(NamedTuple):
+    """How far an object may answer for itself."""
+
+    named: bool  # the tests name its class
+    made: bool = False  # the tests constructed it, or computed it from one that they did
+    mixed: bool = False  # the tests' data went into it by an operator
+
+
+class RemoteClass(type):
+    """The class of the classes that stand for those of the program; `isinstance` goes by name."""
+
+    def __new__(mcs, name, bases, body):
+        if "_peer" not in body:
+            raise Unfit(f"the tests derive a class of their own, {name}, from one of the program")
+        return super().__new__(mcs, name, bases, body)
+
+    def __init__(cls, name, bases, body):
+        super().__init__(name, bases, body)
+
+    def __call__(cls, *args, **kwargs):
+        return cls._peer.construct(cls.__name__, args, kwargs)
+
+    def __getattr__(cls, name: str):
+        if name.startswith("__") or "_peer" not in type.__getattribute__(cls, "__dict__"):
+            raise AttributeError(name)
+        return cls._peer.get(cls.__name__, name)
+
+    def __setattr__(cls, name: str, value) -> None:
+        cls._peer.operate("setattr", cls.__name__, (name, value))
+
+    def __getitem__(cls, key):
+        found = cls._peer.operate("getitem", cls.__name__, (key,))
+        return cls if isinstance(found, RemoteFunction) else found  # Stack[int] is Stack
+
+    def __iter__(cls):
+        return iter(cls._peer.operate("iter", cls.__name__, ()))
+
+    def __len__(cls) -> int:
+        return cls._peer.operate("len", cls.__name__, ())
+
+    def __bool__(cls) -> bool:
+        return True
+
+    def __instancecheck__(cls, thing) -> bool:
+        return cls.__subclasscheck__(type(thing))
+
+    def __subclasscheck__(cls, kind) -> bool:
+        return cls.__name__ in getattr(kind, "_ancestry", ())
+
+
+def remote_class(peer, ancestry: list[str], doc: str | None = None) -> type:
+    """The class here that stands for one of the program, given by its name and those of its ancestors, nearest first."""
+    kind: type = RemoteObject
+    for position in reversed(range(len(ancestry))):
+        name = ancestry[position]
+        if name not in peer.class_stand_ins:
+            body = {"_peer": peer, "_ancestry": tuple(ancestry[position:]), "__module__": "solution", "__doc__": doc}
+            peer.class_stand_ins[name] = RemoteClass(name, (kind,), body)
+        kind = peer.class_stand_ins[name]
+    return kind
 
 
 class RemoteObject:
-    """An instance of a class of the program: attributes, methods and operators, each answered by the program.
-
-    `made` objects are those that the tests constructed. One that some call handed out may stand where data was due; asked
-    with the tests' data in hand, it could give whatever answer suits. So it answers no such question that a test would put
-    to data, and made ones answer no arithmetic of that kind.
-    """
-
-    def __init__(self, peer, handle: int, classes: list[str]):
-        self.__dict__.update(_peer=peer, _handle=handle, _classes=classes, _made=False)
+    """An object of the program: what it is asked, the program answers with data or with another object."""
 
     def __getattr__(self, name: str):
         if name.startswith("__"):
             raise AttributeError(name)
         thing = self._peer.get(self._handle, name)
-        if self._made or name not in _DATA_METHODS or not callable(thing):
+        if self._standing.made or name not in _DATA_METHODS or not callable(thing):
             return thing
+        if name in _TEXT_PREDICATES:
+            raise ProgramError("an object where text was due")
         return lambda *args, **kwargs: _no_stand_in(thing(*args, **kwargs), (*args, *kwargs.values()))
 
     def __setattr__(self, name: str, value) -> None:
         self._peer.operate("setattr", self._handle, (name, value))
 
+    def __delattr__(self, name: str) -> None:
+        self._peer.operate("delattr", self._handle, (name,))
+
     def __eq__(self, other) -> bool:
-        return isinstance(other, RemoteObject) and self._peer.operate("eq", self._handle, (other,)) is True
+        return self is other or (
+            isinstance(other, RemoteObject) and self._peer.operate("eq", self._handle, (other,)) is True
+        )
+
+    def __hash__(self) -> int:
+        found = self._peer.operate("hash", self._handle, ())
+        return found if type(found) is int else _refuse()
+
+    def __str__(self) -> str:
+        return str(_data(self._peer.operate("str", self._handle, ())))
+
+    def __repr__(self) -> str:
+        return str(_data(self._peer.operate("repr", self._handle, ())))
+
+    def __iter__(self):
+        if self._standing.mixed or not self._standing.named:
+            _refuse()
+        items = self._peer.operate("iter", self._handle, ())
+        if self._standing.made:
+            return iter(items)
+        return iter(self._read(items))
+
+    def _read(self, items) -> list:
+        """The items of an object that the tests did not make, read once until something is done to the program."""
+        memory = self.__dict__.get("_items")
+        if memory is None or memory[0] != self._peer.num_changes:
+            found = []
+            for item in items:
+                found.append(item)
+                if len(found) > _MAX_ITEMS:
+                    _refuse()
+            memory = self._peer.num_changes, found
+            self.__dict__["_items"] = memory
+        return memory[1]
+
+    def __next__(self):
+        if not self._standing.made:
+            _refuse()
+        return _next(self._peer.operate("next", self._handle, ()))
+
+    def __enter__(self):
+        return self._peer.operate("enter", self._handle, ())
+
+    def __exit__(self, *_):
+        return self._peer.operate("exit", self._handle, ())
+
+    def __copy__(self):
+        return self._copied("copy")
+
+    def __deepcopy__(self, _memory):
+        return self._copied("deepcopy")
+
+    def _copied(self, how: str):
+        twin = self._peer.operate(how, self._handle, ())
+        if isinstance(twin, RemoteObject):
+            twin.__dict__["_standing"] = self._standing
+        return twin
+
+    def __reduce_ex__(self, _protocol):
+        raise TypeError("an object of the program cannot be pickled")
+
+
+def _data(answer):
+    return answer if type(answer) is str else _refuse()
+
+
+def _refuse():
+    raise ProgramError("an object where data was due")
 
 
 def _no_stand_in(answer, args: tuple):
     """The answer, unless it is data that an object gave to a question with data in it."""
-    if (
-        answer is not None
-        and not isinstance(answer, RemoteObject)
-        and not all(isinstance(arg, RemoteObject) for arg in args)
-    ):
-        raise ProgramError("an object where data was due")
+    if answer is not None and not isinstance(answer, RemoteObject) and _hold_data(args):
+        _refuse()
     return answer
 
 
-def _operation(name: str, swapped: bool = False):
-    def operate(self, *args):
-        if name == "exit":
-            args = ()
+def _hold_data(args: tuple) -> bool:
+    return not all(isinstance(arg, RemoteObject) for arg in args)
+
+
+def _compared(name: str):
+    def compare(self, other):
+        if not isinstance(other, RemoteObject):
+            _refuse()
+        answer = self._peer.operate(name, self._handle, (other,))
+        return answer if type(answer) is bool else _refuse()
+
+    return compare
+
+
+def _computed(name: str, swapped: bool = False):
+    def compute(self, *args):
+        holds_data, standing = _hold_data(args), self._standing
+        others = [arg._standing for arg in args if isinstance(arg, RemoteObject)]
+        made = standing.made or any(other.made for other in others)
+        if not made or not standing.named:
+            _refuse()
         answer = self._peer.operate(name + _SWAPPED * swapped, self._handle, args)
-        weighs = name in _WEIGHING or (name == "contains" and not self._made)
-        return _no_stand_in(answer, args) if weighs else answer
+        if not isinstance(answer, RemoteObject):
+            return _refuse() if holds_data else answer
+        mixed = holds_data or standing.mixed or any(other.mixed for other in others)
+        answer.__dict__["_standing"] = Standing(answer._standing.named, made, mixed or answer._standing.mixed)
+        return answer
 
-    return operate
+    return compute
 
 
-for _name in OPERATIONS:
-    if _name != "eq":
-        setattr(RemoteObject, f"__{_name}__", _operation(_name))
+def _measured(name: str):
+    def measure(self, *args):
+        standing = self._standing
+        if name == "format" and args in ((), ("",)):
+            return str(self)
+        if name == "bool" and not standing.made:
+            return True
+        if standing.mixed or not standing.named:
+            _refuse()
+        if standing.made:
+            answer = self._peer.operate(name, self._handle, args)
+            if name == "contains" and _hold_data(args):
+                return answer if type(answer) is bool else _refuse()
+            return _inherit(answer, standing)
+        items = self._read(self._peer.operate("iter", self._handle, ()))
+        if name == "len":
+            return len(items)
+        if name == "getitem" and type(args[0]) is int:
+            return items[args[0]]
+        if name == "contains":
+            return args[0] in items
+        if name == "reversed":
+            return reversed(items)
+        return _refuse()
+
+    return measure
+
+
+def _inherit(answer, standing: Standing):
+    if isinstance(answer, RemoteObject) and not answer._standing.made:
+        answer.__dict__["_standing"] = Standing(answer._standing.named, True, standing.mixed)
+    return answer
+
+
+def _changed(name: str):
+    def change(self, *args):
+        return self._peer.operate(name, self._handle, args)
+
+    return change
+
+
+for _name in _COMPARISONS:
+    setattr(RemoteObject, f"__{_name}__", _compared(_name))
+for _name in (*_ARITHMETIC, *_IN_PLACE):
+    setattr(RemoteObject, f"__{_name.rstrip('_')}__", _computed(_name))
 for _name in _REFLECTED:
-    setattr(RemoteObject, f"__r{_name}__", _operation(_name, swapped=True))
+    setattr(RemoteObject, f"__r{_name.rstrip('_')}__", _computed(_name, swapped=True))
+for _name in _MEASURES:
+    setattr(RemoteObject, f"__{_name}__", _measured(_name))
+for _name in ("setitem", "delitem"):
+    setattr(RemoteObject, f"__{_name}__", _changed(_name))
 
 
-class RemoteClass:
-    """A class of the program that the tests name: they make objects of it, ask for its attributes and for `isinstance`."""
+class RemoteFunction:
+    """A function of the other side. `target` is its name there, [object, name] of a method, or a handle."""
 
-    def __init__(self, peer, name: str):
-        self._peer, self.__name__ = peer, name
+    __class__ = property(lambda self: types.FunctionType)  # for tests that ask whether it is one
+
+    def __init__(self, peer, target, name: str, doc: str | None = None):
+        self.__dict__.update(_peer=peer, _target=target, __name__=name, __qualname__=name, __doc__=doc)
 
     def __call__(self, *args, **kwargs):
-        return self._peer.call(self.__name__, args, kwargs)
+        return self._peer.call(self._target, args, kwargs)
 
     def __getattr__(self, name: str):
+        if name == "__signature__":
+            return self._peer.signature(self._target)
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._peer.get(self.__name__, name)
-
-    def __instancecheck__(self, thing) -> bool:
-        return isinstance(thing, RemoteObject) and self.__name__ in thing._classes
+        return self._peer.get(self._target, name)
 
 
 class RemoteIterator:
-    """An iterator of the program; `step()` gives a list of the next item, empty at the end."""
+    """An iterator of the program, with a generator's methods."""
 
-    def __init__(self, step):
-        self._step = step
+    def __init__(self, peer, handle: int, is_generator: bool):
+        self._peer, self._handle, self._is_generator = peer, handle, is_generator
+
+    @property
+    def __class__(self):
+        return types.GeneratorType if self._is_generator else RemoteIterator
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        item = self._step()
-        if type(item) is not list:
-            raise ProgramError("an iterator that gives no items")
-        if not item:
-            raise StopIteration
-        return item[0]
+        return _next(self._peer.operate("next", self._handle, ()))
+
+    def send(self, value):
+        return _next(self._peer.operate("next", self._handle, (value,)))
+
+    def close(self) -> None:
+        self._peer.operate("close", self._handle, ())
 
     def __contains__(self, thing) -> bool:
         return thing in list(self)  # to its end: one that goes on for ever would hold everything
 
 
+def _next(item):
+    if type(item) is not list or len(item) > 1:
+        raise ProgramError("an iterator that gives no items")
+    if not item:
+        raise StopIteration
+    return item[0]
+
+
+def _step(iterator, *sent) -> list:
+    """The next item in a list; an empty one at the end."""
+    try:
+        return [iterator.send(*sent) if sent else next(iterator)]
+    except StopIteration:
+        return []
+
+
+def _parameters(function) -> list:
+    """[name, kind, whether it has a default] of each parameter."""
+    import inspect
+
+    parameters = inspect.signature(function).parameters.values()
+    return [[one.name, int(one.kind), one.default is not inspect.Parameter.empty] for one in parameters]
+
+
 def perform(name: str, thing, args: list):
     """Do to a thing what the tests asked for."""
-    if name == "setattr":
-        return setattr(thing, *args)
     if name.endswith(_SWAPPED):
         return OPERATIONS[name.removesuffix(_SWAPPED)](*args, thing)
     return OPERATIONS[name](thing, *args)
@@ -134,15 +384,3 @@ def perform(name: str, thing, args: list):
 def ancestry(kind: type) -> list[str]:
     """The names of a class and of those it inherits from, nearest first."""
     return [one.__name__ for one in type.mro(kind) if one is not object]
-
-
-def error_class(names: list[str], known: dict[str, type]) -> type:
-    """The exception class of an ancestry: built-in ones are themselves, the program's own are made here once (`known`)."""
-    kind: type = ProgramError
-    for name in reversed(names):
-        built_in = getattr(builtins, name, None)
-        if isinstance(built_in, type) and issubclass(built_in, BaseException):
-            kind = built_in
-        elif issubclass(kind, Exception):
-            kind = known.setdefault(name, type(name, (kind,), {}))
-    return kind if issubclass(kind, Exception) and not issubclass(kind, _ENDS_ITERATION) else ProgramError

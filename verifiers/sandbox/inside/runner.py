@@ -1,4 +1,4 @@
-"""What a child does once it is confined: run one program, write what it gave as data.
+"""The work of a confined child: run one program and write its results as data.
 
 The job comes on descriptor 3 as wire.pack_job writes it, answers go to descriptor 4 as lines of JSON, a call proxy is
 descriptor 5. Nothing here decides anything: whatever a program makes of this process, the far side only reads data.
@@ -6,17 +6,16 @@ descriptor 5. Nothing here decides anything: whatever a program makes of this pr
 
 import atexit
 import gc
-import json
 import os
 import random
 import site
 import sys
 import threading
-import types
 
-from . import wire
+from . import surroundings, wire
+from .program import MODULE, answer, find, make_module
 
-JOB, ANSWERS, CHANNEL = 3, 4, 5
+JOB = 3  # the descriptor of the job
 _WARM_ROUNDS = 20  # the interpreter specialises code that has run some eight times
 _THREAD_STACK_BYTES = 4 * 2**20  # address space is what is limited: 200 threads fit
 
@@ -27,6 +26,7 @@ def prepare() -> None:
     threading.stack_size(_THREAD_STACK_BYTES)
     site.setquit()  # quit() and exit(), which an interpreter without site lacks
     sys.argv[:] = sys.orig_argv[:] = ["program.py"]
+    surroundings.install()
 
 
 def warm_up() -> None:
@@ -37,10 +37,10 @@ def warm_up() -> None:
     job = wire.pack_job({"program": "def f(a, b):\n    return [a, b]\n", "calls": [call] * 3})
     for _ in range(_WARM_ROUNDS):
         part = wire.unpack_job(job)
-        scope = make_module("solution")
+        scope = make_module(MODULE)
         exec(compile(part["program"], "<program>", "exec", dont_inherit=True), scope)
         make_calls(scope, part["calls"], False)
-    del sys.modules["solution"]
+    del sys.modules[MODULE]
 
 
 def run(kind: str) -> None:
@@ -51,18 +51,18 @@ def run(kind: str) -> None:
     if kind == "tests":
         from . import tests_side
 
-        tests_side.run_tests(job, answer)
+        tests_side.run_tests(job)
         return
-    name = "__main__" if kind == "stdio" else "solution"
+    name = "__main__" if kind == "stdio" else MODULE
     scope = make_module(name)
     try:
         exec(compile(job["program"], "<program>", "exec", dont_inherit=True), scope)
         if kind == "calls":
-            make_calls(scope, job["calls"], job.get("go_on", False))
+            make_calls(scope, job["calls"], job.get("go_on", False), job.get("in_place", False))
         elif kind == "serve":
-            from . import proxy
+            from . import program_side
 
-            proxy.serve_program(scope)
+            program_side.serve_program(scope)
         else:
             finish_program()
             answer("done")
@@ -77,16 +77,11 @@ def read_all(descriptor: int) -> bytes:
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
-def make_module(name: str) -> dict:
-    """The namespace of a fresh module, registered as a program expects to find itself."""
-    module = types.ModuleType(name)
-    module.__dict__["__builtins__"] = __builtins__
-    sys.modules[name] = module
-    return module.__dict__
+def make_calls(scope: dict, calls: list, go_on: bool, in_place: bool = False) -> None:
+    """Call functions on fresh arguments, one answer line each; the first that raises ends it, unless it is to go on.
 
-
-def make_calls(scope: dict, calls: list, go_on: bool) -> None:
-    """Call functions on fresh arguments, one answer line each; the first that raises ends it, unless it is to go on."""
+    With `in_place` a function that returned nothing is answered with its first argument too, where that is a list.
+    """
     for name, arguments in calls:
         function = find(scope, name)
         args, kwargs = wire.unpack_job(arguments)
@@ -98,20 +93,16 @@ def make_calls(scope: dict, calls: list, go_on: bool) -> None:
             report(error)
             continue
         try:
-            answer("value", wire.encode(result))
+            texts = [wire.encode(result, wire.share_items)]
+            if result is None and in_place and args and isinstance(args[0], list):
+                texts.append(wire.encode(args[0]))
+            answer("value", *texts)
         except wire.TooLarge as error:
             answer("large", str(error))
         except wire.NotPlain as error:
             answer("odd", str(error))
-
-
-def find(scope: dict, name: str):
-    """A function of the program, or of its class Solution."""
-    if name in scope:
-        return scope[name]
-    if hasattr(scope.get("Solution"), name):
-        return getattr(scope["Solution"](), name)
-    raise NameError(f"the program defines no {name}")
+        except BaseException as error:  # raised by an iterator that the program returned
+            report(error)
 
 
 def finish_program() -> None:
@@ -139,10 +130,3 @@ def report(error: BaseException) -> None:
     except BaseException:  # a program's own __str__
         text = ""
     answer("raised", type(error).__name__, text)
-
-
-def answer(*parts) -> None:
-    """Append one line of JSON to the answers."""
-    line = json.dumps(parts).encode() + b"\n"
-    while line:
-        line = line[os.write(ANSWERS, line) :]

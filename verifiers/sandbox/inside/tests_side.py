@@ -1,39 +1,488 @@
-"""Test code, run in a process of its own: HumanEval's `check`, bare assertions, unittest classes, `test_` functions."""
+"""Test code, run in a process of its own: HumanEval's `check`, bare assertions, unittest and pytest classes and functions."""
 
+import ast
 import builtins
+import importlib.util
+import inspect
+import io
+import random
+import re
+import symtable
 import sys
 import types
 import unittest
 
-from .proxy import Peer, ProgramGone, text_of
-from .remote import RemoteClass, error_class
-from .runner import make_module
+from . import pytest_side, wire
+from .evidence import NAME, Evidence, instrument
+from .peer import KEPT_ARGUMENTS, Peer, ProgramGone, finished, text_of
+from .program import MODULE, answer, make_module
+from .remote import (
+    ProgramError,
+    RemoteClass,
+    RemoteFunction,
+    RemoteIterator,
+    RemoteObject,
+    Standing,
+    Unfit,
+    remote_class,
+)
+
+_PROGRAM_NAMES = {
+    MODULE,
+    "main",
+    "submission",
+    "answer",
+    "program",
+    "code",
+    "your_module",
+    "my_module",
+    "module",
+    "candidate",
+}
+_ENDS_ITERATION = (StopIteration, StopAsyncIteration)  # raised in map() they would end a test's loop early
+_HUGE_RANGE = 10_000_000
+_REAL_INPUT = builtins.input
 
 
-def run_tests(job: dict, answer) -> None:
-    """Run test code against the program and answer `passed`, `failed`, `raised`, `gone`, `missing` or `unfit`."""
-    peer, scope = Peer(), make_module("tests")
-    scope["__name__"] = "tests"
-    entry_point = job["entry_point"]
+class MissingName(BaseException):
+    """The program lacks a name that the tests use."""
+
+
+class TestsSide(Peer):
+    """The tests' end of the channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.scope: dict = {}
+        self.classes: set[str] = set()  # of the program, that the tests name
+        self.class_stand_ins: dict[str, type] = {}
+        self.errors: dict[str, type] = {}  # the program's exceptions as the tests know them
+        self._objects: dict[int, object] = {}  # stand-ins by handle, so that one object is one object
+        self._slots: dict[int, list] = {}  # [argument, slot, text] of lists, dicts and sets by id
+        self._num_slots = 0
+        self.num_answers = 0
+        self.num_changes = 0  # questions after which an object may read otherwise
+        self.calls: list = []  # [target, arguments] of every call made from here
+
+    def share(self, value, last: bool, share):
+        if last:
+            return None
+        kind = type(value)
+        if issubclass(kind, RemoteObject):
+            if not value._standing.named:
+                raise ProgramError("an object of a class that the tests do not name is passed on")
+            return {"h": value._handle}
+        if kind is RemoteFunction:
+            return {"h": value._target} if isinstance(value._target, int) else {"p": value._target}
+        if kind is RemoteIterator:
+            return {"h": value._handle}
+        if isinstance(value, RemoteClass):
+            return {"p": value.__name__}
+        named = _library_name(value)
+        if named:
+            return {"g": named}
+        if hasattr(kind, "__await__"):
+            return {"w": wire.pack(finished(value), share)}
+        if hasattr(kind, "__next__"):
+            return {"l": [wire.pack(item, share) for item in value]}
+        if kind is io.StringIO:
+            return None
+        if callable(value):
+            doc = getattr(value, "__doc__", None)
+            return {"f": [self.keep(value), str(getattr(value, "__name__", "")), doc if type(doc) is str else None]}
+        return None
+
+    def borrow(self, tag: str, body):
+        if tag == "h" and type(body) is int and 0 <= body < len(self.lent):
+            return self.lent[body]
+        if tag == "p" and type(body) is str and body in self.classes:
+            return self.class_stand_ins[body]
+        if type(body) is not list or not body or type(body[0]) is not int:
+            self._bad()
+        number = body[0]
+        if number not in self._objects:
+            self._objects[number] = self._stand_in(tag, number, body[1:])
+        return self._objects[number]
+
+    def _stand_in(self, tag: str, number: int, rest: list):
+        if tag == "f":
+            return RemoteFunction(self, number, str(rest[0]), rest[1] if type(rest[1]) is str else None)
+        if tag == "y":
+            return RemoteIterator(self, number, rest[0] is True)
+        if tag != "o" or type(rest[0]) is not list or not rest[0]:
+            self._bad()
+        names = list(map(str, rest[0]))
+        thing = object.__new__(remote_class(self, names))
+        named = not self.classes.isdisjoint(names)
+        thing.__dict__.update(_handle=number, _standing=Standing(named))
+        return thing
+
+    def construct(self, name: str, args: tuple, kwargs: dict):
+        """An object of a class of the program, made by the tests: it may answer for itself."""
+        thing = self.call(name, args, kwargs)
+        if isinstance(thing, RemoteObject):
+            thing.__dict__["_standing"] = thing._standing._replace(made=True)
+        return thing
+
+    def call(self, target, args: tuple, kwargs: dict):
+        """Call on the program's side; raises what it raised there, as a built-in exception where it is one.
+
+        A call that returned nothing may have changed the lists, dicts and sets that it was given: the change is made here
+        too. One that returned a value changes nothing here; the program meets its own version again when it is given the
+        same list again.
+        """
+        table, *texts = self.write(*args, kwargs)
+        self.calls.append([target, f"[{', '.join(texts[:-1])}]"])
+        sent = [self._kept_form(arg, text) for arg, text in zip(args, texts, strict=False)]
+        parts = self._question("call", target, table, f"[{', '.join(sent)}]", texts[-1])
+        result, after = parts
+        if isinstance(result, RemoteObject) and isinstance(target, list) and target[0] in self.classes:
+            result.__dict__["_standing"] = result._standing._replace(made=True)  # by a class method
+        if result is None and type(after) is list:
+            for mine, theirs in zip(args, after, strict=False):
+                self._take_change(mine, theirs)
+        return result
+
+    def _kept_form(self, arg, text: str) -> str:
+        if type(arg) not in (list, dict, set):
+            return text
+        known = self._slots.get(id(arg))
+        if known is not None and known[2] == text and known[1] > self._num_slots - KEPT_ARGUMENTS:
+            return f'{{"x": [{known[1]}]}}'
+        self._slots[id(arg)] = [arg, self._num_slots, text]
+        for old in [key for key, (_, slot, _) in self._slots.items() if slot <= self._num_slots - KEPT_ARGUMENTS]:
+            del self._slots[old]
+        self._num_slots += 1
+        return f'{{"x": [{self._num_slots - 1}, {text}]}}'
+
+    def _take_change(self, mine, theirs) -> None:
+        if type(mine) is not type(theirs):
+            return
+        if type(mine) is list:
+            mine[:] = theirs
+        elif type(mine) in (dict, set):
+            mine.clear()
+            mine.update(theirs)
+        elif self.value_classes.get(type(mine).__name__) is type(mine):
+            for name, value in getattr(theirs, "__dict__", {}).items():
+                object.__setattr__(mine, name, value)
+        if id(mine) in self._slots:
+            self._slots[id(mine)][2] = self.write(mine)[1]
+
+    def get(self, target, name: str):
+        """An attribute of an object (by its handle) or a class (by its name); a method as a function."""
+        kind, *parts = self.ask(["get", target, name])
+        self.num_answers += 1
+        if kind == "method":
+            self.num_changes += 1
+            return RemoteFunction(self, [target, name], name)
+        return self._open(kind, parts)[0]
+
+    def operate(self, name: str, target, args: tuple):
+        """The result of an operator or a built-in function on an object."""
+        if name not in ("iter", "next", "eq", "hash", "str", "repr"):
+            self.num_changes += 1
+        return self._question("operate", target, name, *self.write(list(args)))[0]
+
+    def signature(self, target):
+        """The signature of a function of the program, its defaults hidden."""
+        kinds = list(inspect._ParameterKind)
+        parameters = [
+            inspect.Parameter(name, kinds[kind], default=... if has_default else inspect.Parameter.empty)
+            for name, kind, has_default in self._question("operate", target, "signature", *self.write([]))[0]
+        ]
+        return inspect.Signature(parameters)
+
+    def _question(self, *message) -> list:
+        kind, *parts = self.ask(list(message))
+        self.num_answers += 1
+        if message[0] == "call":
+            self.num_changes += 1
+        return self._open(kind, parts)
+
+    def _open(self, kind: str, parts: list) -> list:
+        """The values of an answer; raises what it says was raised. Anything else is an end of the other side."""
+        if kind == "raised" and len(parts) == 4 and type(parts[0]) is list:
+            raise self._error(*parts)
+        if kind != "value" or len(parts) < 2:
+            self.fail()
+        try:
+            values = self.read(*parts)
+        except (ValueError, TypeError, LookupError, ImportError, RecursionError, AttributeError):
+            self.fail()
+        for value in values:
+            if type(value) is range and len(value) > _HUGE_RANGE:
+                answer("large")
+        return [*values, None] if len(values) == 1 else values
+
+    def _error(self, names: list, text, args, state) -> BaseException:
+        error = self.exception(list(map(str, names)), str(text))
+        try:
+            values = wire.decode(args)
+            if type(values) in (list, tuple) and values:
+                error.args = tuple(values)
+            for name, value in wire.decode(state).items():
+                if not name.startswith("__") and not hasattr(type(error), name):
+                    setattr(error, name, value)
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            pass  # its text is enough
+        error.from_program = "".join(map(str, names[:1]))[:60]
+        return error
+
+    def exception(self, names: list[str], text: str) -> BaseException:
+        try:
+            return error_class(names, self.errors)(text)
+        except (TypeError, ValueError):  # made otherwise, or of no name
+            return ProgramError(text)
+
+    def printed_there(self, text: str) -> None:
+        sys.stdout.write(text)  # for tests that look at what is printed
+
+    def serve(self, message: list) -> list:
+        """Answer one question of the program: a call of a function of the tests, or a line of standard input."""
+        try:
+            if message[0] == "input" and len(message) == 2:
+                return ["line", self._input(message[1] is True)]
+            _, number, *parts = message
+            if type(number) is not int or len(parts) != 3:
+                raise LookupError("no such function")
+            args, kwargs = self.read(*parts)
+            return ["value", *self.write(self.lent[number](*args, **kwargs))]
+        except ProgramGone:
+            raise
+        except BaseException as error:  # whatever is raised is the answer
+            return self.raised(error)
+
+    def _input(self, one_line: bool) -> str:
+        if not one_line:
+            return sys.stdin.read()
+        if builtins.input is _REAL_INPUT:
+            return sys.stdin.readline()
+        try:
+            return f"{builtins.input('')}\n"
+        except (EOFError, StopIteration):
+            return ""
+
+    def names(self, wanted: set[str], classes: list[list[str]]) -> dict:
+        reply = self.ask(["names", sorted(wanted), classes])
+        return reply[1] if len(reply) == 2 and type(reply[1]) is dict else self.fail()
+
+    def bind(self, name: str, kind: list):
+        """The stand-in for a name of the program."""
+        what, about = str(kind[0]), kind[1]
+        if what == "exception":
+            return error_class(list(map(str, about)), self.errors)
+        if what == "module":  # under its own name, and from here, never the program's object
+            return __import__(name) if name in sys.stdlib_module_names else None
+        if what == "class" and name[:1].isupper():
+            return remote_class(
+                self, [name, *map(str, about[1:])], kind[2] if len(kind) > 2 and type(kind[2]) is str else None
+            )
+        if what == "constant":
+            what, *parts = self.ask(["constant", name])
+            return self._open(what, parts)[0]
+        return RemoteFunction(self, name, name, about if type(about) is str else None)
+
+
+def error_class(names: list[str], known: dict[str, type]) -> type:
+    """The exception class of an ancestry: built-in ones are themselves, the program's own are made here once (`known`)."""
+    kind: type = ProgramError
+    for name in reversed(names):
+        built_in = getattr(builtins, name, None)
+        if isinstance(built_in, type) and issubclass(built_in, BaseException):
+            kind = built_in
+        elif issubclass(kind, Exception):
+            kind = known.setdefault(name, type(name, (kind,), {}))
+    return kind if issubclass(kind, Exception) and not issubclass(kind, _ENDS_ITERATION) else ProgramError
+
+
+def _library_name(value) -> list[str] | None:
+    """[module, name] of a function or class of the standard library: the program has it itself, and must not have ours."""
+    if not isinstance(value, (type, types.BuiltinFunctionType, types.FunctionType)):
+        return None
+    owner = getattr(value, "__self__", None)
+    if owner is not None and not isinstance(owner, types.ModuleType):
+        return None  # a method of one of the tests' objects
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
+    if isinstance(value, types.MethodDescriptorType):
+        module, name = "builtins", value.__qualname__
+    if module is None or module.partition(".")[0] not in {*sys.stdlib_module_names, "numpy"} or module == "__main__":
+        return None
+    return [module, name] if "<" not in name else None
+
+
+class _ProgramModule(types.ModuleType):
+    """The program as a module that tests import."""
+
+    def __init__(self, name: str, peer: TestsSide, kinds: dict):
+        super().__init__(name)
+        self.__dict__.update(_peer=peer, _kinds=kinds, __file__=f"/{name}.py")
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name not in self._kinds:
+            found = self._peer.names({name, *self._peer.scope.get("_wanted_", ())}, [])
+            if name not in found:
+                raise MissingName(name)
+            self._kinds[name] = found[name]
+        thing = self._peer.bind(name, self._kinds[name])
+        self.__dict__[name] = thing
+        return thing
+
+
+class TestRun:
+    """One test code against one program."""
+
+    def __init__(self, job: dict):
+        self.entry_point: str = job["entry_point"]
+        self.source: str = job["tests"]
+        self.prelude: str = job.get("prelude", "")
+        self.peer = TestsSide()
+        self.evidence = Evidence(self.source)
+        self.scope = self.peer.scope = make_module("__main__")
+
+    def run(self) -> tuple:
+        """Run all tests; (`passed`,), or what stood against that with an account."""
+        try:
+            tree = ast.parse(self.source)
+            prelude = ast.parse(self.prelude)
+        except (SyntaxError, ValueError, RecursionError) as error:
+            return "unfit", f"the test code does not compile: {error}"
+        exec(compile(prelude, "<prelude>", "exec", dont_inherit=True), self.scope)
+        asked = _program_modules(tree)
+        wanted, bound = _free_names(self.source, asked)
+        wanted -= self.scope.keys()
+        named = {self.entry_point.partition(".")[0].removesuffix("()"), self.entry_point} - {""}
+        kinds = self.peer.names(wanted | named, self._own_classes(tree, prelude))
+        if self.entry_point and self.entry_point not in kinds:
+            return "missing", self.entry_point
+        imported = set().union(*asked.values())
+        own = {name for name in kinds if not hasattr(builtins, name) or name in imported} | named
+        if not own & kinds.keys():
+            own = set(kinds)  # tests of the program's own `pow`, which call nothing else of it
+        kinds = {name: kind for name, kind in kinds.items() if name in own and "." not in name}
+        self.peer.classes = {name for name, kind in kinds.items() if kind[0] == "class" and name[:1].isupper()}
+        for name, kind in kinds.items():
+            if name in wanted | named and name not in bound:
+                self.scope[name] = self.peer.bind(name, kind)
+        modules = {module for module, names in asked.items() if "*" in names or names & kinds.keys()}
+        for module in modules | _PROGRAM_NAMES & asked.keys() | {MODULE}:
+            sys.modules[module] = _ProgramModule(module, self.peer, kinds)
+            sys.modules[module].__dict__["__all__"] = sorted(kinds)
+        self._prepare()
+        code = compile(instrument(tree, self.evidence), "<tests>", "exec", dont_inherit=True)
+        self._known_classes(prelude)
+        try:
+            exec(code, self.scope)
+        except SystemExit as stop:  # `unittest.main()` and the like at the end of a module
+            if stop.code not in (None, 0):
+                raise
+        self._call_tests(wanted - kinds.keys() - bound)
+        return self._weigh()
+
+    def _own_classes(self, tree: ast.Module, prelude: ast.Module) -> list[list[str]]:
+        """[name, source] of the classes of tests and prelude whose objects may be given to the program."""
+        found = []
+        for part in (prelude, tree):
+            imports = [node for node in part.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+            head = "\n".join(ast.unparse(node) for node in imports)
+            for node in part.body:
+                if isinstance(node, ast.ClassDef) and not re.match(
+                    "Test|.*TestCase", ast.unparse(node).partition(":")[0][6:]
+                ):
+                    found.append([node.name, f"{head}\n{ast.unparse(node)}"])
+        self._own_names = [name for name, _ in found]
+        return found
+
+    def _known_classes(self, prelude: ast.Module) -> None:
+        """Classes of the tests become known while the tests run; those of the prelude are there already."""
+        names, scope = self._own_names, self.scope
+
+        class Known(dict):
+            def get(self, name, otherwise=None):
+                kind = scope.get(name) if name in names else None
+                plain = (
+                    isinstance(kind, type) and not isinstance(kind, RemoteClass) and not issubclass(kind, BaseException)
+                )
+                return kind if plain else otherwise
+
+        self.peer.value_classes = Known()
+
+    def _prepare(self) -> None:
+        """Put in place what tests expect of their surroundings."""
+        self.scope[NAME] = self.evidence
+        unittest.main = lambda *args, **kwargs: None  # the classes are run below
+        sys.modules["pytest"] = pytest_side.module()
+        seed = random.seed
+
+        def seed_both(a=None, version=2):
+            seed(a, version)
+            if isinstance(a, (int, float, str)):
+                self.peer.ask(["seed", "random", wire.encode(a)])
+
+        random.seed = seed_both
+        numpy = sys.modules.get("numpy")
+        if numpy is not None:
+            seed_numpy = numpy.random.seed
+
+            def seed_numpy_too(a=None):
+                seed_numpy(a)
+                if isinstance(a, int):
+                    self.peer.ask(["seed", "numpy", wire.encode(a)])
+
+            numpy.random.seed = seed_numpy_too
+
+    def _call_tests(self, missing: set[str]) -> None:
+        if self.entry_point and callable(self.scope.get("check")):
+            entry = self.scope.get(self.entry_point)
+            self.scope["check"](
+                RemoteFunction(self.peer, self.entry_point, self.entry_point) if entry is None else entry
+            )
+        for kind in _test_cases(self.scope):
+            result = unittest.TestResult()
+            unittest.defaultTestLoader.loadTestsFromTestCase(kind).run(result)
+            if not result.wasSuccessful():
+                self._raise_first(result)
+        pytest_side.run(self.scope, self.evidence, _finish)
+
+    def _raise_first(self, result: unittest.TestResult) -> None:
+        troubles = result.failures + result.errors
+        text = troubles[0][1].strip().splitlines()[-1] if troubles else "a test that was to fail succeeded"
+        raise AssertionError(text)
+
+    def _weigh(self) -> tuple:
+        """Whether tests that ran to their end prove anything."""
+        if not self.peer.num_answers:
+            return "unfit", "the tests never called the program"
+        left = self.evidence.never_entered()
+        if left:
+            return "unfit", f"tests that were not run hold assertions: {', '.join(left[:3])}"
+        unreached = self.evidence.never_evaluated()
+        if unreached:
+            return "failed", f"the assertion in line {unreached[0]} was never reached"
+        if not self.evidence.evaluated:
+            return "unfit", "the tests evaluated no assertion"
+        return ("passed",)
+
+
+def run_tests(job: dict) -> None:
+    """Run test code against the program and answer `passed`, `failed`, `raised`, `gone`, `missing` or `unfit`.
+
+    An answer `large` goes ahead where the program gave a range so long that tests may never come to its end.
+    """
+    run = TestRun(job)
     try:
-        code = compile(job["tests"], "<tests>", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        return answer("unfit", f"the test code does not compile: {error}")
-    try:
-        known = bind_names(peer, code, entry_point, scope)
-        if entry_point and entry_point not in known:
-            return answer("missing", entry_point)
-        make_module("solution").update({name: scope[name] for name in known & scope.keys()})  # for tests that import it
-        exec(code, scope)
-        call_tests(peer, scope, entry_point)
-        outcome = ("passed",) if peer.num_answers else ("unfit", "the tests never called the program")
+        outcome = run.run()
     except ProgramGone:
         outcome = ("gone",)
+    except MissingName as error:
+        outcome = ("missing", str(error))
     except BaseException as error:  # what test code raises decides, or tells that the tests are unfit
         outcome = _judge(error)
-    answer(*(("gone",) if peer.gone else outcome))
+    answer(*(("gone",) if run.peer.gone else outcome))
     if job.get("record"):
-        for target, arguments in peer.calls:
+        for target, arguments in run.peer.calls:
             answer("call", str(target), arguments)
 
 
@@ -42,63 +491,84 @@ def _judge(error: BaseException) -> tuple:
         return "raised", error.from_program, text_of(error)
     if isinstance(error, AssertionError):
         return "failed", text_of(error)
-    if isinstance(error, (ImportError, SystemExit)):
+    if isinstance(error, (ImportError, SystemExit, Unfit)):
         return "unfit", f"the test code ended with {type(error).__name__}: {text_of(error)}"
     return "raised", type(error).__name__, text_of(error)
 
 
-def bind_names(peer: Peer, code: types.CodeType, entry_point: str, scope: dict) -> set[str]:
-    """Give the tests those names of the program that they use and neither define nor find built in."""
-    wanted = {name for name in _names_in(code) if not hasattr(builtins, name)} | ({entry_point} - {""})
-    reply = peer.ask(["names", sorted(wanted)])
-    kinds = reply[1] if len(reply) == 2 and type(reply[1]) is dict else peer.fail()
-    for name, kind in kinds.items():
-        if name not in wanted:
-            continue
-        if type(kind) is list:
-            scope[name] = error_class(list(map(str, kind)), peer.errors)
-        elif kind == "module":
-            if name in sys.stdlib_module_names:  # under its own name, and from here, never the program's object
-                scope[name] = __import__(name)
-        elif kind == "class" and name[:1].isupper():
-            peer.classes.add(name)
-            scope[name] = RemoteClass(peer, name)
-        elif kind == "constant":
-            kind, *parts = peer.ask(["constant", name])
-            if kind == "value":
-                scope[name] = peer.open(kind, parts)[0]
-        else:
-            scope[name] = _caller(peer, name)
-    return set(kinds) & wanted
+def _program_modules(tree: ast.Module) -> dict[str, set[str]]:
+    """The modules that the tests import and that no library has, each with the names that are asked of it."""
+    found: dict[str, set[str]] = {}
+    aliases: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            module = node.module.partition(".")[0]
+            if not _is_library(module):
+                found.setdefault(module, set()).update(alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                module = alias.name.partition(".")[0]
+                if not _is_library(module):
+                    found.setdefault(module, set())
+                    aliases[alias.asname or module] = module
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in aliases:
+            found[aliases[node.value.id]].add(node.attr)
+    return found
 
 
-def _caller(peer: Peer, name: str):
-    def call(*args, **kwargs):
-        return peer.call(name, args, kwargs)
-
-    call.__name__ = name
-    return call
-
-
-def _names_in(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _names_in(constant)
-    return names
+def _is_library(name: str) -> bool:
+    if name in sys.modules or name in sys.stdlib_module_names or name in ("pytest", "numpy"):
+        return True
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
-def call_tests(peer: Peer, scope: dict, entry_point: str) -> None:
-    """`check(entry point)`; without one, the unittest classes and `test_` functions that the code defines."""
-    if entry_point:
-        if callable(scope.get("check")):
-            scope["check"](scope[entry_point] if entry_point in peer.classes else _caller(peer, entry_point))
-        return
-    for name, thing in list(scope.items()):
-        if isinstance(thing, type) and issubclass(thing, unittest.TestCase):
-            result = unittest.TestResult()
-            unittest.defaultTestLoader.loadTestsFromTestCase(thing).run(result)
-            if not result.wasSuccessful():
-                raise AssertionError((result.failures + result.errors)[0][1].strip().splitlines()[-1])
-        elif name.startswith("test_") and isinstance(thing, types.FunctionType):
-            thing()
+def _free_names(source: str, modules: dict[str, set[str]]) -> tuple[set[str], set[str]]:
+    """The names that the tests use and do not bind themselves; and those that they bind."""
+    table = symtable.symtable(source, "<tests>", "exec")
+    bound = {
+        one.get_name() for one in table.get_symbols() if one.is_assigned() or one.is_imported() or one.is_namespace()
+    }
+    used = {one.get_name() for one in table.get_symbols() if one.is_referenced()}
+    inner = list(table.get_children())
+    for one in inner:
+        used |= {symbol.get_name() for symbol in one.get_symbols() if symbol.is_global() and symbol.is_referenced()}
+        inner += one.get_children()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in modules:
+            bound -= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.names[0].name == "*":
+            bound |= _exported(node.module)
+    return (used - bound) | set().union(*modules.values()) - {"*"}, bound
+
+
+def _exported(module: str) -> set[str]:
+    """The names that a star import of a library module binds."""
+    try:
+        __import__(module)
+    except ImportError:
+        return set()
+    thing = sys.modules[module]
+    return set(getattr(thing, "__all__", [name for name in vars(thing) if not name.startswith("_")]))
+
+
+def _test_cases(scope: dict) -> list[type]:
+    """The unittest classes that the tests define, those too that a function of theirs made."""
+    found, waiting = [], [unittest.TestCase]
+    for kind in waiting:
+        waiting += [one for one in kind.__subclasses__() if one not in waiting]
+        if kind.__module__ == "__main__":
+            found.append(kind)
+    return found
+
+
+def _finish(result) -> None:
+    """Run to its end what a test function returned: a coroutine or a generator."""
+    if inspect.iscoroutine(result):
+        finished(result)
+    elif inspect.isgenerator(result):
+        for _ in result:
+            pass

@@ -1,7 +1,7 @@
-"""What a running program does, as /proc tells its owner: whether it only waits, and how many threads it has.
+"""The state of a running program, read from /proc: whether it only waits, and how many threads it has.
 
-Wall time says little on a busy machine: a program that waits for a core is not idle, one that sleeps is. So idleness is
-what is limited, and wall time is the backstop.
+Wall time says little on a busy machine: a program that waits for a core is not idle, one that sleeps is. So idle time is
+limited, and wall time is the backstop.
 """
 
 import os
