@@ -202,7 +202,7 @@ def test_program_is_the_last_python_block(completion, program):
 def test_block_that_defines_the_function_goes_before_an_example():
     text = "```python\ndef f(x): return x\n```\nUse it so:\n```python\nprint(f(3))\n```"
     assert extract_program(text, "f") == "def f(x): return x\n"
-    assert extract_program(text, "g") == "print(f(3))\n"
+    assert extract_program(text, "g") == "def f(x): return x\n\nprint(f(3))\n"  # blocks that belong together
 
 
 def test_text_of_a_model_that_repeats_itself_is_read_in_linear_time():

@@ -198,12 +198,22 @@ class RemoteObject:
 
     def _copied(self, how: str):
         twin = self._peer.operate(how, self._handle, ())
-        if isinstance(twin, RemoteObject):
-            twin.__dict__["_standing"] = self._standing
-        return twin
+        return _standing_as(twin, self._standing) if isinstance(twin, RemoteObject) else twin
 
     def __reduce_ex__(self, _protocol):
         raise TypeError("an object of the program cannot be pickled")
+
+
+def _standing_as(thing, standing: Standing):
+    """The same object of the program, seen in another way: what a call hands out must not gain by what operators gave."""
+    twin = object.__new__(type(thing))
+    twin.__dict__.update(_handle=thing._handle, _standing=standing)
+    return twin
+
+
+def made(thing):
+    """The stand-in for an object that the tests constructed."""
+    return _standing_as(thing, Standing(thing._standing.named, True))
 
 
 def _data(answer):
@@ -246,8 +256,7 @@ def _computed(name: str, swapped: bool = False):
         if not isinstance(answer, RemoteObject):
             return _refuse() if holds_data else answer
         mixed = holds_data or standing.mixed or any(other.mixed for other in others)
-        answer.__dict__["_standing"] = Standing(answer._standing.named, made, mixed or answer._standing.mixed)
-        return answer
+        return _standing_as(answer, Standing(answer._standing.named, made, mixed))
 
     return compute
 
@@ -281,9 +290,9 @@ def _measured(name: str):
 
 
 def _inherit(answer, standing: Standing):
-    if isinstance(answer, RemoteObject) and not answer._standing.made:
-        answer.__dict__["_standing"] = Standing(answer._standing.named, True, standing.mixed)
-    return answer
+    if not isinstance(answer, RemoteObject):
+        return answer
+    return _standing_as(answer, Standing(answer._standing.named, True, standing.mixed))
 
 
 def _changed(name: str):

@@ -24,6 +24,7 @@ from .remote import (
     RemoteObject,
     Standing,
     Unfit,
+    made,
     remote_class,
 )
 
@@ -58,6 +59,7 @@ class TestsSide(Peer):
         self.class_stand_ins: dict[str, type] = {}
         self.errors: dict[str, type] = {}  # the program's exceptions as the tests know them
         self._objects: dict[int, object] = {}  # stand-ins by handle, so that one object is one object
+        self._made: dict[int, RemoteObject] = {}  # those that the tests constructed
         self._slots: dict[int, list] = {}  # [argument, slot, text] of lists, dicts and sets by id
         self._num_slots = 0
         self.num_answers = 0
@@ -119,10 +121,16 @@ class TestsSide(Peer):
 
     def construct(self, name: str, args: tuple, kwargs: dict):
         """An object of a class of the program, made by the tests: it may answer for itself."""
+        known = set(self._objects)
         thing = self.call(name, args, kwargs)
-        if isinstance(thing, RemoteObject):
-            thing.__dict__["_standing"] = thing._standing._replace(made=True)
-        return thing
+        if not isinstance(thing, RemoteObject) or (thing._handle in known and thing._handle not in self._made):
+            return thing  # data, or a member of an enumeration
+        return self._as_made(thing)
+
+    def _as_made(self, thing: RemoteObject) -> RemoteObject:
+        if thing._handle not in self._made:
+            self._made[thing._handle] = made(thing)
+        return self._made[thing._handle]
 
     def call(self, target, args: tuple, kwargs: dict):
         """Call on the program's side; raises what it raised there, as a built-in exception where it is one.
@@ -137,7 +145,7 @@ class TestsSide(Peer):
         parts = self._question("call", target, table, f"[{', '.join(sent)}]", texts[-1])
         result, after = parts
         if isinstance(result, RemoteObject) and isinstance(target, list) and target[0] in self.classes:
-            result.__dict__["_standing"] = result._standing._replace(made=True)  # by a class method
+            result = self._as_made(result)  # by a class method
         if result is None and type(after) is list:
             for mine, theirs in zip(args, after, strict=False):
                 self._take_change(mine, theirs)
