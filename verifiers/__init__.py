@@ -36,7 +36,7 @@ def _guarded(check: Callable[[Any, str], Verdict], reference: Reference, text: s
     except Exception as error:  # the verify boundary: a checker's failure is a verdict of its own
         account = f"{type(error).__name__}: {error}"
         return Verdict.of(Reason.CHECKER_FAILURE, account[:500], time.perf_counter() - start, "none@0")
-    if not isinstance(verdict, Verdict):
-        account = f"the verifier gave {verdict!r:.200}, which is no Verdict"
+    if not isinstance(verdict, Verdict) or not isinstance(verdict.reason, Reason):
+        account = f"the verifier returned {verdict!r:.200}, which is no Verdict with a Reason"
         return Verdict.of(Reason.CHECKER_FAILURE, account, time.perf_counter() - start, "none@0")
     return verdict if verdict.seconds else replace(verdict, seconds=time.perf_counter() - start)

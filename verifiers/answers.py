@@ -14,8 +14,8 @@ class AnswerVerifier(Verifier):
     has_answers = True
 
     @abstractmethod
-    def compare(self, reference: Any, answer: str) -> Reason:
-        """Whether an answer is right: MATCH or MISMATCH, or UNSUPPORTED if this reference cannot be checked."""
+    def compare(self, reference: Any, answer: str) -> bool | Reason:
+        """Whether an answer is right; or a reason, such as UNSUPPORTED if this reference cannot be checked."""
 
     def extract(self, completion: str) -> str | None:
         """The final answer of a completion; None if it states none.
@@ -31,7 +31,10 @@ class AnswerVerifier(Verifier):
     def verify_answer(self, reference: Any, answer: str) -> Verdict:
         if not answer.strip():
             return self.verdict(Reason.NO_ANSWER)
-        return self.verdict(self.compare(reference, answer), _writable(answer.strip())[:500])
+        found = self.compare(reference, answer)
+        if isinstance(found, bool):
+            found = Reason.MATCH if found else Reason.MISMATCH
+        return self.verdict(found, _writable(answer.strip())[:500])
 
 
 def _writable(text: str) -> str:

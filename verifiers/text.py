@@ -60,13 +60,13 @@ class TextVerifier(AnswerVerifier):
             return answer
         return _SENTENCE_END.split(clause, maxsplit=1)[0].strip()
 
-    def compare(self, reference: TextReference, answer: str) -> Reason:
+    def compare(self, reference: TextReference, answer: str) -> bool | Reason:
         wanted = normalised(reference.answer, reference.case_sensitive)
         if not wanted:
             return Reason.UNSUPPORTED  # there is nothing to compare with
         if len(answer) > _LONGEST:
-            return Reason.MISMATCH
-        return Reason.MATCH if normalised(answer, reference.case_sensitive) == wanted else Reason.MISMATCH
+            return False
+        return normalised(answer, reference.case_sensitive) == wanted
 
     def own_answer(self, reference: TextReference) -> str:
         return reference.answer

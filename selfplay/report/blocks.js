@@ -47,7 +47,7 @@ async function traceOf(row) {
   return {
     set: named("set", row), arm: index.arms[index.arm[row]], round: index.round[row], task_id: index.tasks.id[task], source: index.tasks.source[task],
     sample_index: index.sample[row], outcome: named("outcome", row), reason: named("reason", row), answer, selection: named("selection", row),
-    prompt: tasks[task].prompt, reference: tasks[task].reference, metadata: tasks[task].metadata, completion,
+    prompt: tasks[task].prompt, reference: tasks[task].reference, traits: tasks[task].traits, metadata: tasks[task].metadata, completion,
     finish_reason: named("finish_reason", row), prompt_tokens: promptTokens, completion_tokens: index.tokens[row],
     cumulative_logprob: logprob, seed, model: named("model", row), verifier: named("verifier", row), verify_seconds: seconds,
   };

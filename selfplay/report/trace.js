@@ -1,7 +1,6 @@
 // One open trace: prompt, completion, extracted answer and reference side by side.
 
 function drawTrace(trace, row) {
-  const isMath = trace.reference.kind === "math";
   const notes = suspicious.get(row) || [];
   const head = element("div", "head",
     element("b", trace.outcome, trace.outcome), element("span", "", trace.reason.replaceAll("_", " ")), ...(trace.selection === "held out" ? [] : [element("span", "", trace.selection.replaceAll("_", " "))]),
@@ -10,8 +9,8 @@ function drawTrace(trace, row) {
     button(raw ? "render" : "raw", "key r", KEYS.r), button(at("task").value ? "all tasks" : "only this task", "key t", toggleTask),
     ...notes.map((note) => element("div", "notes", `⚑ ${note}`)));
   const task = element("div", "", element("h3", "", "Prompt"), ...trace.prompt.map((message) => promptMessage(message, trace.prompt.length > 1)),
-    element("h3", "", "Answer"), answers(trace, isMath));
-  const written = element("div", "completion", element("h3", "", "Completion"), completion(trace, isMath));
+    element("h3", "", "Answer"), answers(trace));
+  const written = element("div", "completion", element("h3", "", "Completion"), completion(trace));
   const about = element("div", "", element("h3", "", "All samples of this task"), siblings(row), element("h3", "", "Figures"), facts(trace));
   at("trace").replaceChildren(head, element("div", "sides", task, written, about));
 }
@@ -29,20 +28,25 @@ function promptMessage(message, withRole) {
   return withRole ? element("div", "", element("span", "c", message.role), text) : text;
 }
 
-function completion(trace, isMath) {
+function completion(trace) {
   if (raw) return rawText(trace.completion);
-  return isMath || trace.completion.includes("```") ? renderedText(trace.completion) : code(trace.completion);
+  return trace.traits.is_prose || trace.completion.includes("```") ? renderedText(trace.completion) : code(trace.completion);
 }
 
-function answers(trace, isMath) {
+function answers(trace) {
+  const { ability, has_answers: hasAnswers } = trace.traits, isMath = ability === "math";
   const extracted = trace.answer ? (raw ? rawText(trace.answer) : answerText(trace.answer, isMath)) : element("div", "c", "none");
-  const label = isMath && trace.outcome !== "undecided" ? "extracted" : "the verifier's account";
-  return element("div", isMath ? "answers two" : "answers", element("div", "", element("span", "c", label), extracted), element("div", "", element("span", "c", "reference"), reference(trace.reference)));
+  const label = hasAnswers && trace.outcome !== "undecided" ? "extracted" : "the verifier's account";
+  return element("div", hasAnswers ? "answers two" : "answers", element("div", "", element("span", "c", label), extracted), element("div", "", element("span", "c", "reference"), reference(trace.reference, isMath)));
 }
 
-function reference(given) {
-  if (given.kind === "math") return raw ? rawText(given.answer) : answerText(given.answer, true);
+function reference(given, isMath) {
+  if (typeof given.answer === "string") return raw ? rawText(given.answer) : answerText(given.answer, isMath);
   if (given.kind === "assert_tests") return code(given.code);
+  if (given.kind !== "function_tests" && given.kind !== "stdio_tests") {
+    const rows = Object.entries(given).filter(([key]) => key !== "kind").map(([key, value]) => `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`);
+    return element("pre", "text", rows.join("\n"));
+  }
   const line = (value) => (value.stdin === undefined ? `${given.entry_point}(${value.args.map((arg) => JSON.stringify(arg)).join(", ")}) → ${JSON.stringify(value.expected)}` : `${value.stdin}→ ${value.stdout}`);
   return element("pre", "text", given.cases.map(line).join("\n"));
 }

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -23,6 +24,8 @@ from selfplay.report.arms import Arm, Stage
 from selfplay.report.held_out import HeldOut
 from selfplay.report.notable import Notable, mark_notable
 from selfplay.shards.files import read_rows
+from tasks import UserError
+from verifiers.kinds import verifier_of_kind
 
 MAX_TRACES = 60_000
 MAX_CHARACTERS = 150_000_000  # of completions; a page of some 60 MB
@@ -166,7 +169,8 @@ class _Builder:
         if task not in self._block["tasks"]:
             self._block["tasks"][task] = {
                 "prompt": row["prompt"],
-                "reference": _for_page(row["reference"]),
+                "reference": (reference := _for_page(row["reference"])),
+                "traits": _traits(reference["kind"]),
                 "metadata": _for_page(row["metadata"]),
             }
         logprob = row["cumulative_logprob"]
@@ -182,7 +186,8 @@ class _Builder:
             ]
         )
         self._notable.append(Notable(task, row["outcome"] == "correct", text, row["reason"], row["finish_reason"]))
-        self._has_latex = self._has_latex or _has_latex(row)
+        is_prose = self._block["tasks"][task]["traits"]["is_prose"]
+        self._has_latex = self._has_latex or (is_prose and _has_latex(row))
         self._block_size += len(text)
         if self._block_size > BLOCK_CHARACTERS:
             self._close_block()
@@ -266,5 +271,14 @@ def _for_page(text: str) -> Any:
 
 
 def _has_latex(row: dict[str, Any]) -> bool:
-    texts = [row["completion"], *(message["content"] for message in row["prompt"])]
-    return '"math"' in row["reference"] and any(map(_LATEX.search, texts))
+    return any(map(_LATEX.search, [row["completion"], *(message["content"] for message in row["prompt"])]))
+
+
+@cache
+def _traits(kind: str) -> dict[str, Any]:
+    """What the page asks of a kind's verifier. A kind of the user's own may be out of reach where a report is made."""
+    try:
+        verifier = verifier_of_kind(kind)
+    except UserError:
+        return {"ability": "", "is_prose": True, "has_answers": False}
+    return {"ability": verifier.ability, "is_prose": verifier.is_prose, "has_answers": verifier.has_answers}

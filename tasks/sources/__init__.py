@@ -139,7 +139,9 @@ def _checked(source: str, start: Callable[[], Iterator[Task]]) -> Iterator[Task]
         raise UserError(f'the source "{source}", task {number}: {error}') from error
     except ValidationError as error:  # of a reference that it makes
         mistake = error.errors()[0]
-        text, hint = words_of(mistake, ".".join(map(str, mistake["loc"])))
+        first, *rest = mistake["loc"]
+        key = ".".join([f"argument {first + 1}" if isinstance(first, int) else first, *map(str, rest)])
+        text, hint = words_of(mistake, key)
         raise UserError(f'the source "{source}", after task {number}: {text} in a {error.title}{hint}') from error
     except Exception as error:  # user code runs here: any error in it is the user's to see in one line
         told = f"{type(error).__name__}: {error}{line_of(error)}"
