@@ -77,6 +77,11 @@ class Allocator(ABC):
         return 0
 
     @classmethod
+    def task_rule(cls, settings: Allocation) -> StoppingRule | None:
+        """When each task stops by its own verdicts, if the section alone says so; None if other tasks matter too."""
+        return None
+
+    @classmethod
     def progress(cls, settings: Allocation, extent: Extent) -> float:
         """The share of a pass that is done, from 0 to 1; 0 if it cannot be known."""
         if whole := cls.num_samples(settings, extent.num_tasks):

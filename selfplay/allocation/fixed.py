@@ -4,6 +4,7 @@ from typing import Any
 
 from selfplay.allocation.allocator import Allocator, TaskState
 from selfplay.allocation.settings import Allocation
+from selfplay.estimators.stopping import StoppingRule
 
 
 class Fixed(Allocator):
@@ -14,6 +15,10 @@ class Fixed(Allocator):
     @classmethod
     def num_samples(cls, settings: Allocation, num_tasks: int) -> int:
         return num_tasks * settings.samples_per_task
+
+    @classmethod
+    def task_rule(cls, settings: Allocation) -> StoppingRule:
+        return StoppingRule.fixed(settings.samples_per_task)
 
     def _needed(self, state: TaskState) -> int:
         return self.settings.samples_per_task - state.granted

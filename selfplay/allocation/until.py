@@ -41,6 +41,12 @@ class Until(Allocator):
     def stopping_rule(cls, record: Mapping[str, Any]) -> StoppingRule:
         return StoppingRule(record["accepted_per_task"], record["cap"], tuple(record["give_up"]))
 
+    @classmethod
+    def task_rule(cls, settings: Allocation) -> StoppingRule | None:
+        if settings.give_up_cost:  # its boundary is fitted to the run's own tasks
+            return None
+        return StoppingRule.until(settings.accepted_per_task, settings.cap, settings.give_up_failures)
+
     def __init__(self, rule: Allocation):
         super().__init__(rule)
         self._stop = StoppingRule.until(rule.accepted_per_task, rule.cap, rule.give_up_failures)

@@ -185,6 +185,17 @@ class _Member:
         return np.clip(1.0 - (mean @ num_tasks + noise * spread) / num_tasks.sum(), 0.0, 1.0)
 
 
+def posterior_draws(counts: Counts) -> tuple[Floats, Floats]:
+    """Draws from what the counts leave open about the spread of solve rates, over all families.
+
+    Returns the weight of each draw, shape [draws], sum 1, and its probabilities on the grid of the counts, with those of
+    p = 0 and p = 1 at the end, shape [draws, grid + 2].
+    """
+    members = _posterior(counts)
+    shares = np.concatenate([member.probability * member.shares for member in members])
+    return shares / shares.sum(), np.concatenate([member.weights for member in members])
+
+
 def _posterior(counts: Counts) -> list[_Member]:
     families = {**_PLAIN, **{family.with_impossible(): share for family, share in _PLAIN.items()}}
     drawn = [_draw(counts, family) for family in families]
