@@ -21,7 +21,7 @@ PACKAGES = ("tasks", "verifiers", "selfplay")  # each imports only those before 
 ROOMS = [
     "layout", "storage", "seeds", "progress", "parallel", "records", "grading", "models", "estimators",
     "allocation", "recipe", "samplers", "journal", "driver", "selection", "shards", "training", "export", "metrics",
-    "rounds", "report", "audit", "cli", "__init__", "__main__",
+    "rounds", "planning", "report", "audit", "cli", "__init__", "__main__",
 ]  # fmt: skip
 HEAVY = {  # packages worth an import within a function: each takes from a tenth of a second to some ten seconds
     "datasets", "huggingface_hub", "matplotlib", "mpmath", "openai", "peft", "pyarrow", "ray", "sympy", "tokenizers",

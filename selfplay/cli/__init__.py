@@ -14,6 +14,7 @@ from rich.text import Text
 
 from selfplay.cli.audit import audit
 from selfplay.cli.data import add_commands
+from selfplay.cli.plan import plan
 from tasks import SOURCES, UserError
 from tasks.sources import options_of
 
@@ -52,9 +53,12 @@ def run(
         typer.Option(
             min=1,
             metavar="N",
-            help="play N tasks without training or keeping anything; show them, and estimate the whole run",
+            help="play N tasks without training; show them, and estimate the whole run",
         ),
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="with --preview: keep its samples as a pilot for `selfplay plan`")
+    ] = False,
 ) -> None:
     """Play a recipe: sample, verify, select, train, evaluate. The same command again resumes what was interrupted."""
     from selfplay.recipe.toml import read_recipe, to_toml
@@ -71,9 +75,12 @@ def run(
     from selfplay.progress import Progress
 
     if preview:
+        from selfplay.rounds.preview import kept_preview
         from selfplay.rounds.preview import preview as play_few
 
-        print(play_few(checked, preview, Progress()).in_words())
+        print(play_few(checked, preview, Progress(), keep).in_words())
+        if keep:
+            print(f"costs and yield of the whole run: selfplay plan {recipe} --from {kept_preview(checked)}")
         return
     from selfplay.rounds.run import run as play
 
@@ -212,6 +219,7 @@ def doctor(folder: Annotated[Path, typer.Argument(help="where runs would be writ
 
 add_commands(app)
 app.command()(audit)
+app.command()(plan)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ def plan(
     ] = 0.0,
     what_if: Annotated[
         list[str], typer.Option(help="section.key=value: the same plan with that change, side by side; can be repeated")
-    ] = [],  # noqa: B006
+    ] = [],
     weak: Annotated[
         Path | None, typer.Option(help="a pilot of a smaller model: compare both at equal operations")
     ] = None,
@@ -92,8 +92,8 @@ def _print_plan(made: "Plan") -> None:
         share, tokens = row["pass_at_k"], row["tokens"]
         hits.add_row(
             str(row["k"]),
-            f"{share['value']:.3f} ({share['low']:.3f} to {share['high']:.3f})",
-            f"{_number(tokens['value'])} ({_number(tokens['low'])} to {_number(tokens['high'])})",
+            f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f})",
+            f"{_number(tokens.value)} ({_number(tokens.low)} to {_number(tokens.high)})",
             row.get("beyond", ""),
         )
     Console().print(hits)

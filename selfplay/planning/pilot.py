@@ -1,5 +1,6 @@
 """A pilot: what a kept preview or a finished run measured, as far as a plan needs it."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ class Pilot:
     folder: Path
     samples: SampleTable
     num_kept: int  # accepted traces
+    kept_tokens: tuple[int, int]  # of prompts and completions of these
     num_under_cap: int  # correct samples, at most `most_kept` of each task: those that selection could keep
     reasons: dict[str, int]  # traces by what selection made of them
     decoder: Decoder | None  # of the sampled model; None if its size is not known
@@ -48,6 +50,15 @@ class Pilot:
     def kept_share(self) -> float:
         """Accepted traces a correct sample that selection could keep."""
         return self.num_kept / self.num_under_cap if self.num_under_cap else 0.0
+
+    @property
+    def kept_length(self) -> tuple[float, float]:
+        """Prompt and completion tokens of an accepted trace; of a correct sample, or any, if none was accepted."""
+        if self.num_kept:
+            return self.kept_tokens[0] / self.num_kept, self.kept_tokens[1] / self.num_kept
+        table = self.samples
+        chosen = table.correct if table.correct.any() else np.ones(len(table), bool)
+        return float(table.prompt_tokens[chosen].mean()), float(table.completion_tokens[chosen].mean())
 
     @property
     def prompt_tokens(self) -> float:
@@ -94,14 +105,19 @@ def read_pilot(run: Path, most_kept: int = 0) -> Pilot:
             f"guesses. {GOOD_TASKS} tasks with {GOOD_SAMPLES} samples each serve well"
         )
     correct = samples.num_correct
-    reasons: dict[str, int] = {}
-    for row in read_rows(folder / "shards", columns=["selection"]):
-        reasons[row["selection"]] = reasons.get(row["selection"], 0) + 1
+    reasons: Counter[str] = Counter()
+    kept_tokens = [0, 0]
+    for row in read_rows(folder / "shards", columns=["selection", "prompt_tokens", "completion_tokens"]):
+        reasons[row["selection"]] += 1
+        if row["selection"] == ACCEPTED:
+            kept_tokens[0] += row["prompt_tokens"]
+            kept_tokens[1] += row["completion_tokens"]
     decoder = read_provenance(folder).decoder
     return Pilot(
         folder=folder,
         samples=samples,
-        num_kept=reasons.get(ACCEPTED, 0),
+        num_kept=reasons[ACCEPTED],
+        kept_tokens=(kept_tokens[0], kept_tokens[1]),
         num_under_cap=int((np.minimum(correct, most_kept) if most_kept else correct).sum()),
         reasons=reasons,
         decoder=Decoder.from_dict(decoder) if decoder else None,

@@ -73,7 +73,13 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         figures = {section: {name: asdict(one) for name, one in part.items()} for section, part in self.figures.items()}
-        return {"figures": figures, "tables": self.tables, "assumptions": self.assumptions}
+        tables = {
+            name: [
+                {key: asdict(cell) if isinstance(cell, Figure) else cell for key, cell in row.items()} for row in rows
+            ]
+            for name, rows in self.tables.items()
+        }
+        return {"figures": figures, "tables": tables, "assumptions": self.assumptions}
 
 
 def plan_run(recipe: Recipe, pilot: Pilot, extent: Extent, hardware: Hardware, hit_tokens: float = 0.0) -> Plan:
@@ -99,7 +105,7 @@ class _Planner:
         repeats = pilot.metrics.get("ledger", {}).get("repeats", {}).get("trace_in_this_round")
         if repeats is None:
             self._assume("accepted traces do not repeat one another; a finished round measures how many do")
-        self.unique_tokens = self.accepted * self.of_correct * (1.0 - (repeats or 0.0))
+        self.unique_tokens = self.accepted * pilot.kept_length[1] * (1.0 - (repeats or 0.0))
         self.num_arms = 2 if recipe.control else 1
 
     def plan(self, hit_tokens: float) -> Plan:
@@ -135,7 +141,7 @@ class _Planner:
         if selection.max_traces:
             accepted = np.minimum(accepted, selection.max_traces)
         if selection.max_tokens:
-            accepted = np.minimum(accepted, selection.max_tokens / self.of_correct)
+            accepted = np.minimum(accepted, selection.max_tokens / self.pilot.kept_length[1])
         return accepted
 
     def _round(self) -> dict[str, Figure]:
@@ -191,13 +197,13 @@ class _Planner:
     def _trained(self, decoder: Decoder | None) -> dict[str, Any]:
         training = self.recipe.training
         rows = np.minimum(self.accepted, training.num_rows) if training.num_rows else self.accepted
-        length = self.pilot.prompt_tokens + self.of_correct
+        length = min(sum(self.pilot.kept_length), float(training.max_length))
         passes = (
             np.full(NUM_DRAWS, float(training.steps * training.batch_size))
             if training.steps
             else training.epochs * rows
         )
-        tokens = passes * np.minimum(length, training.max_length)
+        tokens = passes * length
         phase: dict[str, Any] = {"tokens": _figure(tokens, "tokens")}
         fitted = self.pilot.metrics.get("training") or {}
         if decoder is None or training.command or self.recipe.model.student:
@@ -205,7 +211,7 @@ class _Planner:
                 "training is not priced: the size of the trained model, or how the command trains, is not known here"
             )
             return phase
-        context = fitted.get("mean_context") or float(np.median(length))
+        context = fitted.get("mean_context") or length
         flops = tokens * decoder.training(1.0, context, fitted.get("num_adapter_weights", 0))
         phase["flops"] = _figure(flops, "FLOPs")
         done = self.pilot.metrics.get("ledger", {}).get("flops", {}).get("training")
@@ -247,7 +253,7 @@ class _Planner:
         for k in HIT_SAMPLES:
             gain = self.spread.pass_at(k) - self.spread.pass_at(k - 1)
             cost = _figure(tokens / np.maximum(gain, 1e-12), "tokens")
-            row = {"k": k, "pass_at_k": asdict(_figure(self.spread.pass_at(k), "share")), "tokens": asdict(cost)}
+            row = {"k": k, "pass_at_k": _figure(self.spread.pass_at(k), "share"), "tokens": cost}
             if hit_tokens and cost.value > hit_tokens:
                 yield row | {"beyond": f"from about this k on a solved task costs more than {hit_tokens:,.0f} tokens"}
                 return

@@ -1,9 +1,10 @@
 """`selfplay run RECIPE --preview N`: a few tasks through sampling, checking and selection, and what the whole run would take.
 
-Engine, verifiers and seeds are the run's own, so that these are samples which the run will draw again. Nothing is trained,
-and nothing is kept.
+Engine, verifiers and seeds are the run's own, so that these are samples which the run will draw again. Nothing is trained.
+With `--keep` the samples stay as a pilot for `selfplay plan`.
 """
 
+import shutil
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from selfplay.allocation import RULES
 from selfplay.driver.executor import Executor
 from selfplay.driver.stats import PassStats
+from selfplay.metrics.ledger import record_engine_time
 from selfplay.progress import Progress, duration, quantity
 from selfplay.recipe.sections import Recipe
 from selfplay.records import Trace
@@ -57,8 +59,13 @@ class Preview:
         return "\n".join(parts)
 
 
-def preview(recipe: Recipe, num_tasks: int, progress: Progress) -> Preview:
-    """Play `num_tasks` tasks of the first round in a folder that is then removed."""
+def kept_preview(recipe: Recipe) -> Path:
+    """The folder that `--keep` leaves a preview in: next to the run's own, which belongs to the run."""
+    return Path(f"{recipe.output}-preview")
+
+
+def preview(recipe: Recipe, num_tasks: int, progress: Progress, keep: bool = False) -> Preview:
+    """Play `num_tasks` tasks of the first round in a scratch folder; `keep` moves it to `kept_preview`."""
     whole = recipe.tasks.options.get("num_tasks") or num_tasks_of(Round(recipe, Path(recipe.output), 0).tasks())
     few = _of_few_tasks(recipe, min(num_tasks, whole or num_tasks), whole)
     with tempfile.TemporaryDirectory(prefix="selfplay-preview-") as scratch:
@@ -67,10 +74,14 @@ def preview(recipe: Recipe, num_tasks: int, progress: Progress) -> Preview:
         provenance_of(few, model, round.folder, round.plan(model).models)
         with Executor(few.sampling, few.verification, few.ray) as executor:
             stats = sample(round, model, executor, progress)
+        record_engine_time(round.folder, stats, few.ray.num_samplers)
         _, account = round.make_shards()
         firsts: dict[str, tuple[Trace, str]] = {}
         for trace, selection in read_in_order(round.shards):
             firsts.setdefault(trace.task.id, (trace, selection))
+        if keep:
+            shutil.rmtree(kept_preview(recipe), ignore_errors=True)
+            shutil.copytree(round.folder, kept_preview(recipe) / round.folder.name)
     num_samples, num_tokens = _whole_run(recipe, stats, whole or MAX_COUNTED)
     seconds = num_samples * stats.elapsed_seconds / max(stats.num_samples, 1)
     return Preview(
