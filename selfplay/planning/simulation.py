@@ -24,12 +24,12 @@ def simulated_outcome(
     rows = []
     for place in range(NUM_SPREADS):
         rates = rng.choice(spread.rates, number, p=spread.weights[place] / spread.weights[place].sum())
-        rows.append(_played(share, rates, tokens, most_kept, rng))
+        rows.append(play_tasks(share, rates, tokens, most_kept, rng))
     means = np.array(rows)[np.arange(len(spread.weights)) % NUM_SPREADS].T
     return Outcome(*means)
 
 
-def _played(
+def play_tasks(
     allocation: Allocation, rates: np.ndarray, tokens: tuple[float, float], most_kept: int, rng: np.random.Generator
 ) -> tuple[float, float, float, float]:
     """Correct, wrong, kept and solved a task, of one pass in which verdicts come in the order of the requests."""

@@ -14,7 +14,7 @@ from selfplay.allocation import RULES, Allocation
 from selfplay.estimators.expected_outcome import Outcome, Spread, expected_outcome
 from selfplay.planning.pilot import read_pilot
 from selfplay.planning.plan import Extent, Hardware, plan_run
-from selfplay.planning.simulation import simulated_outcome
+from selfplay.planning.simulation import play_tasks, simulated_outcome
 from selfplay.progress import Progress
 from selfplay.recipe import read_recipe
 from selfplay.rounds.preview import kept_preview, preview
@@ -27,7 +27,8 @@ SECTIONS = {
     "budget": Allocation(rule="budget", token_budget=400_000, accepted_per_task=4, cap=32),
 }
 TOKENS = (100.0, 150.0)  # of a correct and of a wrong sample
-NUM_TASKS = 4000
+NUM_TASKS = 4000  # to which the budget belongs
+PLAYED = 100_000
 
 
 def outcome_of(section: Allocation, spread: Spread) -> Outcome:
@@ -42,19 +43,19 @@ def figures_of(outcome: Outcome) -> list[float]:
 
 
 def truth_of(section: Allocation, shape: tuple[float, float]) -> list[float]:
-    """The same from 16 passes of the real allocator over tasks of the true spread."""
-    rates = np.random.default_rng(7).beta(*shape, 20_000)
-    exact = Spread(rates, np.full((16, len(rates)), 1 / len(rates)))
-    played = simulated_outcome(section, exact, NUM_TASKS, TOKENS, 4)
-    return figures_of(Outcome(*(np.full(1, getattr(played, name).mean()) for name in played.__slots__)))
+    """The same from a pass of the real allocator over tasks of the true spread."""
+    rates = np.random.default_rng(7).beta(*shape, PLAYED)
+    whole = RULES[section.rule].for_share(section, PLAYED, NUM_TASKS)
+    means = play_tasks(whole, rates, TOKENS, 4, np.random.default_rng(8))
+    return figures_of(Outcome(*(np.full(1, mean) for mean in means)))
 
 
 def formulas() -> None:
-    print("formulas over the true spread against 16 passes of the real allocator with 1,000 tasks each: ratio")
+    print(f"formulas against one pass of the real allocator over the same {PLAYED:,} tasks: ratio")
     print(f"{'spread':>14} {'rule':>14} {'tokens':>8} {'accepted':>9} {'solved':>8}")
     for name, shape in SPREADS.items():
-        rates = np.random.default_rng(7).beta(*shape, 20_000)
-        exact = Spread(rates, np.full((1, len(rates)), 1 / len(rates)))
+        rates = np.random.default_rng(7).beta(*shape, PLAYED)
+        exact = Spread(rates, np.full((1, PLAYED), 1 / PLAYED))
         for title, section in SECTIONS.items():
             rule = RULES[section.rule].task_rule(section)
             if rule is None:
