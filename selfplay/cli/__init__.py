@@ -64,6 +64,8 @@ def run(
     from selfplay.recipe.toml import read_recipe, to_toml
     from selfplay.rounds.preflight import obstacles
 
+    if keep and not preview:
+        raise UserError("--keep keeps what --preview N sampled; give both, or leave it out")
     checked = read_recipe(recipe, set)
     if check:
         print(to_toml(checked.model_dump()), end="", flush=True)
@@ -81,6 +83,8 @@ def run(
         print(play_few(checked, preview, Progress(), keep).in_words())
         if keep:
             print(f"costs and yield of the whole run: selfplay plan {recipe} --from {kept_preview(checked)}")
+        else:
+            print("with --keep, `selfplay plan` says what the whole run would cost and bring")
         return
     from selfplay.rounds.run import run as play
 
@@ -90,7 +94,7 @@ def run(
     out = folders[0] / "report.html"
     write_report(folders, out)
     _print(summary_table(folders))
-    print(f"report: {out}")
+    print(f"report: {out}\ncosts and yield of further rounds: selfplay plan {recipe} --from {folders[0]}")
 
 
 @app.command()

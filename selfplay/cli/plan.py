@@ -65,10 +65,12 @@ def _plan(recipe: Path, overrides: list[str], source: Path, hardware: tuple[str,
     from selfplay.planning.pilot import read_pilot
     from selfplay.planning.plan import Extent, Hardware, plan_run
     from selfplay.recipe import read_recipe
-    from selfplay.rounds.data import evaluation_tasks, num_tasks_of, round_tasks
+    from selfplay.rounds.data import Round, evaluation_tasks, num_tasks_of
 
     resolved = read_recipe(recipe, overrides)
-    num_tasks = resolved.tasks.options.get("num_tasks") or num_tasks_of(round_tasks(resolved, 0))
+    num_tasks = resolved.tasks.options.get("num_tasks") or num_tasks_of(
+        Round(resolved, Path(resolved.output), 0).tasks()
+    )
     num_held_out = sum(1 for _ in evaluation_tasks(resolved)) if resolved.evaluation else 0
     pilot = read_pilot(source, resolved.selection.max_traces_per_task)
     return plan_run(resolved, pilot, Extent(num_tasks, num_held_out), Hardware(*hardware), hit_tokens)
