@@ -1,6 +1,7 @@
 """Charts as small SVG texts: drawn by matplotlib, text kept as text, colours left to the page's style sheet."""
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from selfplay.progress import quantity
 
@@ -51,6 +52,7 @@ Mark = tuple[
     tuple[float, float, float, float], str
 ]  # left, bottom, right, top in the axes' own units, and what is told there
 
+MOST_TICKS = 6  # of a log axis
 NAME_LENGTH = 16  # characters of a group's name below its bars
 
 
@@ -154,6 +156,9 @@ def draw_lines(
     axes.grid(axis="x", visible=False)
     if log_x:
         axes.set_xscale("log")
+        low, high = min(min(line.x) for line in lines), max(max(line.x) for line in lines)
+        axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
+        axes.xaxis.set_minor_locator(NullLocator())  # matplotlib would label these, too, if there is less than a decade
     for line in lines:
         color = SERIES[line.color % len(SERIES)]
         if line.low:
@@ -183,6 +188,21 @@ def draw_lines(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
     if not share:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """At most MOST_TICKS round numbers from `low` to `high` for a log axis: powers of 10, or of 2 or 1, 2, 5 if these are few.
+
+    The two ends themselves if no round number lies between them.
+    """
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    tens = [10.0**e for e in exponents if low <= 10.0**e <= high]
+    finer = [part * 10.0**e for e in exponents for part in (1, 2, 5) if low <= part * 10.0**e <= high]
+    twos = [2.0**e for e in range(17) if low <= 2**e <= high] if low >= 1 else []
+    for ticks in (twos, finer, tens):
+        if 2 <= len(ticks) <= MOST_TICKS:
+            return ticks
+    return tens[:: -(-len(tens) // MOST_TICKS)] if len(tens) > MOST_TICKS else sorted({low, high})
 
 
 def bar_chart(

@@ -148,7 +148,10 @@ async function open(place, scrollPage = false) {
 
 async function saveRows() {
   const parts = [];
-  for (const row of shown) parts.push(JSON.stringify({ id: addressOf(row), ...(await traceOf(row)) }) + "\n");
+  for (const row of shown) {
+    const { traits, ...trace } = await traceOf(row);
+    parts.push(JSON.stringify({ id: addressOf(row), ...trace }) + "\n");
+  }
   const link = element("a", "");
   link.href = URL.createObjectURL(new Blob(parts, { type: "application/jsonl" }));
   link.download = "traces.jsonl";

@@ -11,7 +11,7 @@ import pytest
 from selfplay.layout import MANIFEST, METRICS
 from selfplay.report import summary_table, write_plot, write_report
 from selfplay.report.arms import open_arms, paired
-from selfplay.report.charts import Line, line_chart
+from selfplay.report.charts import MOST_TICKS, Line, line_chart, log_ticks
 from selfplay.report.figures import learning_charts, reason_chart
 from selfplay.report.notable import Notable, mark_notable
 from selfplay.report.traces import collect, count_tasks
@@ -290,3 +290,13 @@ def test_many_difficulties_are_joined_and_none_is_lost():
 def test_a_place_that_cannot_be_written_is_named(two_arms: Path, tmp_path: Path):
     with pytest.raises(UserError, match="cannot write the report"):
         write_report([two_arms], tmp_path / "missing" / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(1, 4), (1, 3), (4.3e4, 2e5), (2.1e6, 2.9e6), (1, 25600), (1e9, 1e15), (3, 3)]
+)
+def test_a_log_axis_has_a_few_plain_labels(low, high):
+    chart = line_chart("a", [Line("a", 0, sorted({low, high}), [0.5] * len({low, high}))], "k", "b", log_x=True)
+    ticks = log_ticks(low, high)
+    assert 1 <= len(ticks) <= MOST_TICKS and all(low <= tick <= high for tick in ticks)
+    assert "mathdefault" not in chart.svg and "$" not in chart.svg
