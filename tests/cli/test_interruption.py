@@ -14,36 +14,12 @@ import pytest
 
 from selfplay.journal import read_journal
 from selfplay.models.tiny_llama import create_model
+from tests.factories import small_recipe_file
 
 MARK = "SELFPLAY_TEST_RUN"  # in the environment of a run and of all that it starts
 
 SOME = r"(?!0 )\S+ of \S+ samples"  # have their verdict: what is only sampled may be lost
 MORE = r"(\S+) of \S+ samples, (?!\1 of them)\S+ of them resumed"
-
-RECIPE = """
-[tasks]
-source = "arithmetic"
-num_tasks = {num_tasks}
-[model]
-path = "{model}"
-[sampling]
-max_tokens = 8
-batch_size = 64
-[selection]
-verified = false
-[training]
-steps = 100000
-batch_size = 8
-[evaluation]
-samples_per_task = 4
-k = [1]
-[evaluation.tasks]
-source = "arithmetic"
-split = "test"
-num_tasks = {num_held_out}
-[ray]
-address = "none"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +62,17 @@ def read(terminal):
 
 
 def written(folder, model, num_tasks, num_held_out):
-    path = folder / "told.toml"
-    path.write_text(RECIPE.format(model=model, num_tasks=num_tasks, num_held_out=num_held_out))
-    return path
+    return small_recipe_file(
+        folder,
+        name="told",
+        tasks={"num_tasks": num_tasks, "operands": None},
+        model={"create": None, "path": str(model)},
+        pretraining=None,
+        sampling={"max_tokens": 8},
+        selection={"verified": False},
+        training={"steps": 100_000, "batch_size": 8, "learning_rate": None},
+        evaluation={"tasks": {"num_tasks": num_held_out, "operands": None}, "k": [1]},
+    )
 
 
 def assert_stopped(status, seconds, text):

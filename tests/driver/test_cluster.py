@@ -21,9 +21,9 @@ from selfplay.models.tiny_llama import create_model
 from selfplay.recipe.sections import Ray, Recipe, Sampling, Tasks, Verification
 from tests.benchmarks.ray_kill import QueueActor
 from tests.benchmarks.streaming import sums
-from tests.driver.test_pipeline import ONE_MODEL, keys, seed_of, starting
-from tests.driver.test_pipeline import play as play_in_process
 from tests.engines import QueueSampler
+from tests.passes import ONE_MODEL, keys, seed_of, starting
+from tests.passes import play as play_in_process
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 FAST = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500, "health_check_failure_threshold": 10}

@@ -8,73 +8,18 @@ from dataclasses import replace
 
 import pytest
 
-from selfplay.allocation import Allocation, make_allocator
+from selfplay.allocation import Allocation
 from selfplay.allocation.budget import Budget
 from selfplay.driver.pipeline import Pipeline
-from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
 from selfplay.driver.workers import SamplerWorker, VerifierWorker, VerifyResult, WorkerLost
 from selfplay.journal import Journal, read_journal
 from selfplay.recipe.sections import Verification
 from selfplay.records import SampleFailure
-from selfplay.seeds import number_of
 from tasks import MathReference, Task, UserError, load
 from tests.engines import QueueSampler
+from tests.passes import ONE_MODEL, keys, play, starting
 from verifiers import Outcome, Reason, Verdict, verify
-
-
-def seed_of(task_id, index):
-    return number_of(0, task_id, index)
-
-
-ONE_MODEL = SamplingPlan(("",), seed_of)
-
-
-def play(
-    folder,
-    start_sampler,
-    tasks=None,
-    samples=4,
-    start_verifier=None,
-    num_samplers=1,
-    num_verifiers=1,
-    in_flight=64,
-    plan=ONE_MODEL,
-    rule=None,
-):
-    """One pass in this process; gives its stats and the rows of its journal."""
-
-    async def one_verifier(number):
-        return VerifierWorker(Verification())
-
-    async def run():
-        samplers = WorkerPool("sampler", start_sampler, num_samplers, in_flight)
-        verifiers = WorkerPool("verifier", start_verifier or one_verifier, num_verifiers, 256)
-        journal = Journal(folder)
-        try:
-            allocator = make_allocator(rule or Allocation(samples_per_task=samples))
-            await samplers.load(plan.engines(num_samplers))
-            pipeline = Pipeline(plan, allocator, samplers, verifiers, journal)
-            await pipeline.run(load("arithmetic", num_tasks=50) if tasks is None else tasks)
-        finally:
-            journal.close()
-            await samplers.close()
-            await verifiers.close()
-        return pipeline.stats
-
-    stats = asyncio.run(run())
-    return stats, list(read_journal(folder))
-
-
-def starting(make):
-    async def start_worker(number):
-        return SamplerWorker(make(number))
-
-    return start_worker
-
-
-def keys(rows):
-    return sorted((sample.task_id, sample.index) for sample, _ in rows)
 
 
 def test_every_task_gets_its_samples_once_each_with_the_verdict_of_its_text(tmp_path):

@@ -17,7 +17,7 @@ from selfplay.journal import Journal, read_journal
 from selfplay.models.tiny_llama import create_model
 from selfplay.recipe.sections import Ray, Sampling, Verification
 from tasks import UserError, load
-from tests.driver.test_pipeline import ONE_MODEL, keys
+from tests.passes import ONE_MODEL, keys
 
 SETTINGS = Ray(num_samplers=2, sampler_cpus=0.5, num_verifiers=2, verifier_cpus=0.5)
 SAMPLING = Sampling(max_tokens=12, batch_size=16)

@@ -8,21 +8,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from selfplay.allocation import Allocation, make_allocator
+from selfplay.allocation import Allocation
 from selfplay.driver.executor import Executor
-from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.plan import SamplingPlan
-from selfplay.driver.pool import WorkerPool
 from selfplay.driver.recovery import MAX_FAILED
-from selfplay.driver.workers import SamplerWorker, VerifierWorker, WorkerLost
-from selfplay.journal import Journal, read_journal
+from selfplay.driver.workers import VerifierWorker, WorkerLost
+from selfplay.journal import read_journal
 from selfplay.journal.index import JournalIndex, TaskIdSet
 from selfplay.recipe.sections import Recipe, Verification
 from selfplay.records import SampleFailure
 from selfplay.samplers import server_watchdog as server_watch
 from tasks import UserError, load
-from tests.driver.test_pipeline import ONE_MODEL, keys, seed_of
+from tests import passes
 from tests.engines import QueueSampler
+from tests.passes import keys, seed_of, starting
 from verifiers import Outcome, Reason, Verdict, verify
 from verifiers.kinds import VERIFIERS, verifier_of_kind
 
@@ -32,39 +31,22 @@ def play(
     make_sampler=lambda: QueueSampler(),
     make_verifier=lambda: VerifierWorker(Verification()),
     num_tasks=50,
-    samples=4,
     in_flight=64,
 ):
-    """One pass in this process, resuming what is there; gives the rows of its journal. Its one error is raised plainly."""
-
-    async def start_sampler(number):
-        return SamplerWorker(make_sampler())
+    """The rows of a pass in this process. Its one error is raised by itself."""
 
     async def start_verifier(number):
         return make_verifier()
 
-    async def run():
-        samplers, verifiers = (
-            WorkerPool("sampler", start_sampler, 1, in_flight),
-            WorkerPool("verifier", start_verifier, 1, 256),
-        )
-        journal = Journal(folder)
-        try:
-            allocator = make_allocator(Allocation(samples_per_task=samples))
-            pipeline = Pipeline(ONE_MODEL, allocator, samplers, verifiers, journal)
-            await pipeline.run(load("arithmetic", num_tasks=num_tasks))
-        except* UserError as group:
-            error = group
-            while isinstance(error, ExceptionGroup):
-                error = error.exceptions[0]
-            raise error from None
-        finally:
-            journal.close()
-            await samplers.close()
-            await verifiers.close()
-
-    asyncio.run(run())
-    return list(read_journal(folder))
+    try:
+        tasks = load("arithmetic", num_tasks=num_tasks)
+        sampler = starting(lambda number: make_sampler())
+        return passes.play(folder, sampler, tasks, start_verifier=start_verifier, in_flight=in_flight)[1]
+    except* UserError as group:
+        error = group
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 @pytest.fixture

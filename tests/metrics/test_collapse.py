@@ -17,37 +17,9 @@ from selfplay.rounds.run import run
 from selfplay.storage import read_json
 from selfplay.training.sft import FineTuning, TrainingExample
 from tasks.sources.arithmetic import organic_corpus
+from tests.factories import small_recipe_file
 
 STEPS = 400  # of the start's training
-
-RECIPE = """
-name = "small"
-[tasks]
-source = "arithmetic"
-num_tasks = 250
-operands = [3]
-[model]
-path = "{model}"
-[sampling]
-max_tokens = 14
-batch_size = 512
-[selection]
-drop_duplicates = false
-[training]
-batch_size = 64
-learning_rate = 1e-3
-steps = 60
-[evaluation]
-samples_per_task = 16
-k = [1, 16]
-[evaluation.tasks]
-source = "arithmetic"
-split = "test"
-operands = [3]
-num_tasks = 60
-[ray]
-address = "none"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +36,18 @@ def start(tmp_path_factory):
 
 def played(folder, model, *overrides):
     """The folder of the recipe's run and what it said."""
-    (folder / "small.toml").write_text(RECIPE.replace("{model}", str(model)))
+    recipe = small_recipe_file(
+        folder,
+        tasks={"num_tasks": 250, "operands": [3]},
+        model={"create": None, "path": str(model)},
+        pretraining=None,
+        sampling={"max_tokens": 14, "batch_size": 512},
+        selection={"drop_duplicates": False},
+        training={"batch_size": 64, "steps": 60},
+        evaluation={"tasks": {"operands": [3], "num_tasks": 60}, "samples_per_task": 16, "k": [1, 16]},
+    )
     with (folder / "said").open("w") as said:
-        run(read_recipe(folder / "small.toml", list(overrides)), Progress(Console(file=said, width=400)))
+        run(read_recipe(recipe, list(overrides)), Progress(Console(file=said, width=400)))
     return folder / "small", (folder / "said").read_text()
 
 

@@ -21,57 +21,27 @@ from selfplay.metrics.trackers import numbers_of
 from selfplay.models.flops import decoder_of
 from selfplay.progress import Progress
 from selfplay.recipe.sections import Recipe
-from selfplay.recipe.toml import read_recipe
 from selfplay.rounds.run import run as play
 from selfplay.samplers.transformers import TransformersSampler
 from selfplay.shards.files import read_traces
 from selfplay.storage import read_json
 from tasks import load
-
-RECIPE = """
-rounds = 2
-[tasks]
-source = "arithmetic"
-num_tasks = 50
-operands = [2, 3]
-[model.create]
-hidden_size = 32
-num_layers = 1
-max_length = 32
-[pretraining]
-steps = 80
-batch_size = 32
-learning_rate = 1e-2
-corruption = 0.3
-[sampling]
-max_tokens = 16
-batch_size = 256
-[selection]
-max_traces_per_task = 0
-drop_duplicates = false
-[training]
-steps = 8
-batch_size = 16
-learning_rate = 1e-3
-[evaluation]
-samples_per_task = 4
-k = [1, 4]
-[evaluation.tasks]
-source = "arithmetic"
-split = "test"
-operands = [2, 3]
-num_tasks = 20
-[ray]
-address = "none"
-"""
+from tests.factories import small_recipe
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ledger")
-    (folder / "small.toml").write_text(RECIPE)
+    recipe = small_recipe(
+        output=str(folder / "small"),
+        rounds=2,
+        tasks={"num_tasks": 50},
+        pretraining={"steps": 80, "corruption": 0.3},
+        sampling={"batch_size": 256},
+        selection={"max_traces_per_task": 0, "drop_duplicates": False},
+    )
     with (folder / "said").open("w") as said:
-        play(read_recipe(folder / "small.toml"), Progress(Console(file=said, width=400)))
+        play(recipe, Progress(Console(file=said, width=400)))
     return folder / "small"
 
 

@@ -10,10 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from selfplay.journal import read_journal
-from selfplay.progress import Progress
 from selfplay.recipe.toml import read_recipe
 from selfplay.rounds.preflight import obstacles
 from selfplay.rounds.preview import preview
@@ -22,53 +20,12 @@ from selfplay.rounds.run_folder import open_run
 from selfplay.shards.files import read_traces
 from selfplay.storage import read_json
 from tasks import UserError
+from tests.factories import quietly, small_recipe_file
 from verifiers import Outcome
-
-RECIPE = """
-rounds = 2
-control = true
-[tasks]
-source = "arithmetic"
-num_tasks = 60
-operands = [2, 3]
-[model.create]
-hidden_size = 32
-num_layers = 1
-max_length = 32
-[pretraining]
-steps = 60
-batch_size = 32
-learning_rate = 1e-2
-corruption = 0.5
-[sampling]
-max_tokens = 16
-batch_size = 64
-[training]
-steps = 8
-batch_size = 16
-learning_rate = 1e-3
-[evaluation]
-samples_per_task = 4
-k = [1, 4]
-[evaluation.tasks]
-source = "arithmetic"
-split = "test"
-operands = [2, 3]
-num_tasks = 20
-[ray]
-address = "none"
-"""
 
 
 def written(folder):
-    folder.mkdir(exist_ok=True)
-    path = folder / "small.toml"
-    path.write_text(RECIPE)
-    return path
-
-
-def quietly():
-    return Progress(Console(file=open(os.devnull, "w")))
+    return small_recipe_file(folder, rounds=2, control=True)
 
 
 @pytest.fixture(scope="module")

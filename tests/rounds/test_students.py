@@ -21,43 +21,7 @@ from selfplay.storage import read_json, write_json
 from selfplay.training.sft import FineTuning, TrainingExample
 from tasks import UserError, load
 from tasks.sources.arithmetic import organic_corpus
-
-RECIPE = """
-rounds = 4
-[tasks]
-source = "arithmetic"
-num_tasks = 40
-operands = [2]
-[model]
-path = "{teacher}"
-[model.student.create]
-hidden_size = 32
-num_layers = 1
-max_length = 32
-[sampling]
-max_tokens = 12
-batch_size = 256
-[selection]
-drop_duplicates = false
-[selection.mix]
-earlier_rounds = 0.25
-[training]
-steps = 12
-batch_size = 16
-learning_rate = 1e-9
-[evaluation]
-samples_per_task = 2
-k = [1]
-[evaluation.tasks]
-source = "arithmetic"
-split = "test"
-operands = [2]
-num_tasks = 12
-[stop]
-patience = 2
-[ray]
-address = "none"
-"""
+from tests.factories import SMALL, small_recipe_file
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +38,26 @@ def teacher(tmp_path_factory):
     return str(folder / "model")
 
 
+def written(folder, teacher, **training):
+    """The recipe of a student that sees its teacher's traces and does not change: its learning rate is next to nothing."""
+    return small_recipe_file(
+        folder,
+        name="student",
+        rounds=4,
+        tasks={"num_tasks": 40, "operands": [2]},
+        model={"create": None, "path": teacher, "student": {"create": SMALL["model"]["create"]}},
+        pretraining=None,
+        sampling={"max_tokens": 12, "batch_size": 256},
+        selection={"drop_duplicates": False, "mix": {"earlier_rounds": 0.25}},
+        training={"steps": 12, "learning_rate": 1e-9} | training,
+        evaluation={"tasks": {"operands": [2], "num_tasks": 12}, "samples_per_task": 2, "k": [1]},
+        stop={"patience": 2},
+    )
+
+
 def played(folder, teacher, *overrides):
     """The run's folder and what it said."""
-    path = folder / "student.toml"
-    path.write_text(RECIPE.format(teacher=teacher))
+    path = written(folder, teacher)
     with (folder / "said").open("w") as said:
         run(read_recipe(path, list(overrides)), Progress(Console(file=said, width=400)))
     return folder / "student", (folder / "said").read_text()
@@ -185,8 +165,7 @@ def ledger(share, bits=10.0):
     ],
 )
 def test_a_run_stops_only_where_nothing_pays(tmp_path, monkeypatch, shares, low, least_bits, stops):
-    path = tmp_path / "rule.toml"
-    path.write_text(RECIPE.format(teacher="a/model"))
+    path = written(tmp_path, "a/model")
     recipe = read_recipe(path, [f"stop.least_bits={least_bits}"])
     monkeypatch.setattr("selfplay.metrics.early_stopping.read_samples", lambda journal: journal)
     monkeypatch.setattr(
@@ -256,16 +235,14 @@ def test_stored_completions_train_a_student(tmp_path):
     ],
 )
 def test_impossible_settings_are_refused(tmp_path, override, named):
-    path = tmp_path / "wrong.toml"
-    path.write_text(RECIPE.format(teacher="a/model") + "[training.lora]\n")
+    path = written(tmp_path, "a/model", lora={})
     with pytest.raises(UserError) as caught:
         read_recipe(path, [override])
     assert named in str(caught.value)
 
 
 def test_adapters_without_peft_say_what_to_install(tmp_path, monkeypatch):
-    path = tmp_path / "adapters.toml"
-    path.write_text(RECIPE.format(teacher="a/model") + "[training.lora]\n")
+    path = written(tmp_path, "a/model", lora={})
     read_recipe(path)
     monkeypatch.setattr("selfplay.recipe.consistency.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'pip install "selfplay\[lora\]"'):

@@ -20,28 +20,9 @@ from selfplay.shards.files import read_rows
 from selfplay.shards.integrity import check_shards
 from selfplay.storage import read_json
 from tasks import UserError
-from tests.driver.test_pipeline import play, seed_of, starting
 from tests.engines import QueueSampler
-from tests.rounds.test_rounds import quietly
-
-RECIPE = """
-[tasks]
-source = "arithmetic"
-num_tasks = 60
-[[model.teachers]]
-path = "{first}"
-weight = 3
-[[model.teachers]]
-path = "{second}"
-[sampling]
-max_tokens = 6
-batch_size = 64
-[allocation]
-samples_per_task = 4
-[ray]
-address = "none"
-num_samplers = 2
-"""
+from tests.factories import SAMPLED, quietly, small_recipe_file
+from tests.passes import play, seed_of, starting
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +38,16 @@ def teachers(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def recipe(teachers, tmp_path_factory):
-    path = tmp_path_factory.mktemp("recipe") / "teachers.toml"
-    path.write_text(RECIPE.format(first=teachers[0], second=teachers[1]))
-    return path
+    first, second = teachers
+    return small_recipe_file(
+        tmp_path_factory.mktemp("recipe"),
+        **SAMPLED,
+        name="teachers",
+        tasks={"operands": None},
+        model={"create": None, "teachers": [{"path": first, "weight": 3.0}, {"path": second}]},
+        sampling={"max_tokens": 6},
+        ray={"num_samplers": 2},
+    )
 
 
 def drawn(folder):
@@ -131,7 +119,7 @@ num_tasks = 10
 def test_a_student_learns_from_several_teachers_and_is_the_one_that_is_evaluated(recipe, teachers, tmp_path):
     path = tmp_path / "student.toml"
     path.write_text(recipe.read_text() + STUDENT.format(student=teachers[1]))
-    run(read_recipe(path), quietly())
+    run(read_recipe(path, ["name=student"]), quietly())
     folder = tmp_path / "student" / "round_000"
     assert Counter(model for model, _ in drawn(tmp_path / "student").values()).keys() == set(teachers)
     assert {sample.model for sample, _ in read_journal(folder / "evaluation")} == {str(folder / "model")}

@@ -12,7 +12,7 @@ from selfplay.rounds.run import run
 from selfplay.shards.files import read_traces
 from selfplay.storage import read_json
 from tests.conftest import VLLM_OPTIONS
-from tests.rounds.test_rounds import quietly
+from tests.factories import quietly
 
 QUICKSTART = Path(__file__).resolve().parents[2] / "runs" / "quickstart.toml"
 
