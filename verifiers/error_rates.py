@@ -1,4 +1,4 @@
-"""How often the verifiers err, as measured on labelled cases: the figures that leave with the data.
+"""How often the verifiers err, as measured on labelled cases: the figures that leave with the data (verifiers/README.md has more).
 
 One row a verifier and version; a new version starts without figures until its command has been run again.
 """
@@ -16,7 +16,7 @@ class ErrorRates:
     rejected: int  # right cases that were called wrong or undecided,
     right: int  # of so many
     cases: str  # what they are
-    command: str  # that measures it
+    command: str  # that measures it; empty if the cases are not part of this repository
 
 
 MEASURED = {
@@ -25,11 +25,11 @@ MEASURED = {
         ErrorRates(
             "math@1",
             accepted=0,
-            wrong=373,
-            rejected=0,
-            right=456,
-            cases="pairs of reference and answer from public test suites and issue threads, labelled by hand, which it was developed against",
-            command="python -m tests.benchmarks.math_rivals",
+            wrong=2527,
+            rejected=109,
+            right=4842,
+            cases="responses of four frontier models to the rule-checked part of Omni-MATH, which it was not developed against",
+            command="",
         ),
         ErrorRates(
             "programs@1",
@@ -45,5 +45,5 @@ MEASURED = {
 
 
 def rates_of(verifier: str) -> ErrorRates | None:
-    """The figures of a verifier as a verdict names it (name@version, perhaps with +tier); None where none were taken."""
+    """The figures of a verifier as a verdict names it (name@version, perhaps with +tier); None if none were taken."""
     return MEASURED.get(verifier.partition("+")[0])

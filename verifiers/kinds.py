@@ -32,21 +32,27 @@ VERIFIERS = {
 class Verifier(ABC):
     """Checks completions against references of one kind, or of several; holds no state of a run.
 
-    Only `version` and `verify` have no default; `verifiers.answers.AnswerVerifier` gives `verify` too. Methods may be called from several threads at once. What `verify` and
-    `verify_answer` raise becomes a verdict `undecided` with the reason `checker_failure`.
+    Only `version` and `verify` have no default; `verifiers.answers.AnswerVerifier` gives `verify` too. Methods may be called
+    from several threads at once. What `verify` and `verify_answer` raise becomes a verdict `undecided` with the reason
+    `checker_failure`.
     """
 
-    version: ClassVar[str]  # name@number, as each verdict carries it; a verdict that can differ raises the number
-    ability: ClassVar[str] = "reasoning"  # verl's word for such tasks, such as "math" or "code"
-    is_prose: ClassVar[bool] = True  # completions are sentences: the filters of repetition and of steps read them
-    has_answers: ClassVar[bool] = (
-        False  # a verdict's `answer` is the final answer as extracted, so that samples can vote
-    )
-    # by it and `verify_answer` takes one alone; False: it is the verifier's account of what happened
+    # name@number, as each verdict carries it; a verdict that can differ raises the number
+    version: ClassVar[str]
+    # verl's word for such tasks, such as "math" or "code"
+    ability: ClassVar[str] = "reasoning"
+    # completions are sentences: the filters of repetition and of steps read them
+    is_prose: ClassVar[bool] = True
+    # a verdict's `answer` is the final answer as extracted: samples can vote by it, and `verify_answer` takes one alone;
+    # False: it is the verifier's account of what happened
+    has_answers: ClassVar[bool] = False
     # a reference and a completion that are accepted unless the machine is at fault: after a checker_failure this tells whose
     # failure it was. None: no failure counts as the sample's own
     canary: ClassVar[tuple[Any, str] | None] = None
-    reference: ClassVar[type | None] = None  # only for a kind from outside: the dataclass of its references
+    # what to do about a reference that it leaves undecided as unsupported, such as to name another kind
+    advice: ClassVar[str] = ""
+    # only for a kind from outside: the dataclass of its references
+    reference: ClassVar[type | None] = None
 
     @abstractmethod
     def verify(self, reference: Any, completion: str) -> Verdict:

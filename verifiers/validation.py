@@ -26,7 +26,9 @@ def validate(task: Task) -> Validity:
     verdict = _own_verdict(task)
     is_own_kind = is_named(task.reference.kind)
     if verdict is not None and verdict.outcome is not Outcome.CORRECT:
-        return Validity(task, False, f"its own reference gets {verdict.outcome}, {verdict.reason}: {verdict.answer}")
+        advice = verifier_of(task.reference).advice if verdict.reason is Reason.UNSUPPORTED else ""
+        fault = f"its own reference gets {verdict.outcome}, {verdict.reason}: {verdict.answer}"
+        return Validity(task, False, f"{fault}; {advice}" if advice else fault)
     if verdict is None and is_own_kind:
         return Validity(
             task,

@@ -63,7 +63,7 @@ def _errors(verifier: str) -> str:
         return f"- How often `{verifier}` errs was not measured: a verdict of it is about the final answer or the tests, and no more is known."
     return (
         f"- `{verifier}` accepted {_interval(rates.accepted, rates.wrong, 'wrong')} and rejected"
-        f" {_interval(rates.rejected, rates.right, 'right')}: {rates.cases} (`{rates.command}`). On other cases expect more than the share seen; the intervals say how much these prove."
+        f" {_interval(rates.rejected, rates.right, 'right')}: {rates.cases}{f' (`{rates.command}`)' if rates.command else ''}. On other cases expect more than the share seen; the intervals say how much these prove."
     )
 
 

@@ -14,7 +14,7 @@ from selfplay.recipe.toml import read_recipe
 from selfplay.shards.files import read_rows
 from tasks import Task, UserError, load, reference_from_dict
 from tasks.references import CLASSES
-from verifiers import verify
+from verifiers import Reason, verify
 from verifiers.kinds import VERIFIERS, has_answers, verifier_of_kind
 from verifiers.validation import validate
 
@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "verifiers" / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
 (EXAMPLE,) = (text for language, text in BLOCKS if language == "python")
-(ROW,) = (text for language, text in BLOCKS if language == "json")
+BLOCKS_OF_JSON = [text for language, text in BLOCKS if language == "json"]
+ROW = BLOCKS_OF_JSON[1]
 (TASKS,) = (text for language, text in BLOCKS if language == "toml")
 RECIPE = """
 {tasks}
@@ -323,3 +324,16 @@ def test_a_recipe_names_the_place_of_a_source_that_is_not_there(tmp_path):
     (tmp_path / "own.toml").write_text('[tasks]\nsource = "no_such_module:tasks"\n[sampling]\nengine = "replay"\n')
     with pytest.raises(UserError, match=r"there is no module no_such_module.* in own.toml \[tasks\]"):
         read_recipe(tmp_path / "own.toml")
+
+
+def test_the_readme_names_every_kind_every_reason_and_every_version():
+    for kind, verifier in ((kind, verifier_of_kind(kind)) for kind in VERIFIERS):
+        assert f"| `{kind}` |" in README and f"| `{verifier.version}` |" in README
+    for reason in Reason:
+        assert f"`{reason}`" in README.partition("## Kinds")[0]
+
+
+def test_the_readmes_references_are_what_they_say():
+    rows = [json.loads(line) for line in BLOCKS_OF_JSON[0].splitlines()]
+    assert [row["kind"] for row in rows] == [kind for kind in VERIFIERS if kind in {row["kind"] for row in rows}]
+    assert all(reference_from_dict(row) for row in rows)

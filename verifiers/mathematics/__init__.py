@@ -64,6 +64,7 @@ class MathVerifier(Verifier):
     version = VERSION
     ability = "math"
     has_answers = True
+    advice = 'an answer that is no mathematics is compared as it is written by kind = "text"'
     canary = (MathReference("\\frac{1}{2}"), "\\boxed{\\sin\\frac{\\pi}{6}}")  # takes the worker process
 
     def verify(self, reference: MathReference, completion: str) -> Verdict:
