@@ -57,6 +57,7 @@ class SampleFailure:
     task_id: str
     index: int
     error: str
+    is_final: bool = False  # another try would fail alike, such as a prompt that a server refuses
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ class Pipeline:
         for sample in results:
             key = (sample.task_id, sample.index)
             if isinstance(sample, SampleFailure):
-                self._sample_failed(key, sample.error)
+                self._sample_failed(key, sample)
                 continue
             self._recovery.sampled(key)
             self.stats.count_sample(sample)
@@ -235,14 +235,14 @@ class Pipeline:
 
     # failures; the policy is recovery's
 
-    def _sample_failed(self, key: SampleKey, error: str) -> None:
+    def _sample_failed(self, key: SampleKey, failure: SampleFailure) -> None:
         self._recovery.bisection.returned(key)
-        if self._recovery.may_retry(key):
+        if self._recovery.may_retry(key) and not failure.is_final:
             self.stats.num_retries += 1
-            self.stats.trouble = f"a sample failed: {error[:200]}"
+            self.stats.trouble = f"a sample failed: {failure.error[:200]}"
             self._allocator.lost(*key)
         else:
-            self._fail_sample(key, error)
+            self._fail_sample(key, failure.error)
 
     async def _engine_died(self, keys: list[SampleKey], error: str) -> None:
         culprit = self._recovery.engine_died(keys)

@@ -14,7 +14,7 @@ Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-_SERVER = {"base_url", "api_key_env", "max_retries", "max_concurrency", "timeout_seconds"}
+_SERVER = {"omit", "base_url", "api_key_env", "max_retries", "max_concurrency", "timeout_seconds"}
 # keys that may change when a run is resumed, since they decide no row
 FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
     "sampling": _SERVER,
@@ -191,6 +191,8 @@ class Sampling(Section):
     batch_size: Count = 256  # transformers: sequences at once
     engine_options: dict[str, Any] = {}  # vllm: arguments of AsyncEngineArgs; openai: more fields of a request
     logprobs: bool = False  # vllm: record each sample's cumulative log-probability, which slows the engine
+    # openai: fields of a request that the server refuses, such as ["seed", "temperature"]
+    omit: list[str] = []
     base_url: str = ""  # openai: of the server, such as "http://localhost:8000/v1"
     endpoint: Literal["chat", "completions"] = "chat"  # openai: "completions" for a base model without a chat template
     api_key_env: str = "OPENAI_API_KEY"  # openai: environment variable with the key

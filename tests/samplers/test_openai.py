@@ -73,6 +73,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         server: Server = self.server
         fields = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert fields.get("seed", 0) < 2**31  # Gemini takes no more
+        fields["seed"] = fields.get("seed", 0) + 2**62  # as the request had it, whose lower 31 bits are sent
         with server.lock:
             earlier = sum(old["seed"] == fields["seed"] for _, old in server.calls)
             server.calls.append((time.monotonic(), fields | {"key": self.headers["Authorization"]}))
@@ -130,7 +132,7 @@ CHOICE = {"index": 0, "finish_reason": "stop"}
 MALFORMED = {
     "choices as text": {"choices": "5"},
     "no message": {"choices": [CHOICE | {"message": None}]},
-    "parts": {"choices": [CHOICE | {"message": {"role": "assistant", "content": [{"type": "text", "text": "5"}]}}]},
+    "an image": {"choices": [CHOICE | {"message": {"role": "assistant", "content": [{"type": "image_url"}]}}]},
     "usage as list": {"usage": [1]},
 }
 
@@ -183,6 +185,7 @@ def test_each_sample_is_asked_for_with_its_own_seed(server):
         index: (seed, f"answer {seed}") for index, seed in enumerate(SEEDS)
     }
     fields = server.calls[0][1]
+    assert not {"min_p", "chat_template_kwargs", "presence_penalty"} & fields.keys()  # at their defaults
     wanted = {"model": "small", "temperature": 0.7, "top_p": 0.9, "top_k": 20, "stop": ["\n"], "max_tokens": 60}
     assert wanted.items() <= fields.items()
     assert fields["messages"] == [{"role": "user", "content": "1+2="}]
