@@ -7,6 +7,9 @@ A driver adds tasks as it reads them, asks `next` which samples to request now, 
             allocator.add(task.id) for the next task of the stream, or allocator.end() when there is none
         ... send the grants, subtract them from free; for each verdict: allocator.observe(...)
 
+With `total_accepted`, the driver ends the stream itself, by `end`, once `is_satisfied`: tasks that have begun are finished,
+so each has all the samples that its rule gives it.
+
 A run resumes by the same calls: add the tasks in their order and `observe` the rows of the journal. An index that was
 never granted then counts as granted, and lower indices without a verdict are granted again. The samples that a task
 still needs depend on its verdicts only as a set of indices, not on the order in which they arrive.
@@ -62,9 +65,8 @@ class Allocator(ABC):
     Class attributes and class methods are facts that others need about a rule before or after its pass.
     """
 
-    keys: ClassVar[frozenset[str]]  # of [allocation] that the rule reads, beside `rule`
+    keys: ClassVar[frozenset[str]]  # of [allocation] that the rule reads, besides `rule` and total_accepted
     bias: ClassVar[str] = ""  # why pass@k of the rule's samples has no unbiased estimate; "": it has one
-    resumes_whole: ClassVar[bool] = False  # all tasks of the journal must be added, with verdicts, before `next`
 
     @classmethod
     def mistakes(cls, settings: Allocation) -> list[str]:
@@ -110,7 +112,18 @@ class Allocator(ABC):
         self._tasks: dict[str, TaskState] = {}  # complete tasks are dropped
         self._queue: deque[TaskState] = deque()  # tasks that may need samples
         self._num_added = 0
+        self._num_correct = 0
         self._ended = False
+
+    @property
+    def resumes_whole(self) -> bool:
+        """Whether all tasks of the journal must be added, with their verdicts, before `next`."""
+        return self.settings.total_accepted > 0
+
+    @property
+    def is_satisfied(self) -> bool:
+        """Whether total_accepted is reached, so that no further task begins."""
+        return 0 < self.settings.total_accepted <= self._num_correct
 
     def add(self, task_id: str) -> None:
         """The next task of the stream."""
@@ -146,6 +159,7 @@ class Allocator(ABC):
         state.tokens += tokens
         if outcome is Outcome.CORRECT:
             state.correct += 1
+            self._num_correct += 1
         elif outcome is Outcome.WRONG:
             state.wrong += 1
         else:

@@ -37,7 +37,6 @@ class Budget(Allocator):
         "a budget goes where the samples are right, which biases pass@k of them; [evaluation] measures it, "
         "--forecast estimates it"
     )
-    resumes_whole = True
 
     @classmethod
     def mistakes(cls, settings: Allocation) -> list[str]:
@@ -75,6 +74,10 @@ class Budget(Allocator):
         self._next_fit = FIRST_FIT
         self._last_score = 0.0
 
+    @property
+    def resumes_whole(self) -> bool:
+        return True
+
     def add(self, task_id: str) -> None:
         super().add(task_id)
         self._counts[0, 0] += 1
@@ -110,8 +113,12 @@ class Budget(Allocator):
     def wants_task(self) -> bool:
         if self._ended or not self._affordable:
             return False
-        best = self._best()
-        return best is None or self._score(best) < self._worth[0][0] / self._average_tokens
+        fresh = self._worth[0][0] / self._average_tokens  # the score of a new task
+        while (best := self._best()) and (score := self._score(best)) < fresh:
+            if -self._heap[0][0] <= score:
+                return True
+            self._push(best)  # its place is of a time when samples were shorter: others may be worth more
+        return best is None
 
     @property
     def done(self) -> bool:
@@ -135,6 +142,8 @@ class Budget(Allocator):
 
     @property
     def _affordable(self) -> bool:
+        if self.is_satisfied:
+            return False
         return self._tokens + (self._num_pending + 1) * self._average_tokens <= self.settings.token_budget
 
     def _needed(self, state: TaskState) -> int:

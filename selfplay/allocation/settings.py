@@ -21,3 +21,6 @@ class Allocation(BaseModel):
     give_up_cost: Annotated[float, Field(ge=0)] = 0.0  # until: most samples that an accepted trace may cost; 0: any
     token_budget: Natural = 0  # budget: completion tokens of the round; samples in flight at its end come on top
     gains: list[float] = []  # budget: worth of a task's first, second, ... correct trace; empty: 1 each
+    total_accepted: Natural = (
+        0  # any rule: correct traces of the round after which no further task begins; 0: no such goal
+    )

@@ -91,7 +91,7 @@ class Pipeline:
         """Open the journal's tasks first, if the rule must know them all before it grants a sample."""
         if self._allocator.resumes_whole:
             while self._num_resumed < len(self._index) and self._open_next_task():
-                pass
+                pass  # even tasks that no longer begin once total_accepted is reached: these have begun
 
     # tasks -> allocation -> request
 
@@ -122,8 +122,10 @@ class Pipeline:
             for task_id, indices in grants:
                 granted[task_id] = granted.get(task_id, ()) + indices
                 room -= len(indices)
-            if not grants and not (self._allocator.wants_task and self._open_next_task()):
+            if not grants and not self._allocator.wants_task:
                 break
+            if not grants and (self._allocator.is_satisfied or not self._open_next_task()):
+                self._close(self._allocator.end())
         items: list[WorkItem] = []
         for task_id, indices in granted.items():
             if self._open[task_id].is_poisonous:
@@ -151,7 +153,6 @@ class Pipeline:
                 if task.id in self._open:
                     self._observe(task.id, index, outcome, tokens)
             return True
-        self._close(self._allocator.end())
         return False
 
     def _requests(self, task_id: str, indices: tuple[int, ...]) -> Iterator[WorkItem]:

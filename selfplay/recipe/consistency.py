@@ -45,7 +45,7 @@ def _unread(allocation: Allocation) -> list[tuple[str, str]]:
     given = {
         key
         for key, field in Allocation.model_fields.items()
-        if key != "rule" and getattr(allocation, key) != field.default
+        if key not in ("rule", "total_accepted") and getattr(allocation, key) != field.default
     }
     unread = sorted(given - RULES[allocation.rule].keys)
     if not unread:

@@ -22,6 +22,7 @@ FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
 }
 # keys that are younger than some runs: at their defaults they leave a recipe's digest as it was
 YOUNGER = {
+    "allocation": {"total_accepted"},
     "sampling": {"chat_template", "more"},
     "pretraining": {"micro_batch_size"},
     "training": {"micro_batch_size"},

@@ -23,20 +23,27 @@ def share_done(stats: PassStats, rule: Allocation, num_tasks: int) -> float:
         stats.num_resumed + stats.num_samples,
         stats.num_resumed_tokens + stats.num_tokens,
     )
-    return RULES[rule.rule].progress(rule, extent)
+    share = RULES[rule.rule].progress(rule, extent)
+    return min(1.0, max(share, num_correct(stats) / rule.total_accepted)) if rule.total_accepted else share
+
+
+def num_correct(stats: PassStats) -> int:
+    """Correct samples, resumed ones included."""
+    return stats.num_resumed_correct + stats.outcomes[Outcome.CORRECT]
 
 
 def progress_line(stats: PassStats, rule: Allocation, num_tasks: int = 0) -> str:
     """One line of progress; `num_tasks` in the whole stream, 0 where nobody knows."""
     elapsed, new = stats.elapsed_seconds, stats.num_samples
-    whole = RULES[rule.rule].num_samples(rule, num_tasks)
+    whole = 0 if rule.total_accepted else RULES[rule.rule].num_samples(rule, num_tasks)
     parts = [f"{quantity(stats.num_resumed + new)}{f' of {quantity(whole)}' if whole else ''} samples"]
     if stats.num_resumed:
         parts.append(f"{quantity(stats.num_resumed)} of them resumed")
     if stats.num_damaged:
         parts.append(f"{stats.num_damaged} damaged rows drawn again")
     if stats.started:  # until then no task of the journal is read
-        parts.append(f"{quantity(stats.num_resumed_correct + stats.outcomes[Outcome.CORRECT])} correct")
+        goal = f" of {quantity(rule.total_accepted)}" if rule.total_accepted else ""
+        parts.append(f"{quantity(num_correct(stats))}{goal} correct")
         parts.append(
             f"{quantity(stats.num_solved_tasks)}{f' of {quantity(num_tasks)}' if num_tasks else ''} tasks solved"
         )

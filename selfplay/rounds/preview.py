@@ -4,6 +4,7 @@ Engine, verifiers and seeds are the run's own, so that these are samples which t
 With `--keep` the samples stay as a pilot for `selfplay plan`.
 """
 
+import math
 import shutil
 import tempfile
 from collections import Counter
@@ -24,7 +25,7 @@ from selfplay.shards.files import read_in_order
 from selfplay.shards.provenance import provenance_of
 from selfplay.training.start import first_models
 from tasks import UserError, load
-from verifiers import verifier_of
+from verifiers import Outcome, verifier_of
 
 MAX_CHARACTERS = 2000  # shown of a prompt or a completion
 
@@ -118,6 +119,8 @@ def _whole_run(recipe: Recipe, stats: PassStats, num_tasks: int) -> tuple[int, i
     per_sample = stats.num_tokens / max(stats.num_samples, 1)
     num_rounds = recipe.rounds * (2 if recipe.control else 1)
     samples = num_tasks * stats.num_samples / max(stats.num_tasks, 1)
+    if num_correct := stats.outcomes[Outcome.CORRECT]:
+        samples = min(samples, (recipe.allocation.total_accepted or math.inf) * stats.num_samples / num_correct)
     samples = min(samples, RULES[recipe.allocation.rule].most_samples(recipe.allocation, per_sample)) * num_rounds
     if recipe.evaluation:
         section = recipe.evaluation.tasks

@@ -218,6 +218,12 @@ def test_tasks_are_read_only_when_there_is_room_for_them():
         assert played.most_open <= at_once
 
 
+def test_a_budget_reads_a_task_only_when_it_would_sample_it():
+    played = Round(BUDGET, num_tasks=2000)
+    played.play(most_verdicts=50)
+    assert len(played.open) <= len(played.rows) + played.in_flight
+
+
 def test_a_lost_sample_is_owed_again_before_anything_else():
     for rule in (FIXED, UNTIL, BUDGET):
         allocator = make_allocator(rule)
@@ -252,7 +258,7 @@ def test_the_stopping_rule_is_read_back_from_its_record():
 
 
 def test_each_rule_reads_keys_that_the_section_has():
-    keys = set(Allocation.model_fields) - {"rule"}
+    keys = set(Allocation.model_fields) - {"rule", "total_accepted"}
     assert set().union(*(rule.keys for rule in rules.RULES.values())) == keys
 
 

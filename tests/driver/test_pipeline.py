@@ -130,11 +130,10 @@ def test_a_check_that_hangs_holds_up_only_its_own_trace(tmp_path):
             while (check := self._requests.get()) is not None:
                 if (check.task_id, check.index) == (tasks[0].id, 0):
                     release.wait(20)
-                else:
-                    progress.append(check)
+                self._results.put(VerifyResult(check.task_id, check.index, verify(check.reference, check.text)))
+                progress.append(check)
                 if len(progress) == 119:
                     release.set()  # all others are through
-                self._results.put(VerifyResult(check.task_id, check.index, verify(check.reference, check.text)))
 
     async def start_worker(number):
         return OneHangs(Verification(threads=2))
@@ -355,3 +354,33 @@ def test_a_budget_is_decided_on_with_all_that_was_spent_already(tmp_path):
     (tmp_path / "part" / "samples.jsonl").write_bytes(b"".join(lines[:100]))
     assert spend(tmp_path / "part") <= 2000 + 32 * 8
     assert observed_before_next[0] == 100
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Allocation(samples_per_task=4, total_accepted=60),
+        Allocation(rule="until", accepted_per_task=2, cap=9, total_accepted=60),
+        Allocation(rule="budget", accepted_per_task=2, cap=8, token_budget=100_000, total_accepted=60),
+    ],
+    ids=lambda rule: rule.rule,
+)
+def test_a_pass_ends_with_the_tasks_that_have_begun_when_enough_traces_are_correct(tmp_path, rule):
+    def correct(rows):
+        return sum(verdict.outcome is Outcome.CORRECT for _, verdict in rows)
+
+    paced = starting(lambda number: QueueSampler(seconds=0.01))  # so that verdicts keep up
+    tasks = list(load("arithmetic", num_tasks=1000))
+    stats, rows = play(tmp_path / "whole", paced, tasks, rule=rule, in_flight=16)
+    assert 60 <= correct(rows) <= 60 + 48 and stats.num_tasks < 200
+    if rule.rule != "budget":  # which leaves a task whenever another is worth more
+        assert stats.num_complete_tasks == stats.num_tasks
+
+    lines = (tmp_path / "whole" / "samples.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "samples.jsonl").write_bytes(b"".join(lines[: len(lines) // 2]))
+    _, resumed = play(tmp_path / "part", paced, tasks, rule=rule, in_flight=16)
+    assert 60 <= correct(resumed) <= 60 + 48 and len(keys(resumed)) == len(set(keys(resumed)))
+
+    _, again = play(tmp_path / "whole", paced, tasks, rule=rule, in_flight=16)
+    assert again == rows

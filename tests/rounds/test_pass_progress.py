@@ -59,3 +59,11 @@ def test_engines_that_are_asked_and_give_nothing_are_said_to_be_silent():
     figures = {"num_samples": 1, "last_result": time.monotonic() - 65.0}
     assert "nothing from the engines for 1 min" in progress_line(running(**figures, num_in_flight=8), Allocation())
     assert "nothing from" not in progress_line(running(**figures), Allocation())
+
+
+def test_a_goal_of_correct_traces_is_shown_and_counts_as_progress():
+    made = running(num_samples=100, num_resumed_correct=20)
+    made.outcomes[Outcome.CORRECT] = 30
+    goal = Allocation(samples_per_task=4, total_accepted=200)
+    assert share_done(made, goal, 1000) == 0.25
+    assert "100 samples, 50 of 200 correct" in progress_line(made, goal, 1000)
