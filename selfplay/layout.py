@@ -9,6 +9,8 @@ METRICS = "metrics.json"
 CONTROL = "control"  # folder of the control within a run
 TASKS = "tasks.jsonl"  # the tasks that a round keeps
 HELD_OUT = "held_out"  # folder of the held-out tasks that a run keeps
+AUDIT = "audit"  # folder of a run's audit
+FINDINGS = "findings.json"  # of the audit, in its folder
 EVALUATION = "evaluation"  # name of the tasks of [evaluation] among them; the others are [selection.against.NAME]
 
 

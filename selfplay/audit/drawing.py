@@ -16,14 +16,13 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from selfplay.layout import finished_rounds
+from selfplay.layout import AUDIT, finished_rounds
 from selfplay.records import ACCEPTED, normalised
 from selfplay.seeds import number_of
 from selfplay.shards.files import rows_in_order
 from tasks import UserError
 from verifiers.kinds import verifier_of_kind
 
-FOLDER = "audit"
 DRAW = "draw.jsonl"
 SIDES = ("correct", "wrong")  # outcomes that are judged; an undecided trace has no verdict to doubt
 SHARE_OF_CORRECT = 0.6  # of the draw: false accepts are learnt, false rejects only cost samples
@@ -100,7 +99,7 @@ def write_draw(draw: Draw, folder: Path) -> Path:
 
 def read_draw(run: Path) -> Draw:
     """The draw that a run's audit folder holds."""
-    path = run / FOLDER / DRAW
+    path = run / AUDIT / DRAW
     try:
         header, *rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
         cells = tuple(Cell(**cell) for cell in header["strata"])

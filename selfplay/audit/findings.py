@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from selfplay.audit.drawing import FOLDER, Cell, Draw
+from selfplay.audit.drawing import Cell, Draw
 from selfplay.audit.labels import Labels
 from selfplay.estimators.stratified import Stratum, stratified_rate
+from selfplay.layout import AUDIT, FINDINGS
 from selfplay.storage import write_json
 from tasks import UserError
 
-FINDINGS = "findings.json"
 EXCLUDE = "exclude.jsonl"
 FAULT = {"correct": "wrong", "wrong": "right"}  # the label that contradicts a verdict
 
@@ -53,24 +53,13 @@ def findings_of(draw: Draw, labels: Labels) -> dict[str, Any]:
 
 def write_findings(run: Path, draw: Draw, labels: Labels, found: dict[str, Any]) -> tuple[Path, Path]:
     """Write the findings, and the list of traces and tasks in doubt that `[selection] exclude` reads."""
-    folder = run / FOLDER
+    folder = run / AUDIT
     write_json(folder / FINDINGS, found)
     path = folder / EXCLUDE
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text("".join(json.dumps(row) + "\n" for row in in_doubt(draw, labels)), encoding="utf-8")
     temporary.rename(path)
     return folder / FINDINGS, path
-
-
-def read_findings(run: Path) -> dict[str, Any] | None:
-    """The findings of a run's audit; None if there was none."""
-    path = run / FOLDER / FINDINGS
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        raise UserError(f"{path} is damaged; `selfplay audit {run} --labels FILE` makes it again") from None
 
 
 def in_doubt(draw: Draw, labels: Labels) -> list[dict[str, Any]]:

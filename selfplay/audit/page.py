@@ -5,7 +5,8 @@ import re
 from html import escape
 from pathlib import Path
 
-from selfplay.audit.drawing import FOLDER, Draw
+from selfplay.audit.drawing import Draw
+from selfplay.layout import AUDIT
 from selfplay.report.page import policy_for
 from selfplay.report.theme import asset
 from tasks import UserError
@@ -34,7 +35,7 @@ def write_page(draw: Draw, run: Path) -> Path:
         "script": script,
     }
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: values[match.group(1)], _own("audit.html"))
-    out = run / FOLDER / PAGE
+    out = run / AUDIT / PAGE
     temporary = out.with_name(f".{out.name}.tmp")
     try:
         temporary.write_text(page.encode("utf-8", "replace").decode(), encoding="utf-8", newline="\n")

@@ -51,16 +51,17 @@ def audit(
 
 
 def _begin(run: Path, number: int, seed: int) -> None:
-    from selfplay.audit.drawing import DRAW, FOLDER, draw_traces, read_draw, write_draw
+    from selfplay.audit.drawing import DRAW, draw_traces, read_draw, write_draw
     from selfplay.audit.page import write_page
+    from selfplay.layout import AUDIT
     from tasks import UserError
 
     made = draw_traces(run, number, seed)
-    if (run / FOLDER / DRAW).exists() and read_draw(run).id != made.id:
+    if (run / AUDIT / DRAW).exists() and read_draw(run).id != made.id:
         raise UserError(
-            f"{run / FOLDER} holds another draw, and its labels would be lost; use the same --draw and --seed, or move it away"
+            f"{run / AUDIT} holds another draw, and its labels would be lost; use the same --draw and --seed, or move it away"
         )
-    path = write_draw(made, run / FOLDER)
+    path = write_draw(made, run / AUDIT)
     page = write_page(made, run)
     for cell in made.cells:
         print(f"{cell.drawn:6} of {cell.size:9,} {cell.name}")

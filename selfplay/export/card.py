@@ -1,6 +1,7 @@
 """The dataset card of an export: what the rows are, where they came from, and how far they can be trusted."""
 
 from collections import Counter
+from typing import Any
 
 from selfplay.estimators.intervals import wilson
 from selfplay.export.formats import Format
@@ -17,8 +18,19 @@ _SIZES = (
 )
 
 
-def card(format: Format, summary: Summary, name: str) -> str:
-    """Markdown with the front matter that the Hugging Face hub and `datasets.load_dataset` read."""
+_AUDITED = {
+    "false_accepts_of_accepted": "accepted traces have a wrong answer",
+    "broken_of_accepted": "accepted traces stand on a broken task",
+    "false_accepts": "correct verdicts are wrong",
+    "false_rejects": "wrong verdicts are right",
+}
+
+
+def card(format: Format, summary: Summary, name: str, audit: dict[str, Any] | None = None) -> str:
+    """Markdown with the front matter that the Hugging Face hub and `datasets.load_dataset` read.
+
+    audit: the findings of the run's own audit; None if it had none.
+    """
     undecided = summary.outcomes["undecided"]
     decided = summary.num_traces - undecided
     rate = summary.pass_rates / summary.num_decided_tasks if summary.num_decided_tasks else 0.0
@@ -49,11 +61,27 @@ def card(format: Format, summary: Summary, name: str) -> str:
         f"- {_share(step, summary.outcomes['correct'])} of the correct traces reach a right answer over an equation that does not hold; they are"
         " rejected where the recipe checks steps.\n"
         f"- {_share(summary.num_wrong_steps, summary.selections['accepted'])} of the accepted traces hold such an equation.\n"
-        + "\n".join(map(_errors, sorted(summary.deciders))),
+        + "\n".join([_audited(audit), *map(_errors, sorted(summary.deciders))]),
         "## What selection did",
         _table("selection", summary.selections),
     ]
     return "\n".join(front) + "\n\n" + "\n\n".join(body) + "\n"
+
+
+def _audited(audit: dict[str, Any] | None) -> str:
+    """How often verdicts of this very run are wrong, by people who judged a random draw."""
+    if audit is None:
+        return "- Nobody has audited this run; `selfplay audit RUN --draw 200` begins one. The figures below are of other cases."
+    lines = [
+        f"- {rate['value']:.2%} of the {name} (95% interval {rate['low']:.2%} to {rate['high']:.2%}; {rate['num_faults']} of"
+        f" {rate['num_judged']} that were judged, out of {rate['num_traces']:,})."
+        for key, name in _AUDITED.items()
+        if (rate := audit.get(key))
+    ]
+    people = f"{audit['labellers']} {'person' if audit['labellers'] == 1 else 'people'}"
+    return "\n".join(
+        [f"- This run was audited: {people} judged {audit['num_judged']} traces, drawn at random.", *lines]
+    )
 
 
 def _errors(verifier: str) -> str:

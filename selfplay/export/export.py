@@ -7,11 +7,12 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from selfplay.export.card import card
 from selfplay.export.formats import FORMATS, Choices, Format, Selected
 from selfplay.export.summary import Summary
-from selfplay.layout import MANIFEST, RECIPE
+from selfplay.layout import AUDIT, FINDINGS, MANIFEST, RECIPE
 from selfplay.recipe.sections import Recipe
 from selfplay.samplers.turns import load_turn_format
 from selfplay.shards.files import read_in_order
@@ -86,8 +87,14 @@ def export(
     target.files.mv(unfinished.path, (target / name).path)
     summary.files.append(name)
     with (target / "README.md").open("wb") as file:
-        file.write(card(form, summary, run.name).encode())
+        file.write(card(form, summary, run.name, _audit(run)).encode())
     return summary
+
+
+def _audit(run: Place) -> dict[str, Any] | None:
+    """The findings of the run's audit; None if it had none."""
+    path = run / AUDIT / FINDINGS
+    return path.read_json() if path.exists() else None
 
 
 def _choices(run: Place, form: Format, plain: bool, tokenizer: str) -> Choices:

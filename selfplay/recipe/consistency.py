@@ -161,11 +161,15 @@ def _missing_files(recipe: Recipe) -> list[tuple[str, str]]:
         paths.append(("selection.mix", recipe.selection.mix.path))
     if recipe.sampling.replay:
         paths.append(("sampling.replay", recipe.sampling.replay.path))
-    return [
+    missing = [
         (section, f"path = {json.dumps(path)}: no such file")
         for section, path in paths
         if isinstance(path, str) and _looks_local(path) and not Path(path).exists()
     ]
+    exclude = recipe.selection.exclude
+    if exclude and not Path(exclude).is_file():
+        missing.append(("selection", f"exclude = {json.dumps(exclude)}: no such file"))
+    return missing
 
 
 def _looks_local(path: str) -> bool:

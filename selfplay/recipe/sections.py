@@ -26,6 +26,7 @@ YOUNGER = {
     "sampling": {"chat_template", "more"},
     "pretraining": {"micro_batch_size"},
     "training": {"micro_batch_size"},
+    "selection": {"exclude"},
 }
 
 
@@ -240,6 +241,7 @@ class Selection(Section):
     reject: list[Filter] = list(get_args(Filter))  # filters of a trace's text that apply
     decontaminate: bool = True  # leave out tasks that copy one of [evaluation] or of [selection.against.NAME]
     against: dict[str, Tasks] = {}  # further evaluation sets, each with a source and its options
+    exclude: str = ""  # a file of traces and tasks to leave out, as `selfplay audit --labels` writes it; empty: none
     # which traces of a task to keep, if there are more than `max_traces_per_task`
     choose: Literal["first", "random", "shortest", "diverse"] = "first"
     max_traces: Natural = 0  # most traces kept of the round; 0: all

@@ -95,7 +95,7 @@ def find_beside(settings: dict[str, Any], folder: Path, lost: bool = False) -> N
     lost: also those of files of rows that are nowhere, as a run that keeps its tasks may go on without them.
     """
     for key, value in settings.items():
-        if key == "path" and isinstance(value, str) and value and _lies_in(folder, value, lost):
+        if key in ("path", "exclude") and isinstance(value, str) and value and _lies_in(folder, value, lost):
             settings[key] = str((folder / value).resolve())
         for table in value if isinstance(value, list) else [value]:
             if isinstance(table, dict):

@@ -68,7 +68,8 @@ def _sections(arms: list[Arm], counted: Counted) -> list[tuple[str, str, str]]:
             "on-verdicts",
             "Verdicts, allocation, selection",
             _charts(figures.reason_chart(arms) + figures.allocation_charts(arms, counted))
-            + tables.selection_table(arms),
+            + tables.selection_table(arms)
+            + tables.audits(arms),
         ),
         ("on-ledger", "Ledger", tables.ledger_table(arms)),
         ("on-files", "Figures and recipes", tables.all_figures(arms) + tables.recipes(arms)),

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from selfplay.layout import RECIPE
+from selfplay.layout import AUDIT, FINDINGS, RECIPE
 from selfplay.progress import duration, quantity
 from selfplay.report.arms import Arm, Stage, paired
 from selfplay.report.charts import number
 from selfplay.report.figures import shown_ks
 from selfplay.report.summary import stage_cells
+from selfplay.storage import read_json
 
 LEDGER_ROWS = {  # name -> part of the ledger, and the key in it
     "accepted traces": ("accepted", "num_traces"),
@@ -70,6 +71,27 @@ def alarms(arms: list[Arm]) -> str:
         for arm, stage in _rounds(arms)
         for alarm in stage.metrics.get("alarms", [])
     )
+
+
+def audits(arms: list[Arm]) -> str:
+    """How often verdicts are wrong, of each run that was audited."""
+    rows = []
+    for arm in arms:
+        path = arm.folder / AUDIT / FINDINGS
+        found = read_json(path) if path.exists() else {}
+        for key, name in _AUDITED.items():
+            if rate := found.get(key):
+                interval = f"{rate['value']:.2%} [{rate['low']:.2%}, {rate['high']:.2%}]"
+                rows.append([arm.name, name, interval, f"{rate['num_faults']} of {rate['num_judged']}"])
+    return table(["", "audited by people", "share", "faults seen"], rows) if rows else ""
+
+
+_AUDITED = {
+    "false_accepts_of_accepted": "accepted traces that are wrong",
+    "false_accepts": "correct verdicts that are wrong",
+    "false_rejects": "wrong verdicts that are right",
+    "broken_of_correct": "broken tasks among correct verdicts",
+}
 
 
 def stages_table(arms: list[Arm]) -> str:

@@ -2,7 +2,7 @@
 
 Five stages; each gives the traces that it rejects a reason:
 
-1. the verdict: only correct traces go on
+1. the verdict: only correct traces go on, and none that `exclude` names (exclusions.py)
 2. the task: none that copies an evaluation task (decontamination.py)
 3. the text: filters (filters.py), and no trace that quotes an evaluation task
 4. with `across_tasks`: no trace that nearly repeats one kept for an earlier task with nearly the same prompt (dedup.py)
@@ -29,6 +29,7 @@ from selfplay.recipe.sections import Selection
 from selfplay.records import ACCEPTED, Trace, normalised
 from selfplay.selection.decontamination import Contamination, text_of
 from selfplay.selection.dedup import KeptTraces, signature, similarities, sketch_of
+from selfplay.selection.exclusions import read_exclusions
 from selfplay.selection.filters import filter_texts
 from verifiers import Outcome
 
@@ -108,13 +109,14 @@ def _by_task(
     stats: SelectionStats,
     num_processes: int,
 ) -> Iterator[tuple[list[Trace], list[str]]]:
+    excluded = read_exclusions(settings.exclude)
     before = KeptTraces(settings.near_duplicates or 1.0) if settings.across_tasks and settings.drop_duplicates else None
     groups = (list(group) for _, group in groupby(traces, key=lambda trace: trace.task.id))
     for task_traces, (faults, seconds) in filter_texts(
         groups, settings.reject, settings.drop_duplicates, num_processes
     ):
         stats.seconds.update(seconds)
-        reasons = [_verdict_reason(trace) for trace in task_traces]
+        reasons = [_verdict_reason(trace) or ("excluded" if excluded.holds(trace) else "") for trace in task_traces]
         if not all(reasons) and contamination is not None:
             copied = _timed(stats, "contaminated", contamination.match, text_of(task_traces[0].task))
             if copied:

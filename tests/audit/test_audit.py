@@ -5,11 +5,16 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from selfplay.audit import draw_traces, findings_of, read_draw, read_labels
+from selfplay.audit import draw_traces, findings_of, read_draw, read_labels, write_findings
 from selfplay.audit.drawing import doubts_about, write_draw
 from selfplay.audit.labels import joined, kappa
+from selfplay.export.export import export
+from selfplay.recipe.sections import Selection
+from selfplay.report import write_report
+from selfplay.selection.selection import select
 from tasks import MathReference, Task, UserError
 from tests.report_run import write_run
+from tests.trace_making import trace_of
 from verifiers import Reason, Verdict
 
 
@@ -167,6 +172,34 @@ def test_the_command_draws_and_reads_labels(run, tmp_path):
         (bad["task_id"], bad["sample_index"]),
         (broken["task_id"], None),
     }
+
+
+def test_selection_leaves_out_what_an_audit_doubts(tmp_path):
+    traces = [trace_of(f"so it is {number} ####12", index=number) for number in range(3)]
+    traces += [trace_of("7+5=####12", prompt="7+5=", index=0)]
+    path = tmp_path / "exclude.jsonl"
+    rows = [{"task_id": traces[3].task.id}, {"round": 0, "task_id": traces[0].task.id, "sample_index": 1}]
+    rows.append({"round": 5, "task_id": traces[0].task.id, "sample_index": 2})  # another round's
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = Selection(exclude=str(path), near_duplicates=0.0, reject=[])
+    assert [reason for _, reason in select(traces, settings)] == ["accepted", "excluded", "accepted", "excluded"]
+    path.write_text('{"sample_index": 1}\n')
+    with pytest.raises(UserError, match="line 1: an object with"):
+        list(select(traces, settings))
+
+
+def test_cards_and_reports_state_the_audit_of_their_run(run, tmp_path):
+    export(run, "sft", tmp_path / "before")
+    assert "Nobody has audited this run" in (tmp_path / "before" / "README.md").read_text()
+    draw = draw_traces(run, 60)
+    write_draw(draw, run / "audit")
+    labels = labelled(draw, lambda each: "wrong" if each["outcome"] == "wrong" else "right")
+    write_findings(run, draw, labels, findings_of(draw, labels) | {"labellers": 2, "agreement": []})
+    export(run, "sft", tmp_path / "after")
+    card = (tmp_path / "after" / "README.md").read_text()
+    assert "2 people judged 60 traces" in card and "0.00% of the accepted traces have a wrong answer" in card
+    write_report([run], tmp_path / "report.html")
+    assert "audited by people" in (tmp_path / "report.html").read_text()
 
 
 def test_a_draw_with_another_seed_does_not_replace_one_that_is_there(run):

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from selfplay.audit.drawing import FOLDER, draw_traces, write_draw
+from selfplay.audit.drawing import draw_traces, write_draw
 from selfplay.audit.page import write_page
+from selfplay.layout import AUDIT
 from tasks import AssertTests, MathReference, Task
 from tests.chromium import BINARY, Page
 from tests.report_run import write_run
@@ -31,7 +32,7 @@ def audited(tmp_path_factory):
         rows.append((task, text, Verdict.of(reason, "0.5", 0.001, "programs@1" if number % 7 == 0 else "math@2")))
     run = write_run(tmp_path_factory.mktemp("audit") / "run", [rows])
     draw = draw_traces(run, 1000)
-    write_draw(draw, run / FOLDER)
+    write_draw(draw, run / AUDIT)
     return draw, write_page(draw, run)
 
 
