@@ -68,6 +68,7 @@ def _sections(arms: list[Arm], counted: Counted) -> list[tuple[str, str, str]]:
             "on-verdicts",
             "Verdicts, allocation, selection",
             _charts(figures.reason_chart(arms) + figures.allocation_charts(arms, counted))
+            + tables.health_table(arms)
             + tables.selection_table(arms)
             + tables.audits(arms),
         ),

@@ -201,6 +201,31 @@ def selection_table(arms: list[Arm]) -> str:
     return "<h3>Selection</h3>" + table(["", "", *(name.replace("_", " ") for name in names)], rows) if rows else ""
 
 
+def health_table(arms: list[Arm]) -> str:
+    """What each round's samples looked like; empty for rounds of a version that did not look."""
+    rows = []
+    for arm, stage in _rounds(arms):
+        if not (health := stage.metrics.get("health")):
+            continue
+        num = max(health["num_samples"], 1)
+        counts = ("num_cut", "num_empty", "num_without_answer", "num_repeated")
+        wrong, siblings = health["num_wrong_answers"], health["num_tasks_with_siblings"]
+        rows.append(
+            [
+                arm.name,
+                stage.name,
+                *(f"{health[name] / num:.1%}" for name in counts),
+                f"{health['num_tasks_of_one_text']:,} of {siblings:,}",
+                ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in health["undecided"].items()),
+                f"{health['num_wrong_from_prompt'] / wrong:.1%}" if wrong else "",
+                "" if health["chance"] is None else f"{health['chance']:.1%} by {health['chance_answer'][:30]}",
+            ]
+        )
+    columns = ["", "", "cut at max_tokens", "empty", "without an answer", "repeat a text of their task"]
+    columns += ["tasks of one text", "undecided", "wrong answers that are a number of the prompt", "best fixed answer"]
+    return "<h3>Health of the samples</h3>" + table(columns, rows) if rows else ""
+
+
 def ledger_table(arms: list[Arm]) -> str:
     """What each round took and brought; whatever else the metrics hold under "ledger" is folded below."""
     rounds = [(arm, stage) for arm, stage in _rounds(arms) if stage.ledger]

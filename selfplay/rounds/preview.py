@@ -14,12 +14,12 @@ from pathlib import Path
 from selfplay.allocation import RULES
 from selfplay.driver.executor import Executor
 from selfplay.driver.stats import PassStats
-from selfplay.metrics.ledger import record_engine_time
+from selfplay.metrics.health import summary
 from selfplay.progress import Progress, duration, quantity
 from selfplay.recipe.sections import Recipe
 from selfplay.records import Trace
 from selfplay.rounds.data import MAX_COUNTED, Round, num_tasks_of
-from selfplay.rounds.round import sample
+from selfplay.rounds.round import health, sample
 from selfplay.rounds.run_folder import refuse_other_recipe
 from selfplay.shards.files import read_in_order
 from selfplay.shards.provenance import provenance_of
@@ -41,12 +41,14 @@ class Preview:
     num_samples: int  # of the whole run, evaluations with them
     num_tokens: int  # completion tokens of these
     seconds: float  # of sampling these, at the preview's pace
+    health: str  # of all samples, in words
     is_untrained: bool  # the model that the recipe makes is not there yet: these are of its random weights
 
     def in_words(self) -> str:
         parts = [_trace_in_words(number, len(self.traces), *pair) for number, pair in enumerate(self.traces, 1)]
         for title, counts in (("all samples", self.outcomes), ("selection", self.selected)):
             parts.append(f"{title}: {', '.join(f'{number} {name}' for name, number in counts.most_common())}")
+        parts.append(f"health: {self.health}")
         tokens = f" and {quantity(self.num_tokens)} completion tokens" if self.num_tokens else ""
         parts.append(
             f"the whole run, {f'{self.num_tasks:,}' if self.num_tasks else f'only {MAX_COUNTED:,} counted'} tasks a round: about "
@@ -75,7 +77,7 @@ def preview(recipe: Recipe, num_tasks: int, progress: Progress, keep: bool = Fal
         provenance_of(few, model, round.folder, round.plan(model).models)
         with Executor(few.sampling, few.verification, few.ray) as executor:
             stats = sample(round, model, executor, progress)
-        record_engine_time(round.folder, stats, few.ray.num_samplers)
+        seen = summary(health(round), few.sampling)
         _, account = round.make_shards()
         firsts: dict[str, tuple[Trace, str]] = {}
         for trace, selection in read_in_order(round.shards):
@@ -86,7 +88,15 @@ def preview(recipe: Recipe, num_tasks: int, progress: Progress, keep: bool = Fal
     num_samples, num_tokens = _whole_run(recipe, stats, whole or MAX_COUNTED)
     seconds = num_samples * stats.elapsed_seconds / max(stats.num_samples, 1)
     return Preview(
-        list(firsts.values()), stats.outcomes, account.counts, whole, num_samples, num_tokens, seconds, is_untrained
+        list(firsts.values()),
+        stats.outcomes,
+        account.counts,
+        whole,
+        num_samples,
+        num_tokens,
+        seconds,
+        seen,
+        is_untrained,
     )
 
 

@@ -10,6 +10,8 @@ from selfplay.driver.stats import PassStats
 from selfplay.journal.samples import read_samples
 from selfplay.layout import CONTROL, METRICS
 from selfplay.metrics import trackers
+from selfplay.metrics.health import COLUMNS as HEALTH_COLUMNS
+from selfplay.metrics.health import health_of, summary
 from selfplay.metrics.ledger import record_engine_time
 from selfplay.metrics.round_metrics import lines_of, round_metrics
 from selfplay.metrics.samples import evaluation_metrics
@@ -31,12 +33,15 @@ def play(round: Round, models: RoundModels, executor: Executor, progress: Progre
     recipe, folder = round.recipe, round.folder
     provenance = provenance_of(recipe, models.sampled, folder, round.plan(models.sampled).models)
     stats = sample(round, models.sampled, executor, progress)
+    seen = health(round)
+    progress.say(f"{round.name}: health: {summary(seen, recipe.sampling)}")
     shards, selection = round.make_shards()
     training = train(recipe, f"{round.name}: training", folder, models.start, progress) if recipe.training else {}
     after = models_after(round, models)
     evaluation = evaluate(recipe, folder, after.trained, executor, progress) if recipe.evaluation else {}
     parts = {
         "sampling": timing(stats),
+        "health": seen,
         "allocation": stats.rule,
         "selection": dict(selection.counts),
         "selection_cost": selection.to_dict(),
@@ -73,6 +78,11 @@ def sample(round: Round, model: str, executor: Executor, progress: Progress) -> 
         stats = executor.run_pass(round.tasks(), round.plan(model), allocation, round.journal, observe)
     record_engine_time(round.folder, stats, round.recipe.ray.num_samplers)
     return stats
+
+
+def health(round: Round) -> dict[str, Any]:
+    """The health of the round's samples, as metrics.json holds it."""
+    return health_of(read_samples(round.journal, HEALTH_COLUMNS), round.tasks()).to_dict()
 
 
 def evaluate(recipe: Recipe, folder: Path, model: str, executor: Executor, progress: Progress) -> dict[str, Any]:

@@ -105,7 +105,8 @@ def test_rounds_play_fresh_tasks(finished):
 def test_figures_come_from_the_journals(finished):
     metrics = read_json(finished / "round_001" / "metrics.json")
     rows = list(read_journal(finished / "round_001" / "journal"))
-    assert metrics["sampling"]["num_samples"] == len(rows) == 240
+    assert metrics["sampling"]["num_samples"] == metrics["health"]["num_samples"] == len(rows) == 240
+    assert metrics["health"]["num_cut"] == sum(sample.finish_reason == "length" for sample, _ in rows)
     assert metrics["sampling"]["num_correct"] == sum(verdict.outcome is Outcome.CORRECT for _, verdict in rows)
     assert metrics["sampling"]["completion_tokens"] == sum(sample.completion_tokens for sample, _ in rows)
     evaluated = list(read_journal(finished / "round_001" / "evaluation"))
@@ -180,6 +181,7 @@ def test_a_preview_shows_samples_of_the_run_itself_counts_all_of_it_and_keeps_no
         assert stored[trace.task.id, 0] == (trace.sample.text, trace.verdict.outcome)
         assert (selection == "accepted") <= (trace.verdict.outcome is Outcome.CORRECT)
         assert trace.sample.text in shown.in_words()
+    assert "health: " in shown.in_words() and "cut at max_tokens = 16" in shown.health
     assert shown.num_samples == 60 * 4 * 2 * 2 + 20 * 4 * 5  # two rounds of two arms; the base and each round evaluated
     assert shown.seconds > 0 and shown.num_tokens > shown.num_samples and not shown.is_untrained
 
