@@ -13,8 +13,7 @@ from selfplay.recipe.sections import Selection
 from selfplay.report import write_report
 from selfplay.selection.selection import select
 from tasks import MathReference, Task, UserError
-from tests.report_run import write_run
-from tests.trace_making import trace_of
+from tests.factories import trace_of, write_run
 from verifiers import Reason, Verdict
 
 

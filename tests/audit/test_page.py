@@ -9,7 +9,7 @@ from selfplay.audit.page import write_page
 from selfplay.layout import AUDIT
 from tasks import AssertTests, MathReference, Task
 from tests.chromium import BINARY, Page
-from tests.report_run import write_run
+from tests.factories import write_run
 from verifiers import Reason, Verdict
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="no chromium here (apt-get install chromium)")

@@ -22,7 +22,7 @@ from selfplay.metrics.samples import by_difficulty, sampling_metrics
 from selfplay.records import ACCEPTED, CORRECT, WRONG, Trace
 from selfplay.shards.files import write_shards
 from tasks import MathReference, Task
-from tests.trace_making import MADE_BY, sample_of
+from tests.factories import MADE_BY, sample_of
 from verifiers import Reason, Verdict
 
 PER_TASK = 8

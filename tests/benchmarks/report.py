@@ -15,7 +15,7 @@ from pathlib import Path
 from selfplay.report import write_report
 from tasks import MathReference, Task
 from tests.chromium import BINARY, Page
-from tests.report_run import Row, write_run
+from tests.factories import Row, write_run
 from tests.shared_data import SHARED
 from verifiers import Reason, Verdict
 

@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from selfplay.cli.data import add_commands
-from tests.trace_making import made_run, recipe_of
+from tests.factories import made_run, recipe_of
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from selfplay.samplers.turns import load_turn_format
 from selfplay.shards.files import read_in_order
 from tasks import UserError
 from tests.chat_formats import tokenizer_of
-from tests.trace_making import made_run, recipe_of, trace_of
+from tests.factories import made_run, recipe_of, trace_of
 
 CHAT_TEMPLATE = "{% for m in messages %}{{ '<' if m.role == 'user' else '>' }}{{ m.content }}{{ eos_token if m.role == 'assistant' }}{% endfor %}"
 

@@ -17,7 +17,7 @@ from selfplay.report.notable import Notable, mark_notable
 from selfplay.report.traces import collect, count_tasks
 from selfplay.storage import read_json
 from tasks import MathReference, Task, UserError
-from tests.report_run import Row, write_run
+from tests.factories import Row, write_run
 from verifiers import Reason, Verdict, verify
 
 HOSTILE = (

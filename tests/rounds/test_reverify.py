@@ -10,27 +10,22 @@ from selfplay.shards.files import read_in_order
 from selfplay.shards.integrity import check_shards
 from selfplay.storage import read_json
 from tasks import UserError
-from tests import trace_making
-from tests.trace_making import made_run, recipe_of
+from tests.factories import arithmetic_traces, made_run, recipe_of
 from verifiers import Reason, Verdict
 
 
 @pytest.fixture
-def misjudged(tmp_path, monkeypatch):
+def misjudged(tmp_path):
     """A run in which an older verifier took every fourth right trace for wrong."""
 
-    def older(recipe, index=0):
-        traces = right(recipe, index)
+    def older(recipe, index):
+        traces = arithmetic_traces(recipe, index)
         for number in range(0, len(traces), 4):
             if traces[number].verdict.reason is Reason.MATCH:
                 traces[number] = replace(traces[number], verdict=Verdict.of(Reason.MISMATCH, "", 0.1, "math@0"))
         return traces
 
-    right = trace_making.arithmetic_traces
-    monkeypatch.setattr(trace_making, "arithmetic_traces", older)
-    run = made_run(tmp_path / "made", recipe_of())
-    monkeypatch.undo()
-    return run
+    return made_run(tmp_path / "made", recipe_of(), traces_of=older)
 
 
 def test_verdicts_that_were_wrong_are_found_and_counted_by_reason_and_task(misjudged):

@@ -10,8 +10,8 @@ from selfplay.selection.dedup import signature, similarities
 from selfplay.selection.filters import FILTERS
 from selfplay.selection.selection import SelectionStats, select
 from tasks import MathReference, Task, load
+from tests.factories import arithmetic_traces, recipe_of, trace_of
 from tests.shared_data import SHARED
-from tests.trace_making import arithmetic_traces, recipe_of, trace_of
 
 LONG = "Ann has {a} apples and gives half of them to Bo, who then eats two, so that {b} are left between the two of them in the end, as we see."
 

@@ -14,7 +14,7 @@ from selfplay.shards.integrity import check_shards
 from selfplay.shards.mirror import copy_run
 from selfplay.training.start import RoundModels
 from tasks import UserError
-from tests.trace_making import made_run, recipe_of
+from tests.factories import made_run, recipe_of
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import selfplay.shards
 from selfplay.shards import COLUMNS, SCHEMA_VERSION, ShardRow, read_shards
 from selfplay.shards.reference import reference
 from tasks import UserError
-from tests.trace_making import made_run, recipe_of
+from tests.factories import made_run, recipe_of
 
 
 @pytest.fixture(scope="module")

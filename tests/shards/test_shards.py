@@ -19,7 +19,7 @@ from selfplay.shards.integrity import check_shards
 from selfplay.shards.provenance import provenance_of, read_provenance
 from selfplay.shards.schema import SCHEMA
 from tasks import StdioTests, Task, UserError
-from tests.trace_making import DECODER, MADE_BY, arithmetic_traces, made_run, recipe_of, sample_of, trace_of
+from tests.factories import DECODER, MADE_BY, arithmetic_traces, made_run, recipe_of, sample_of, trace_of
 from verifiers import Reason, Verdict
 
 

@@ -9,8 +9,8 @@ import pytest
 from selfplay.selection.filters import FILTERS
 from tasks import FunctionTests, MathReference, Task, UserError, load, reference_from_dict, reference_to_dict
 from tasks.sources.arithmetic import chain_of_thought, organic_corpus
+from tests.factories import trace_of
 from tests.shared_data import SHARED
-from tests.trace_making import trace_of
 from verifiers import verify_answer
 from verifiers.validation import validate
 

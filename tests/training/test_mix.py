@@ -16,7 +16,7 @@ from selfplay.training.corpus import pretraining_corpus
 from selfplay.training.mix import make_mixed, mix_metrics
 from selfplay.training.step import examples_of
 from tasks import MathReference, Task, UserError
-from tests.trace_making import made_run, recipe_of
+from tests.factories import made_run, recipe_of
 
 SECTIONS = {"training": {}, "model": {"create": {}}, "pretraining": {"steps": 50, "batch_size": 16}}
 DRAWN = ("round", "task_id", "sample_index")
