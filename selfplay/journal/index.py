@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from selfplay.journal.journal import read_lines, row_facts, task_key
+from selfplay.records import OUTCOME_CODES, OUTCOMES
 from verifiers import Outcome
 
-_OUTCOMES = list(Outcome)
-_NUMBERS = {outcome.value.encode(): number for number, outcome in enumerate(_OUTCOMES)}
 _RECENT = 1 << 16  # tasks in the set before they are sorted into the array
 
 
@@ -30,7 +29,7 @@ class JournalIndex:
             keys.append(task_key(task_id))
             indices.append(index)
             tokens.append(num_tokens)
-            outcomes.append(_NUMBERS[outcome])
+            outcomes.append(OUTCOME_CODES[outcome.decode()])
         order = np.argsort(np.array(keys, np.uint64), kind="stable")
         self._keys, *self._rows = (_ordered(column, order) for column in (keys, indices, outcomes, tokens))
 
@@ -43,7 +42,7 @@ class JournalIndex:
         key = task_key(task_id.encode())
         first, last = bisect_left(self._keys, key), bisect_right(self._keys, key)
         for index, outcome, tokens in zip(*(column[first:last] for column in self._rows), strict=True):
-            yield index, _OUTCOMES[outcome], tokens
+            yield index, OUTCOMES[outcome], tokens
 
 
 def _ordered(column: array, order: np.ndarray) -> array:

@@ -1,1 +1,1 @@
-"""Figures read from the files of a run."""
+"""Figures that are counted from the files of a run: pass@k, the ledger, alarms, early stopping."""

@@ -1,14 +1,14 @@
-"""The collapse alarm: self-training that sharpens and narrows is seen on the held-out tasks.
+"""The collapse alarm: detects on the held-out tasks that self-training narrows a model.
 
-A round's model is held against every earlier one on the same tasks, by three figures:
+A round's model is compared with every earlier one on the same tasks, by three figures:
 
 - coverage: pass@k at the largest k asked for
 - distinct: different texts among as many correct samples of a task from either model
 - repeats: the chance that two samples of a task are the same wrong text
 
-A model that gets better has fewer wrong texts and more copies of the right one, which is no collapse: so different texts
-are counted among correct samples, at equal numbers of them, and copies only where they are wrong. As noise leaves a
-model, what is still wrong is the same mistake more often, so copies are counted among all samples, not the wrong ones.
+A model that gets better has fewer wrong texts and more copies of the right one, which is no collapse. Different texts are
+therefore counted among equal numbers of correct samples, and copies only among wrong ones. A model with less noise makes
+the same mistake more often among its wrong samples, so the share of copies is of all samples, not of the wrong ones.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,11 @@ from selfplay.journal.samples import SampleTable
 Floats = NDArray[np.float64]
 
 FALSE_ALARMS = 0.05  # of a figure in a round where nothing changed, over all earlier models together, both directions
-LEAST_CHANGE = {"coverage": 0.0, "distinct": 0.2, "repeats": 0.1}  # distinct: of what it was; less is none to heed
+LEAST_CHANGE = {
+    "coverage": 0.0,
+    "distinct": 0.2,
+    "repeats": 0.1,
+}  # distinct: of what it was; a smaller change is ignored
 NUM_FLIPS = 20_000
 
 

@@ -1,4 +1,4 @@
-"""Health of a pass: what a person should know of its samples before trusting their number.
+"""Health of a pass: signs that its samples are fewer, or worth less, than their number says.
 
 Samples that were cut or are empty, equal texts among the samples of a task, checks that failed, answers that only repeat a
 number of the prompt, and how often one fixed answer would be right.

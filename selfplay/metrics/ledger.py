@@ -155,7 +155,7 @@ def sample_flops(decoder: Decoder | None, samples: SampleTable) -> Floats | None
 
 
 def record_engine_time(folder: Path, stats: PassStats, num_engines: int) -> None:
-    """Add what a process kept the engines busy to the round's account; written when its pass has ended."""
+    """Add the time that a process kept the engines busy to that of the round; called when its pass has ended."""
     if stats.num_tokens:
         path = folder / ENGINE_TIME
         before = read_json(path) if path.exists() else {"seconds": 0.0, "tokens": 0}
@@ -164,8 +164,8 @@ def record_engine_time(folder: Path, stats: PassStats, num_engines: int) -> None
 
 
 def engine_seconds(folder: Path, num_tokens: int) -> float | None:
-    """Seconds that engines worked for a round's samples; the tokens of processes that were killed are taken to have
-    come at the pace of the others. None where no process lived to tell."""
+    """Seconds that engines worked for a round's samples. Processes that were killed left no time: their tokens are assumed
+    to have come at the pace of the others. None if every process was killed."""
     path = folder / ENGINE_TIME
     account = read_json(path) if path.exists() else {"tokens": 0}
     return account["seconds"] * num_tokens / account["tokens"] if account["tokens"] else None
@@ -184,7 +184,7 @@ def summary(ledger: dict[str, Any]) -> str:
 
 
 def _training(learner: Decoder | None, fitted: dict[str, Any]) -> float | None:
-    """0 without training, None where a command trained."""
+    """Operations of training; 0 without training, None if a command trained."""
     if not fitted:
         return 0.0
     if learner is None or "mean_context" not in fitted:
@@ -193,7 +193,7 @@ def _training(learner: Decoder | None, fitted: dict[str, Any]) -> float | None:
 
 
 def _against_flops(evaluation: dict[str, Any], flops: float | None) -> dict[str, Any]:
-    """pass@k beside the operations of k samples of an average held-out task."""
+    """pass@k, each with the operations of k samples of an average held-out task."""
     per_sample = flops / evaluation["num_samples"] if flops and evaluation.get("num_samples") else None
     return {
         k: {"value": value, "flops_of_k_samples": int(k) * per_sample if per_sample else None}
@@ -202,7 +202,7 @@ def _against_flops(evaluation: dict[str, Any], flops: float | None) -> dict[str,
 
 
 def _paying(ledger: dict[str, Any], evaluations: Sequence[SampleTable], earlier: Sequence[Path]) -> dict[str, Any]:
-    """Whether the round still pays: its held-out gain with its interval, its gain and its bits a FLOP, beside the first round's."""
+    """Whether the round still pays: its held-out gain with its interval, and its gain and bits a FLOP next to the first round's."""
     rate = ledger["accepted"]["new_bits_per_gflop"]
     first = next((_stored(folder)["accepted"]["new_bits_per_gflop"] for folder in earlier if _stored(folder)), rate)
     paying: dict[str, Any] = {"bits_per_flop_of_first_round": rate / first if rate is not None and first else None}
@@ -272,7 +272,7 @@ def _total(values: Floats | None, chosen: NDArray[np.bool_] | slice = slice(None
 
 
 def _sum(*parts: float | None) -> float | None:
-    """None where a part is not known."""
+    """None if a part is not known."""
     return None if None in parts else float(sum(parts))
 
 

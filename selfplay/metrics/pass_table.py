@@ -1,4 +1,4 @@
-"""pass@k, and the figures beside it, of the passes of a run or of a file of verdicts, for `selfplay passk`."""
+"""pass@k and related figures of the passes of a run, or of a file of verdicts, for `selfplay passk`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -98,7 +98,7 @@ def pass_table(source: Path, wanted: Wanted) -> Iterator[PassFigures]:
 
 
 def _recorded_rule(folder: Path) -> dict[str, Any]:
-    """The rule that a finished round applied; what is not finished has no rule yet, and no estimate under one."""
+    """The rule that a finished round applied; a round that is not finished has recorded none."""
     metrics = folder / METRICS
     return read_json(metrics)["allocation"] if metrics.exists() else {"rule": "not finished"}
 

@@ -1,4 +1,4 @@
-"""What a report reads of a run: its arms, and of each arm the evaluations and the figures of its rounds."""
+"""The arms of a report's runs, with the evaluations and the metrics of their rounds."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,7 +62,7 @@ class Evaluation:
 
     @cached_property
     def forecast(self) -> tuple[Forecast, ...]:
-        """pass@k beyond the samples, where there are enough to say something."""
+        """pass@k beyond the samples, if there are enough of them."""
         num_samples, num_correct = self.counts
         most = int(num_samples.min()) if num_samples.size else 0
         if most < LEAST_TO_FORECAST or not num_correct.any() or (num_samples == num_correct).all():

@@ -50,7 +50,7 @@ STYLE = {
 HOVER = 12.0  # least width and height of what the pointer finds, in SVG units
 Mark = tuple[
     tuple[float, float, float, float], str
-]  # left, bottom, right, top in the axes' own units, and what is told there
+]  # left, bottom, right, top in the axes' own units, and the text shown there
 
 MOST_TICKS = 6  # of a log axis
 NAME_LENGTH = 16  # characters of a group's name below its bars
@@ -73,7 +73,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """The bars of one colour: one a group, beside those of other colours or on top of them."""
+    """The bars of one colour: one a group, next to those of other colours or on top of them."""
 
     label: str
     color: int
@@ -265,7 +265,7 @@ def bar_chart(
 def to_svg(canvas: Canvas, title: str, marks: Sequence[Mark] = ()) -> str:
     """The SVG element of a figure, without a size of its own, in the colours of the style sheet.
 
-    marks: what is told where the pointer rests, on the figure's first axes.
+    marks: the texts that the pointer shows on the figure's first axes.
     """
     out = io.StringIO()
     with rc_context({**STYLE, "svg.hashsalt": title}):

@@ -208,7 +208,7 @@ def _forecast_note(arm: Arm) -> str:
 
 
 def _joined(parts: list[dict[str, dict[str, int]]]) -> list[dict[str, dict[str, int]]]:
-    """The groups of each round as they are, or neighbours added up where there are too many of them."""
+    """The groups of each round, neighbours added up if there are too many of them."""
     groups = list(dict.fromkeys(name for part in parts for name in part))
     size = -(-len(groups) // MOST_GROUPS)
     if size < 2:

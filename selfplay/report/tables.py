@@ -104,7 +104,7 @@ def stages_table(arms: list[Arm]) -> str:
 
 
 def _undecided_table(arms: list[Arm], ks: list[int]) -> str:
-    """What undecided held-out samples could hide; empty where there are none."""
+    """pass@k if all undecided held-out samples were wrong, and if all were correct; empty if none is undecided."""
     stages = [(arm, stage) for arm in arms for stage in arm.stages if stage.evaluation.num_undecided]
     if not stages:
         return ""
@@ -202,7 +202,7 @@ def selection_table(arms: list[Arm]) -> str:
 
 
 def health_table(arms: list[Arm]) -> str:
-    """What each round's samples looked like; empty for rounds of a version that did not look."""
+    """The health of each round's samples; empty if the rounds were played by a version that did not record it."""
     rows = []
     for arm, stage in _rounds(arms):
         if not (health := stage.metrics.get("health")):

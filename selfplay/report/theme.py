@@ -7,7 +7,7 @@ FOLDER = Path(__file__).parent
 
 
 def asset(name: str) -> str:
-    """The text of a file that lies beside this one."""
+    """The text of a file in this folder."""
     return (FOLDER / name).read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Making the shards of a run again from its journal."""
+"""Makes the shards of a run again from its journal."""
 
 import shutil
 from pathlib import Path
@@ -15,11 +15,11 @@ from tasks import UserError
 
 
 def rebuild_shards(run: Path, out: str = "") -> list[str]:
-    """Make the shards of every finished round again; says which cannot be made as the manifest lists them.
+    """Make the shards of every finished round again; returns a line for each that differs from its manifest.
 
-    The same journal, recipe and provenance give the same bytes with the same pyarrow and the same rules. A shard takes
-    the place of the one that is there only if it is what the manifest lists. With `out`, a path or an fsspec URL, the
-    copy of the run that lies there is mended, or made, instead. UserError where a round is of another version of selfplay.
+    The same journal, tasks, recipe and provenance give the same bytes with the same pyarrow and the same filters. A shard
+    is replaced only by what its manifest lists. With `out`, a path or an fsspec URL, the copy of the run there is repaired
+    or made instead. UserError if another version of selfplay played a round.
     """
     folders = finished_rounds(run)
     if not folders:
@@ -44,7 +44,7 @@ def _rebuild(recipe: Recipe, folder: Path, out: Place | None) -> list[str]:
             name = listed.name
             if made.get(name) != listed:
                 problems.append(
-                    f"{folder / 'shards' / name}: what the journal gives now differs from the manifest; it is left as it was"
+                    f"{folder / 'shards' / name}: the shard that its journal makes now differs from the manifest; the file is left as it was"
                 )
             elif out:
                 copy_file(again / name, out / "shards" / name)

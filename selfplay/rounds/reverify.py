@@ -5,7 +5,7 @@
     RUN/round_000/reverified/report.json        what changed, by reason and by task
     RUN/round_000/reverified/manifest.json      written last
 
-The round itself stays as it is: its model was trained on what the old verdicts let through.
+The round itself stays as it is: its model was trained on the traces that the old verdicts accepted.
 """
 
 import json
@@ -178,7 +178,7 @@ class Report:
 def reverify(run: Path, num_workers: int = 1, show: Callable[[str], None] = lambda text: None) -> list[Report]:
     """Verify the finished rounds of a run again; one report a round. `show` is called as the work goes on.
 
-    UserError where there is no finished round, or where a shard is not what its manifest says.
+    UserError if there is no finished round, or if a shard differs from its manifest.
     """
     folders = finished_rounds(run)
     problems = [problem for folder in folders for problem in check_round(folder)]

@@ -1,5 +1,6 @@
 """One round: sample, verify, select, train, evaluate. Each step is skipped or resumed if an earlier process did it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from selfplay.rounds.data import Round, evaluation_tasks, stage_name
 from selfplay.rounds.manifest import Manifest, parents_of
 from selfplay.rounds.pass_progress import shown_by, timing
 from selfplay.seeds import number_of
-from selfplay.shards.provenance import provenance_of
+from selfplay.shards.files import Shard
+from selfplay.shards.provenance import provenance_of, read_provenance
 from selfplay.shards.schema import SCHEMA_VERSION
 from selfplay.storage import write_json
 from selfplay.training.start import RoundModels
@@ -31,7 +33,7 @@ from selfplay.training.step import train
 def play(round: Round, models: RoundModels, executor: Executor, progress: Progress) -> None:
     """Play a round from these models, or the rest of one that was interrupted. Its manifest is written last."""
     recipe, folder = round.recipe, round.folder
-    provenance = provenance_of(recipe, models.sampled, folder, round.plan(models.sampled).models)
+    provenance_of(recipe, models.sampled, folder, round.plan(models.sampled).models)
     stats = sample(round, models.sampled, executor, progress)
     seen = health(round)
     progress.say(f"{round.name}: health: {summary(seen, recipe.sampling)}")
@@ -48,21 +50,9 @@ def play(round: Round, models: RoundModels, executor: Executor, progress: Progre
         "training": training,
         "evaluation": evaluation,
     }
-    played = RoundModels(models.sampled, after.trained, models.start)
-    metrics = round_metrics(recipe, folder, played, round.tasks(), parts)
+    metrics = round_metrics(recipe, folder, replace(models, trained=after.trained), round.tasks(), parts)
     write_json(folder / METRICS, metrics)
-    Manifest(
-        index=round.index,
-        model=models.sampled,
-        model_digest=provenance.model_digest,
-        next_model=after.sampled,
-        recipe_digest=recipe.digest,
-        shards=shards,
-        metrics=METRICS,
-        schema_version=SCHEMA_VERSION,
-        parents=parents_of(round.run, round.index),
-        student=after.trained if after.trained != after.sampled else "",
-    ).write(folder)
+    complete(round, models, after, shards)
     for line in lines_of(metrics):
         progress.say(f"{round.name}: {line}")
     arm = recipe.name if recipe.selection.verified else f"{recipe.name}-{CONTROL}"
@@ -93,6 +83,22 @@ def evaluate(recipe: Recipe, folder: Path, model: str, executor: Executor, progr
     with progress.step(f"{stage_name(recipe, folder)}: evaluation") as show:
         executor.run_pass(tasks, plan, allocation, folder / "evaluation", shown_by(show, allocation, len(tasks)))
     return evaluation_metrics(read_samples(folder / "evaluation"), tasks, recipe.evaluation.k)
+
+
+def complete(round: Round, models: RoundModels, after: RoundModels, shards: list[Shard]) -> None:
+    """Write the manifest of a round, with the models before and after it."""
+    Manifest(
+        index=round.index,
+        model=models.sampled,
+        model_digest=read_provenance(round.folder).model_digest,
+        next_model=after.sampled,
+        recipe_digest=round.recipe.digest,
+        shards=shards,
+        metrics=METRICS,
+        schema_version=SCHEMA_VERSION,
+        parents=parents_of(round.run, round.index),
+        student=after.trained if after.trained != after.sampled else "",
+    ).write(round.folder)
 
 
 def models_after(round: Round, models: RoundModels) -> RoundModels:

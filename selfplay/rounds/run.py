@@ -1,4 +1,4 @@
-"""A run: rounds of sampling, checking, selecting, training and evaluating, each resumable at any point."""
+"""A run: its rounds one after the other, and those of its control. A killed run resumes wherever it was."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tasks import UserError
 
 
 def run(recipe: Recipe, progress: Progress | None = None) -> list[Path]:
-    """Play a recipe, or what is left of it; gives the folders of the run and of its control."""
+    """Play a recipe, or the rest of an interrupted run; returns the folders of the run and of its control."""
     progress = progress or Progress()
     folder = open_run(Path(recipe.output), recipe)
     arms = [(recipe, folder)]
@@ -77,7 +77,7 @@ def play_rounds(recipe: Recipe, folder: Path, base: RoundModels, executor: Execu
 
 
 def _copy(recipe: Recipe, folder: Path, progress: Progress) -> None:
-    """Copy the finished rounds that are not copied yet. Where that fails the next rounds are played: each tries again."""
+    """Copy the finished rounds that are not copied yet. If that fails, the run goes on, and the next round tries again."""
     to = Place.of(recipe.copy_to) if recipe.selection.verified else Place.of(recipe.copy_to) / CONTROL
     try:
         if num_copied := copy_run(folder, to):

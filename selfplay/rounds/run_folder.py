@@ -18,7 +18,7 @@ _locks: dict[Path, TextIO] = {}  # held as long as the process lives
 
 
 def open_run(folder: Path, recipe: Recipe) -> Path:
-    """The run's folder with its resolved recipe; UserError where another recipe has worked in it, or another process does."""
+    """The run's folder with its resolved recipe; UserError if another recipe has worked in it, or another process does."""
     refuse_other_recipe(folder, recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def open_run(folder: Path, recipe: Recipe) -> Path:
 
 
 def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
-    """UserError where the folder holds the work of another recipe: a model that was made, or a sample."""
+    """UserError if the folder holds the work of another recipe: a model that was made, or a sample."""
     if (difference := _difference(folder, recipe)) and _holds_work(folder):
         raise UserError(
             f"{folder} holds a run of another recipe: {difference}. Restore the key, or give the new recipe another "
@@ -48,7 +48,7 @@ def refuse_other_recipe(folder: Path, recipe: Recipe) -> None:
 
 
 def stored_recipe(run: Path) -> Recipe:
-    """The recipe that a run was played with; what it names (a model, a file) need not be there any more."""
+    """The recipe that a run was played with; its models and files need not be there any more."""
     path = run / RECIPE
     look_in(
         run.parent, run.parent.parent

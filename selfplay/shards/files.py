@@ -1,7 +1,7 @@
-"""Shards: Parquet files of traces, with all that is needed to make a row again or to doubt it.
+"""Shards: Parquet files of traces. A row holds everything that is needed to sample and to verify it again.
 
     accepted-00000.parquet   what selection kept        rejected-00000.parquet   the rest, each row with its reason
-    mixed-00000.parquet      what else is trained on, where the recipe mixes something in (mix.py)
+    mixed-00000.parquet      further training rows, if the recipe has [selection.mix]
 
 The same traces in the same order give the same bytes. Folders are paths or fsspec URLs (s3://bucket/folder).
 """
@@ -85,7 +85,7 @@ def write_shards(
 
 
 def write_mixed(rows: Iterable[dict[str, Any]], folder: Path | str, shard_bytes: int = SHARD_BYTES) -> list[Shard]:
-    """Write rows, each with all columns of the schema, into files of the kind "mixed" beside the shards of a folder."""
+    """Write rows, each with all columns of the schema, into files of the kind "mixed" in a folder of shards."""
     files, root = fsspec.core.url_to_fs(str(folder))
     files.makedirs(root, exist_ok=True)
     writer = _Writer(files, root, MIXED, functools.partial(pa.Table.from_pylist, schema=SCHEMA), shard_bytes)
@@ -138,7 +138,7 @@ def _traces(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[Trace, str]]:
 
 
 def read_rows(folder: Path | str, kind: str = "", columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of a folder's shards, of all columns or of those named; UserError where the schema is another."""
+    """The rows of a folder's shards, with all columns or those named; UserError if the schema is another."""
     files, root = fsspec.core.url_to_fs(str(folder))
     names = (
         [name for name in sorted(files.ls(root, detail=False)) if name.endswith(".parquet")]
@@ -223,7 +223,7 @@ class _Writer:
 
 
 class _Hashed:
-    """A file for writing that knows the digest of what it was given."""
+    """A file for writing that knows the digest of its bytes."""
 
     closed = False
     mode = "wb"
@@ -245,12 +245,10 @@ class _Hashed:
         self._file.flush()
 
     def close(self) -> None:
-        """pyarrow may close what it is done with; `finish` is what ends the file."""
+        """pyarrow closes the file when it is done; `finish` ends it."""
 
     def finish(self) -> None:
         self._file.flush()
-        with contextlib.suppress(
-            io.UnsupportedOperation, AttributeError
-        ):  # what is no file of this machine has no fileno
+        with contextlib.suppress(io.UnsupportedOperation, AttributeError):  # a file on another machine has no fileno
             os.fsync(self._file.fileno())
         self._file.close()

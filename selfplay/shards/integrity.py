@@ -1,4 +1,4 @@
-"""Whether the shards of a run are what its manifests say, on this machine or behind a URL."""
+"""Checks the shards of a run against its manifests, on this machine or behind a URL."""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +10,7 @@ from selfplay.storage import Place
 
 
 def check_shards(run: Place | Path | str) -> list[str]:
-    """Every difference between the manifests of a run (its control's too) and its files, in words; empty: all is well."""
+    """Every difference between the manifests of a run and of its control and their files, in words; empty: there is none."""
     run = Place.of(run)
     folders = [path.parent for pattern in ("", "*/") for path in run.glob(f"{pattern}round_*/{MANIFEST}")]
     folders += [path.parent for path in run.glob(f"**/reverified/{MANIFEST}")]
@@ -39,7 +39,7 @@ def check_round(folder: Place | Path | str) -> list[str]:
 
 
 def other_schema(folder: Place | Path | str) -> str:
-    """What to tell a user whose round has shards of another schema than this version's; empty where it is this one."""
+    """An error text for a round whose shards have another schema than this version's; empty if they have the same."""
     manifest = Place.of(folder) / MANIFEST
     version = manifest.read_json().get("schema_version")
     if version == SCHEMA_VERSION:

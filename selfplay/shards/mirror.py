@@ -1,4 +1,4 @@
-"""Copies of finished rounds behind a URL: their shards, and what is needed to check and to export them there.
+"""Copies of finished rounds behind a URL: their shards, and the files that checking and exporting them needs.
 
 s3://bucket/run/recipe.toml
 s3://bucket/run/round_000/shards/accepted-00000.parquet   ...
@@ -16,7 +16,7 @@ from tasks import UserError
 
 
 def copy_run(run: Path, to: Place | str) -> int:
-    """Copy the finished rounds of a run and of its control, those that are not there yet; gives how many were copied."""
+    """Copy those finished rounds of a run and of its control that are not there yet; returns how many."""
     to = Place.of(to)
     num_copied = sum(copy_round(folder, to / folder.name) for folder in finished_rounds(run))
     if (run / CONTROL).is_dir():
@@ -25,7 +25,7 @@ def copy_run(run: Path, to: Place | str) -> int:
 
 
 def make_place(name: str) -> Place:
-    """The folder that copies go to, made where it is not there; UserError where it cannot be."""
+    """Make the folder that copies go to, unless it is there; UserError if it cannot be made."""
     to = Place.of(name)
     try:
         to.files.makedirs(to.path, exist_ok=True)
@@ -35,7 +35,7 @@ def make_place(name: str) -> Place:
 
 
 def copy_round(folder: Path, to: Place) -> bool:
-    """Copy a finished round; False where the copy has this manifest already. UserError where it cannot be written."""
+    """Copy a finished round; False if the copy has this manifest already. UserError if it cannot be written."""
     manifest = (folder / MANIFEST).read_bytes()
     try:
         if (to / MANIFEST).exists() and to.files.cat_file((to / MANIFEST).path) == manifest:
@@ -55,7 +55,7 @@ def copy_round(folder: Path, to: Place) -> bool:
 
 
 def copy_papers(folder: Path, to: Place) -> None:
-    """Copy what a round has beside its shards, and its run's recipe; the manifest last."""
+    """Copy the recipe of the run, and a round's metrics, provenance and, last, its manifest."""
     copy_file(folder.parent / RECIPE, to.parent / RECIPE)
     for name in (METRICS, PROVENANCE, MANIFEST):
         if (folder / name).exists():
@@ -63,7 +63,7 @@ def copy_papers(folder: Path, to: Place) -> None:
 
 
 def copy_file(source: Path, to: Place) -> str:
-    """Copy one file; gives the SHA-256 of what was read."""
+    """Copy one file; returns the SHA-256 of the bytes that were read."""
     to.files.makedirs(to.parent.path, exist_ok=True)
     digest = hashlib.sha256()
     with source.open("rb") as file, to.open("wb") as copy:

@@ -1,4 +1,4 @@
-"""Where a round's samples came from: what every row of its shards repeats."""
+"""The provenance of a round's samples: models, engine and sampling parameters, which every row of its shards repeats."""
 
 import hashlib
 import importlib.metadata
@@ -40,7 +40,7 @@ class Provenance:
 
 
 def provenance_of(recipe: Recipe, model: str, folder: Path, teachers: Sequence[str] = ()) -> Provenance:
-    """The provenance that a round's folder holds; written first where it holds none.
+    """The provenance in a round's folder, written first if the folder holds none.
 
     `teachers` are the further models that the round samples, each by the name that its samples carry.
     """
@@ -72,7 +72,7 @@ def provenance_of(recipe: Recipe, model: str, folder: Path, teachers: Sequence[s
 
 
 def read_provenance(folder: Path) -> Provenance:
-    """UserError where the round has none, or one of another version: then its shards cannot be made again."""
+    """UserError if the round has none, or one of another version: then its shards cannot be made again."""
     path = folder / PROVENANCE
     try:
         return Provenance(**read_json(path))

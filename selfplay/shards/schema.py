@@ -126,7 +126,7 @@ def table_of(rows: list[tuple], provenance: Provenance) -> pa.Table:
 
 
 def operations(models: list[str], tokens: list[NDArray], provenance: Provenance) -> NDArray[np.float64]:
-    """Of each sample, by the model that drew it; nan where that model's size is not known.
+    """Floating-point operations of each sample, by the model that drew it; nan if that model's size is not known.
 
     tokens: of the prompt, of it cached, and of the completion, each an array [samples].
     """
@@ -139,7 +139,7 @@ def operations(models: list[str], tokens: list[NDArray], provenance: Provenance)
 
 
 def _decoder(model: Mapping[str, Any]) -> Decoder | None:
-    """The decoder that a provenance tells of a model."""
+    """The decoder of a model, from its provenance."""
     if model["decoder"]:
         return Decoder.from_dict(model["decoder"])
     return Decoder(model["num_parameters"], 0, (), "parameters") if model["num_parameters"] else None
