@@ -2,6 +2,9 @@
 
 import re
 
+from verifiers.mathematics.parsing.units import MAGNITUDES, SYMBOL_UNITS
+from verifiers.mathematics.parsing.vocabulary import is_unit
+
 BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![A-Za-z])\s*")
 _JOINT = re.compile(
     r"(?:[\s,;$&]|\\[()\[\],;:!]|\\q?quad|\\(?:text|mbox|textrm)\s*\{\s*(?:and|or|,)?\s*\}|and\b|or\b|\\\\)*"
@@ -16,8 +19,28 @@ _FORMULA_END = re.compile(r"(?<!\\)\$|\\\]|\\\)|\n")
 _REJECTED = re.compile(
     r"\s*\$?\s*(?:is|was)(?:\s+(?:not|wrong|incorrect|false)\b|n't\b)"
 )  # "\boxed{5} is not the answer"
-_SIGN_BEFORE = re.compile(r"(?:^|=|≈|:|\$|\\\[|\\\()\s*([-−])\s*$")  # "= -\boxed{5}"
+_LEFT_END = re.compile(  # what ends an operand before a box, read from the right
+    r"[=≈:$&\n,;<>→⇒]|\\\[|\\\(|\\\\|\\(?:approx|equiv|in|leq?|geq?|to|implies|(?:Long)?[Rr]ightarrow|therefore|because|q?quad|neq?|sim|cong)(?![A-Za-z])"
+)
+_RIGHT_END = re.compile(
+    r"[=≈$&\n,;<>→⇒{}]|\.(?!\d)|\\\]|\\\)|\\\\|\\(?:approx|equiv|q?quad|tag|label|square|blacksquare|qed|checkmark|p?mod|bmod|to|implies|(?:Long)?[Rr]ightarrow)(?![A-Za-z])|\(\s*(?:\\bmod|mod|\\text)"
+)
+_SHOWN = re.compile(
+    r"\\(?:displaystyle|[lL]arge|huge|Huge|bf|left|right|color\s*\{\w*\}|[,;:! ])|~"
+)  # shapes, not values
+_TEXT_WORDS = re.compile(r"\\(?:text|mathrm|mbox|textrm)\s*\{\s*([A-Za-z%\\ ./^\d]*?)\s*\}")
+_OPERAND = re.compile(r"(?:\\[A-Za-z]+|[\d.,\s(){}^_*/+\-−!|\[\]°%]|\\%|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))+")
+_ADJACENT_BEFORE = re.compile(r"(?:^|[\s(*:=$])([-−]?(?:\d[\d,]*\.?|\.)|[-−]|(?<=\s)[-−]?\d*\.)$")
+_ADJACENT_BEHIND = re.compile(r"\\?%|\^\s*(?:\d|\{[^{}]*\})|\\sqrt\s*(?:\{[^{}]*\}|\d)|\\pi(?![A-Za-z])|°|\^?\\circ")
 _POWER_BEHIND = re.compile(r"\s*(?:\\(?:times|cdot)|[×*])\s*10\s*\^\s*(?:\{[^{}]*\}|\d)|\s*\^\s*(?:\d|\{-?\d+\})")
+_WORD_BEHIND = re.compile(r"\s*(?:\$|\\\)|\\\])?\s*(\\?%|[A-Za-z]+(?:/[A-Za-z]+)?)")
+_MAX_OPERAND = 60  # characters beside a box
+_PART = r"(?:\(?(?:[a-h]|i{1,3}|iv|\d)\)|[Pp]art\s+\(?[A-Da-d\d]\)?|[a-d]\.)"
+_PART_JOINT = re.compile(rf"[\s$.;,*]*{_PART}[\s$*:.]*(?:\\\[|\\\()?\s*")
+_PART_BEFORE = re.compile(rf"(?:^|[\s*]){_PART}[\s$*:.]*(?:\\\[|\\\()?\s*$")
+_STEP = re.compile(
+    r"\\(?:Rightarrow|implies|therefore)(?![A-Za-z])|⇒|\.\s*$|\\text\s*\{[^{}]*[A-Za-z]+ [a-z]+ [^{}]*\}|\\begin\{align"
+)
 _MAX_BOXES = 400
 _MAX_UNCLOSED = 2_000  # characters of a box without a closing brace
 
@@ -84,23 +107,84 @@ def truncated_box(text: str) -> bool:
 
 
 def joined(text: str, found: list[tuple[int, int, str]]) -> str:
-    """What the last box holds; with boxes that stand side by side, all that they hold: a list, never a choice."""
-    held, only_or = [_operand(text, found[-1])], True
+    """What the last box holds; with boxes that stand side by side, all that they hold: a list, never a choice.
+
+    Boxes before the last one that hold steps of a derivation are left out.
+    """
+    held, only_or, parts = [_operand(text, found[-1])], True, None
     for (_, end, content), (start, _, _) in zip(reversed(found[:-1]), reversed(found), strict=False):
         between = text[end:start]
-        if not (_JOINT.fullmatch(between) or _LABELLED_JOINT.fullmatch(between)):
+        is_part = bool(_PART_JOINT.fullmatch(between))
+        if not (is_part or _JOINT.fullmatch(between) or _LABELLED_JOINT.fullmatch(between)):
             break
+        if not is_part and not between.strip(" \n\\&$[]()") and (_STEP.search(content) or _is_chain(content)):
+            break
+        parts = start if is_part else parts
         held.insert(0, content)
         only_or &= bool(re.search(r"\bor\b", between))
+    first = len(found) - len(held)
+    if parts is not None and not _PART_BEFORE.search(text[max(0, found[first][0] - 20) : found[first][0]]):
+        held, only_or = held[-1:], True
     inner = [unboxed(part) for part in held]
     distinct = list(dict.fromkeys(part.strip() for part in inner))
     return distinct[0] if len(distinct) == 1 else (" or " if only_or else ", ").join(inner)
 
 
+def _is_chain(held: str) -> bool:
+    """Whether a box holds a calculation: an equation whose left side is more than a name."""
+    left, sign, _ = held.partition("=")
+    return bool(sign) and bool(re.search(r"\d|[+*/]|\\(?:times|cdot|frac)", left))
+
+
 def _operand(text: str, box: tuple[int, int, str]) -> str:
-    """What a box holds, with the minus sign before it or the power behind it: -\\boxed{5}, \\boxed{5}^2."""
+    """What a box holds, with the factors, signs, powers and magnitudes that stand right beside it: 2\\boxed{5}, \\boxed{5} million."""
     start, end, held = box
-    sign, power = _SIGN_BEFORE.search(text[max(0, start - 20) : start]), _POWER_BEHIND.match(text, end)
-    if not sign and not power:
+    if not held.strip() or re.search(r"[=<>,]|\\(?:text|boxed|begin|approx|[gl]e)", held):
         return held
-    return f"{'-' if sign else ''}({held}){power[0] if power else ''}"
+    before, behind = text[max(0, start - _MAX_OPERAND) : start], text[end : end + _MAX_OPERAND]
+    stops = list(_LEFT_END.finditer(before))
+    in_formula = bool(stops) and stops[-1][0] not in (":", "\n", ",", ";")
+    if in_formula:
+        left = _factor(before[stops[-1].end() :])
+        right = _factor(behind[: _right_end(behind)])
+    else:
+        adjacent, power = _ADJACENT_BEFORE.search(before), _POWER_BEHIND.match(behind)
+        left = adjacent[1] if adjacent else ""
+        beside = power or _ADJACENT_BEHIND.match(behind)
+        right = beside[0] if beside else ""
+    left = left if left.count("{") == left.count("}") and left.count("(") == left.count(")") else ""
+    right = right if right.count("{") == right.count("}") and right.count("(") == right.count(")") else ""
+    word = None if right else _WORD_BEHIND.match(behind)
+    if word and (word[1].lstrip("\\") == "%" or word[1].lower() in MAGNITUDES or is_unit(word[1])):
+        right = word[1] if word[1][0] in "\\%" else rf"\text{{ {word[1]}}}"
+    if not left and not right:
+        return held
+    if left.endswith(".") and held.isdigit():
+        return f"{left}{held}{right}"
+    plain = re.fullmatch(r"\w+|\\frac\{\w+\}\{\w+\}", held.strip()) and not re.search(r"[\dA-Za-z]\s*$", left)
+    return f"{left}{held if plain else f'({held})'}{right}"
+
+
+def _right_end(behind: str) -> int:
+    """Where the operand behind a box ends: at a sign that parts, or at a brace that was opened before the box."""
+    depth = 0
+    for stop in _RIGHT_END.finditer(behind):
+        depth += (stop[0] == "{") - (stop[0] == "}")
+        if depth < 0 or (depth == 0 and stop[0] not in "{}"):
+            return stop.start()
+    return len(behind)
+
+
+def _factor(beside: str) -> str:
+    """An operand beside a box, as far as it is mathematics; a unit as text."""
+    beside = _SHOWN.sub(" ", beside).strip()
+    unit = _TEXT_WORDS.fullmatch(beside)
+    word = unit[1] if unit else beside
+    if word and word.replace(" ", "").isalpha():
+        known = all(is_unit(part) or part.lower() in MAGNITUDES for part in word.split())
+        if known or (word in SYMBOL_UNITS):
+            return rf"\text{{ {word}}}"
+        return beside if len(word) == 1 and not unit else ""
+    if "box" in beside or beside in ("!", ".") or not _OPERAND.fullmatch(beside):
+        return ""
+    return beside.rstrip("!")

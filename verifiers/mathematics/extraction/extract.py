@@ -21,13 +21,9 @@ from verifiers.mathematics.extraction.sentences import (
     tidy,
     value_of_sentence,
 )
-from verifiers.thinking import spoken_part
+from verifiers.mathematics.extraction.visible import visible
 
-_MAX_COMPLETION = 100_000  # characters; a longer completion is read from its end, where answers stand
 _MAX_WORDS = 100  # characters of an answer in words, such as "all real numbers"
-_STOP_TOKEN = re.compile(
-    r"<\|(?:im_end|im_start|endoftext|eot_id|end|end_of_text|eom_id)\|>|</s>|<｜end▁of▁sentence｜>"
-)
 _ANSWER_TAG = re.compile(
     r"(?:<(?:final_)?answer>|\[answer\])((?:(?!<(?:final_)?answer>|\[answer\]).){0,4000}?)(?:</(?:final_)?answer>|\[/answer\])",
     re.I | re.S,
@@ -38,9 +34,13 @@ _ANSWER_FIELD = re.compile(
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _A_LINE = re.compile(r"^[ \t]*(?:A|Answer)[ \t]*:[ \t]*(\S[^\n]*)$", re.M)
 _PHRASE = re.compile(
-    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|\bresposta|\brisposta|\bresult|\bsolution(?=\s*:)|\bcorrection(?=\s*:)|最终答案|答案|答えは|答|정답은|답은|الجواب هو|الإجابة هي|उत्तर|ответ)[\"\**]*\s*"
-    r"(?:(?:\\?\*)*\s*(?::|：|=|→|⇒|\bis\b\s*:?|\bwould\s+be\b|\bwill\s+be\b|\bmust\s+be\b|\best\b|\bes\b|\bist\b|\bé\b|\bè\b|是|为)\**"
-    r"|(?=\s*(?:\$|\\\[|\\\())|(?<=[는은は])|(?<=هو)|(?<=هي)|(?=\n+[ \t]*-?\d))\s*",
+    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|\bresposta|\brisposta|\bresult|\bsolution(?=\s*:)|\bcorrection(?=\s*:)"
+    r"|最终答案|答案|答えは|答|정답은|답은|الجواب هو|الإجابة هي|उत्तर|ответ)[\"*]{0,6}\s{0,9}"
+    r"(?:\\?\*){0,6}\s{0,9}(?:(?::|：|=|→|⇒|\bis\b\s{0,9}:?|\bwould\s+be\b|\bwill\s+be\b|\bmust\s+be\b|\best\b|\bes\b|\bist\b|\bé\b|\bè\b|是|为)\*{0,6}"
+    r"|(?=\s{0,9}(?:\$|\\\[|\\\())|(?<=[는은は])|(?<=هو)|(?<=هي)|(?=\n{1,9}[ \t]{0,9}-?\d))\s{0,9}"
+    r"|(?:\bđáp\s+(?:án|số)|\bjawaban(?:nya)?|\bhasil(?:nya)?|\bcevap|\bsonuç|\bodpowiedź|\bwynik|\bodpověď|คำตอบ|उत्तर|الجواب|الإجابة|الناتج|الاجابة|جواب"
+    r"|\bвідповідь|\bответ|\bsvar(?:et)?|\bantwoord|\bvastaus|απάντηση|תשובה)[\"*]{0,6}\s{0,9}(?:(?:cuối cùng|của bài toán|akhir(?:nya)?|końcowa|ostateczna|النهائية|النهائي|สุดท้าย|अंतिम)\s{0,9})?"
+    r"(?:(?::|：|=|\blà\b|\badalah\b|\bto\b|\bjest\b|\bwynosi\b|\bje\b|\bär\b|\bis\b|\bon\b|คือ|है|هي|هو|είναι|היא)\s{0,9}:?\s{0,9}\*{0,6}\s{0,9}|(?=[-−]?[\d$]))",
     re.I,
 )
 _WORDED_EQUATION = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{4,}(?![}\w]).*=")  # "adding up, 40 + 2 = 42"
@@ -55,22 +55,44 @@ _ADVERB = re.compile(
 _REASON = re.compile(  # "17 because ...", "A, not B": what follows is no answer
     r",?\s+(?:because|since|which|as it|rather than|instead of)\b|,\s+(?:and\s+)?not\b"
 )
-_POLITE_VERB = re.compile(r"(?:です|でした|입니다|이다)\s*[。.]?$")
+_POLITE_VERB = re.compile(r"(?:です|でした|입니다|이다|\s*है|\s*होगा|\s*dir|\s*'?[td][iıuü]r|\s*ครับ|\s*ค่ะ)\s*[。.।]?$")
 _SHORT_SENTENCE = re.compile(r"[A-Z][a-z']*(?: [a-z']+)+ .*\d.*\.")  # "It costs $4."
 _YES_OR_NO = re.compile(r"\W*(Yes|No)\b\**[,.]")  # "Yes, it is."
 _QUESTION = re.compile(r"[^.!?\n]{0,100}\?")
+_GLUED = re.compile(r"\(?(?:[Tt]he|[Mm]y|[Oo]ur)\s+(?:final\s+)?answer\s")  # "30The answer is 30"
+_NEXT_SPAN = re.compile(r"\s{0,3}(?:[,;]\s*(?:and\b|or\b)?|and\b|or\b|OR\b)\s{0,3}")
+_BULLETS = re.compile(r"\s*(?:[-*•]\s+\S[^\n]*(?:\n+|$)){2,12}")
+_ANSWER_LINE = re.compile(r"^[ \t]*\**(?:Final )?Answer:?\**:?[ \t]*\**\(?([A-J])\)?\**[ \t]*\.?$", re.M)
+_MAX_STATEMENT = 3_000  # characters that are read behind "the answer is"
+_MAX_PHRASES = 40  # of one completion, the last ones
 _ALTERNATIVE = re.compile(r"\s*,?\s*(?:or|and|times|plus|minus|divided|more|less|fewer)\s+(?=\S)")
 
 
 def extract(completion: str) -> str | None:
     """The text of the final answer, or None where a completion commits to none."""
-    text = _visible(completion)
+    text = visible(completion)
     if text is None:
         return None
     committed = _last_commitment(text)
     if committed is not None:
         return committed.strip() or None
     return None if truncated_box(text) else _whole_or_closing(text)
+
+
+def statements(completion: str) -> list[str]:
+    """All that follows "the answer is" up to the end of its line, and up to the end of the completion."""
+    text = visible(completion)
+    if text is None:
+        return []
+    phrases = list(_PHRASE.finditer(text))
+    found = []
+    for phrase in phrases[:1] + phrases[-3:]:
+        rest = text[phrase.end() : phrase.end() + _MAX_STATEMENT]
+        if len(text) - phrase.end() <= _MAX_STATEMENT:
+            found.append(rest)
+    if phrases:
+        found.append(text[phrases[-1].end() :].partition("\n")[0][:_MAX_STATEMENT])
+    return found
 
 
 def looks_like_prose(text: str) -> bool:
@@ -90,18 +112,6 @@ def final_text(answer: str) -> str:
     return answer
 
 
-def _visible(completion: str) -> str | None:
-    """The completion without its thinking and without what follows its end; None if the thinking never ended."""
-    text = completion
-    if "<" in text and "<|channel|>" not in text:  # in channels an end token ends a part, not the turn
-        for stop in _STOP_TOKEN.finditer(text):
-            if text[: stop.start()].strip():
-                text = text[: stop.start()]
-                break
-    spoken = spoken_part(text)
-    return spoken[-_MAX_COMPLETION:] if spoken and spoken.strip() else None
-
-
 def _last_commitment(text: str) -> str | None:
     """The commitment that stands last, each with where it begins."""
     found: list[tuple[int, str]] = []
@@ -118,9 +128,12 @@ def _last_commitment(text: str) -> str | None:
     if hashes:
         found.append((hashes[-1].start(), tidy(hashes[-1][1])))
     lines = list(_A_LINE.finditer(text))
+    letters = list(_ANSWER_LINE.finditer(text))
+    if letters:
+        found.append((letters[-1].start(), letters[-1][1]))
     if lines and not boxed:
         found.append((lines[-1].start(), _after_phrase(lines[-1][1]) or tidy(lines[-1][1])))
-    for phrase in reversed(list(_PHRASE.finditer(text))):
+    for phrase in reversed(list(_PHRASE.finditer(text))[-_MAX_PHRASES:]):
         inside = boxed and boxed[-1][0] < phrase.start() < boxed[-1][1]
         if (
             inside
@@ -128,7 +141,7 @@ def _last_commitment(text: str) -> str | None:
             or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()])
         ):
             continue
-        value = _after_phrase(text[phrase.end() :])
+        value = _after_phrase(text[phrase.end() : phrase.end() + _MAX_STATEMENT])
         late = found and phrase.start() > max(found)[0] and re.search(r"\d|\$|\\", value or "")
         if value and (not found or (late and ("final" in phrase[0].lower() or " is" in phrase[0].lower()))):
             found.append((phrase.start(), value))
@@ -139,16 +152,27 @@ def _last_commitment(text: str) -> str | None:
 def _after_phrase(rest: str) -> str | None:
     """What follows "the answer is": a span of mathematics, or the text up to the end of the sentence."""
     rest = rest.partition("</answer>")[0].lstrip(" \t*:}")
+    rest = _GLUED.split(rest)[0]
     rest = rest[adverb.end() :] if (adverb := _ADVERB.match(rest)) else rest
     if BOX.search(rest[:12]):
         return None  # a box speaks for itself
+    bullets = _BULLETS.match(rest)
+    if bullets:
+        return ", ".join(tidy(line.strip().lstrip("-*• ")) for line in bullets[0].split("\n") if line.strip())
     span = MATH_SPAN.match(rest.lstrip())
     if span:
-        tail = split_sentences(rest.lstrip()[span.end() :].split("\n")[0] or " ")[0]
-        held = inside_of(span)
+        rest = rest.lstrip()
+        held, only_or, end = [inside_of(span)], True, span.end()
+        while (joint := _NEXT_SPAN.match(rest, end)) and (span := MATH_SPAN.match(rest, joint.end())):
+            held.append(inside_of(span))
+            only_or &= "or" in joint[0].lower()
+            end = span.end()
+        if len(held) > 1:
+            return (" or " if only_or else ", ").join(held)
+        tail = split_sentences(rest[end:].split("\n")[0] or " ")[0]
         if _ALTERNATIVE.match(tail):
-            return tidy(held + tail.replace("$", " "))
-        return held if len(re.findall(r"\w+", tail)) > 4 or "$" in tail else tidy(held + _unit_tail(tail))
+            return tidy(held[0] + tail.replace("$", " "))
+        return held[0] if len(re.findall(r"\w+", tail)) > 4 or "$" in tail else tidy(held[0] + _unit_tail(tail))
     sentence = next((part for part in split_sentences(rest.lstrip()) if part.strip()), "")
     sentence = _POLITE_VERB.sub("", _REASON.split(sentence)[0] or sentence)
     if looks_like_prose(sentence):
@@ -177,7 +201,7 @@ def _whole_or_closing(text: str) -> str | None:
             return held_together(stripped, spans)
         return (
             closing_value(stripped) or stripped
-            if (_WORDED_EQUATION.search(stripped) or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS]))
+            if (_WORDED_EQUATION.search(stripped[:500]) or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS]))
             and " where " not in stripped
             else stripped
         )

@@ -6,6 +6,8 @@ none.
 
 import re
 
+_MAX_SENTENCE = 1_500  # characters of a sentence that is read, its last ones
+_MAX_COPULAS = 12
 _MAX_TAIL = 60  # characters of a value that a sentence ends with
 _POLITE = re.compile(r"\s*I hope (?:it|this) (?:is correct|helps)[.!]?\s*$", re.I)
 MATH_SPAN = re.compile(  # no span holds the sign that opens it, so that a row of openings costs nothing
@@ -29,6 +31,10 @@ _DENIED = re.compile(  # what stands right before a value that is ruled out, or 
     r"(?:\b(?:not|cannot|never|unlikely)|n't)(?:\s+(?:be|equal|exactly))?(?:\s+to)?\s*[:$]*\s*$", re.I
 )
 _UNSETTLED = re.compile(r"\b(?:not|never|cannot|wrong|seems?|started|began|initially|originally)\b|n't\b", re.I)
+_NO_ANSWER = re.compile(
+    r"\b(?:impossible|not possible|no such|not (?:provided|given|enough)|insufficient|unable to|can(?:not|'t) (?:be )?(?:determined?|found|find|answer(?:ed)?|solved?))\b",
+    re.I,
+)
 _WORKING = re.compile(
     r"\b(?:now|next|then|must|needs?|let|divide|multiply|add|subtract|check|hmm|wait|first|if|suppose)\b", re.I
 )
@@ -39,7 +45,7 @@ _BOUND = re.compile(
 _CONTINUED = re.compile(r"\s*(?:[\^!²³√π/+×÷*]|\\|or\s|[-−]\s*\d|times\b)|[a-zA-Z](?![A-Za-z])(?<![msghkLCF])")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z ]{2,30}:\s*(?=\S)")  # "Total: 26"
 _COPULA = re.compile(
-    r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|é|è|becomes)\b|(?<![<>!=])[=≈](?!=)|[为是]|:(?!\s?\d)|(?<!\d)(?<!\d\s):",
+    r"\b(?:is|are|was|were|equals|be|gives|get|it's|est de|est|es|ist|é|è|becomes)\b|(?<![<>!=])[=≈](?!=)|\blà\b|\badalah\b|\bwynosi\b|\bjest\b|คือ|είναι|[为是]|:(?!\s?\d)|(?<!\d)(?<!\d\s):",
     re.I,
 )
 _VALUE = r"(?:\d+(?:\s?:\s?\d+){1,3}(?:\s?[AaPp]\.?[Mm]\b)?|[-+−–]?\s*[$€£¥]?\s*(?:\d+ \d+/\d+|\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*/\s*\d+)?)"
@@ -47,7 +53,9 @@ _LONE_VALUE = re.compile(
     rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°|(?:hundred|thousand|million|billion|trillion|dozen)\b)?)", re.ASCII
 )
 _RESULT = re.compile(rf"=\s*\$?({_VALUE})", re.ASCII)
-FOREIGN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef]{2}")
+FOREIGN = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef\u0e00-\u0e7f\u0590-\u05ff]{2}"
+)
 _OPERATORS = re.compile(r"[<>≤≥≠√^]|\\(?:le|ge|ne|sqrt|frac|lt|gt)")  # of a value that is more than a number
 _BARE_FRACTION = re.compile(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)")
 _THE_ANSWER = re.compile(r"(?:the|our|my)\s+(?:final\s+|correct\s+|right\s+)?answer", re.I)
@@ -62,7 +70,7 @@ _CODE = re.compile(r"\w\(|[\[\]{}_]|['\"]\s*[*)]|\*\*\d")
 
 def closing_value(text: str) -> str | None:
     """The one value that the closing sentence of a prose text states, or None."""
-    text = _POLITE.sub("", text).strip()
+    text = (text[:-200] + _POLITE.sub("", text[-200:])).strip()
     if (
         not text
         or text.endswith("?")
@@ -78,8 +86,10 @@ def closing_value(text: str) -> str | None:
 def value_of_sentence(sentence: str, before: str = "") -> str | None:
     """The value that a sentence states: behind its last verb or equals sign, its last formula, or its only number, where
     the sentence concludes, names a sum of money, or repeats what the text `before` it has computed."""
-    sentence = sentence.strip().rstrip(".。।!")
+    sentence = sentence.strip().rstrip(".。।!")[-_MAX_SENTENCE:]
     matches = list(MATH_SPAN.finditer(sentence))
+    if _NO_ANSWER.search(sentence) and re.search(r"\d", sentence):
+        return None
     if _HEDGE.search(MATH_SPAN.sub("", sentence)) or HYPOTHESIS.fullmatch(sentence):
         return None
     if matches:
@@ -104,7 +114,7 @@ def value_of_sentence(sentence: str, before: str = "") -> str | None:
     fractions = _BARE_FRACTION.findall(plain)
     if fractions:
         return fractions[-1] if len(set(fractions)) == 1 else None
-    for stated in reversed(list(_COPULA.finditer(plain))):
+    for stated in reversed(list(_COPULA.finditer(plain))[-_MAX_COPULAS:]):
         tail = plain[stated.end() :].strip()
         if _THE_ANSWER.fullmatch(tail):  # "5 is the answer"
             subjects = _values(plain[: stated.start()]) or _OPTION_BEFORE.findall(plain[: stated.start()])
@@ -180,9 +190,11 @@ def inside_of(span: re.Match[str]) -> str:
 def split_sentences(text: str) -> list[str]:
     """Sentences of a text; a stop inside of mathematics or of a number ends none."""
     spans = [match.span() for match in MATH_SPAN.finditer(text)]
-    parts, start = [], 0
+    parts, start, at = [], 0, 0
     for end in _SENTENCE_END.finditer(text):
-        if any(a <= end.start() < b for a, b in spans):
+        while at < len(spans) and spans[at][1] <= end.start():
+            at += 1
+        if at < len(spans) and spans[at][0] <= end.start():
             continue
         parts.append(text[start : end.start()])
         start = end.end()

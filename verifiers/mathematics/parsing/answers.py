@@ -12,7 +12,7 @@ from verifiers.mathematics.parsing.parser import Parser
 from verifiers.mathematics.parsing.spellings import respelled, second_spelling, trimmed
 from verifiers.mathematics.parsing.tokens import TooDeep, Unreadable, limits, tokens
 from verifiers.mathematics.parsing.tree import Node, num, sym, times
-from verifiers.mathematics.parsing.units import SYMBOL_UNITS, unit_of
+from verifiers.mathematics.parsing.units import MAGNITUDES, SYMBOL_UNITS, unit_of
 from verifiers.mathematics.parsing.vocabulary import FUNCTIONS, is_math_word
 from verifiers.mathematics.parsing.words import words
 
@@ -46,7 +46,6 @@ _NAMELESS = frozenset(  # words that give no value a name
         "most",
     ]
 )
-_MAGNITUDES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _ALTERING = frozenset(  # words behind a number that make it another number, or none
     [
         "base",
@@ -296,8 +295,8 @@ def _with_unit(value: Node, parts: list[str]) -> Node:
         raise Unreadable("words behind something that is no amount")
     if parts[0].lower() in ("percent", "percentage", "pct", "percents") or parts[:2] == ["per", "cent"]:
         return Node("percent", (value,))
-    if parts[0].lower() in _MAGNITUDES:
-        value = times(num(_MAGNITUDES[parts[0].lower()]), num(1) if value == sym("a") else value)
+    if parts[0].lower() in MAGNITUDES:
+        value = times(num(MAGNITUDES[parts[0].lower()]), num(1) if value == sym("a") else value)
         return _with_unit(value, parts[1:]) if len(parts) > 1 else value
     letters = [part for part in parts if len(part) == 1 and part.isalpha() and part not in SYMBOL_UNITS and part != "a"]
     if len(parts) > 8 or letters or any(part.lower() in _ALTERING for part in parts):

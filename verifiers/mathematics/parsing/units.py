@@ -15,6 +15,7 @@ length  cm 1/100 centimetre centimetres centimeter centimeters
 length  mm 1/1000 millimetre millimetres millimeter millimeters
 length  dm 1/10 decimeter decimeters decimetre decimetres
 length  km 1000 kilometre kilometres kilometer kilometers
+length  um 1/1000000 micrometer micrometers micrometre micrometres micron microns
 length  nm 1/1000000000 nanometer nanometers
 length  in 127/5000 inch inches
 length  ft 381/1250 foot feet
@@ -23,6 +24,7 @@ length  mi 201168/125 mile miles
 mass    g 1 gram grams gm
 mass    kg 1000 kilogram kilograms kgs kilo kilos
 mass    mg 1/1000 milligram milligrams
+mass    ug 1/1000000 microgram micrograms
 mass    tonne 1000000 tonnes
 mass    lb 45359237/100000 lbs pound pounds
 mass    oz 45359237/1600000 ounce ounces
@@ -30,6 +32,8 @@ mass    ton 45359237/50 tons
 time    s 1 sec secs second seconds
 time    ms 1/1000 millisecond milliseconds
 time    min 60 mins minute minutes
+time    us 1/1000000 microsecond microseconds
+time    ns 1/1000000000 nanosecond nanoseconds
 time    h 3600 hr hrs hour hours
 time    day 86400 days
 time    week 604800 weeks wk wks
@@ -58,7 +62,42 @@ voltage volt 1 volts
 resistance ohm 1 ohms
 current ampere 1 amperes amp amps
 frequency hertz 1 hz
+frequency khz 1000 kilohertz
+frequency mhz 1000000 megahertz
+frequency ghz 1000000000 gigahertz
+frequency thz 1000000000000
 pressure pascal 1 pascals pa
+pressure kpa 1000 kilopascal kilopascals
+pressure mpa 1000000 megapascal megapascals
+pressure gpa 1000000000
+pressure bar 100000 bars
+pressure atm 101325 atmosphere atmospheres
+pressure torr 101325/760 mmhg
+force   kilonewton 1000 kilonewtons kn
+energy  kwh 3600000
+energy  mj 1000000 megajoule megajoules
+energy  cal 4184/1000 calorie calories
+energy  kcal 4184 kilocalorie kilocalories
+energy  ev 1602176634/10000000000000000000000000000
+energy  kev 1602176634/10000000000000000000000000
+energy  mev 1602176634/10000000000000000000000
+power   megawatt 1000000 megawatts mw
+voltage kilovolt 1000 kilovolts kv
+voltage millivolt 1/1000 millivolts mv
+current milliampere 1/1000 ma
+field   tesla 1 teslas
+field   gauss 1/10000
+capacitance farad 1 farads
+inductance henry 1
+data    byte 1 bytes
+data    kb 1000 kilobyte kilobytes
+data    mb 1000000 megabyte megabytes
+data    gb 1000000000 gigabyte gigabytes
+data    tb 1000000000000 terabyte terabytes
+data    bit 1/8 bits
+turn    revolution 1 revolutions rev
+amount  mmol 1/1000
+amount  kmol 1000
 amount  mol 1 mole moles mols
 """
 _VOLUMES = """
@@ -75,6 +114,11 @@ kph 5/18
 kmh 5/18
 kmph 5/18
 """
+MAGNITUDES = {
+    "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12, "lakh": 10**5, "lakhs": 10**5,
+    "lac": 10**5, "crore": 10**7, "crores": 10**7, "bn": 10**9, "mn": 10**6, "mln": 10**6, "bln": 10**9, "tn": 10**12,
+    "thousands": 10**3, "millions": 10**6, "billions": 10**9, "quadrillion": 10**15,
+}  # fmt: skip
 _FILLERS = frozenset(
     [
         "of",
@@ -122,12 +166,37 @@ def _read_tables() -> dict[str, Unit]:
 _ALL = _read_tables()
 _SINGLE_LETTERS = frozenset(word for word in _ALL if len(word) == 1)
 UNITS = (
-    frozenset(_ALL) - _SINGLE_LETTERS - frozenset(["in", "rs", "pt", "pa"])
+    frozenset(_ALL)
+    - _SINGLE_LETTERS
+    - frozenset(
+        [
+            "in",
+            "rs",
+            "pt",
+            "pa",
+            "ma",
+            "kn",
+            "mj",
+            "mw",
+            "mv",
+            "kv",
+            "ev",
+            "bar",
+            "bit",
+            "rev",
+            "cal",
+            "mb",
+            "kb",
+            "gb",
+            "tb",
+        ]
+    )
     | frozenset(_COUNTLESS)
     | frozenset(_SQUARES)
     | frozenset(["percent", "percentage", "pct", "percents"])
 )
-SYMBOL_UNITS = {"L": _ALL["l"], "N": _ALL["newton"], "J": _ALL["joule"], "W": _ALL["watt"], "V": _ALL["volt"], "K": _ALL["kelvin"], "kW": _ALL["kw"],
+SYMBOL_UNITS = {"L": _ALL["l"], "N": _ALL["newton"], "J": _ALL["joule"], "W": _ALL["watt"], "V": _ALL["volt"], "K": _ALL["kelvin"], "kW": _ALL["kw"], "MB": _ALL["mb"], "GB": _ALL["gb"], "kWh": _ALL["kwh"], "GHz": _ALL["ghz"], "MHz": _ALL["mhz"], "kHz": _ALL["khz"],
+                "MeV": _ALL["mev"], "keV": _ALL["kev"], "eV": _ALL["ev"], "kPa": _ALL["kpa"], "MPa": _ALL["mpa"], "kN": _ALL["kn"], "MJ": _ALL["mj"], "MW": _ALL["mw"],
                 "A": _ALL["ampere"], "Hz": _ALL["hz"], "Pa": _ALL["pa"], "Omega": _ALL["ohm"], "kJ": _ALL["kj"], "mL": _ALL["ml"],
                 **{letter: _ALL[letter] for letter in _SINGLE_LETTERS}}  # fmt: skip
 DEGREES, RADIANS, PERCENT = _ALL["deg"], _ALL["rad"], (("percent", 1),)
