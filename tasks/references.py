@@ -44,6 +44,12 @@ def _limit(value: Any) -> int | float:
     return value
 
 
+def _error(value: Any) -> int | float:
+    if not 0 <= _number(value) < float("inf"):
+        raise ValueError("it must be 0 or more")
+    return value
+
+
 Number = Annotated[float, PlainValidator(_number)]
 
 
@@ -67,6 +73,11 @@ class MathReference:
 
     answer: StrictStr  # LaTeX or plain text, as the source writes it
     literal: StrictBool = False  # a number written out is asked for: 7, and not 3+4
+    ordered: StrictBool = False  # the items of a list are asked for in this order
+    tolerance: Annotated[float, PlainValidator(_error)] = 0.0  # largest error of a number, relative to the reference's
+    absolute_tolerance: Annotated[float, PlainValidator(_error)] = (
+        0.0  # the same in the reference's own unit; the larger counts
+    )
     kind: Literal["math"] = field(default="math", kw_only=True)
 
 

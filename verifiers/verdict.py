@@ -14,6 +14,7 @@ class Outcome(StrEnum):
 class Reason(StrEnum):
     MATCH = "match"
     ROUNDED = "rounded"  # correct: the reference is a rounded decimal, and the answer rounds to it
+    WITHIN_TOLERANCE = "within_tolerance"  # correct: as near to the reference as it allows
     MISMATCH = "mismatch"
     NO_ANSWER = "no_answer"
     EXCEPTION = "exception"  # the program raised
@@ -30,6 +31,7 @@ class Reason(StrEnum):
 _OUTCOMES = {
     Reason.MATCH: Outcome.CORRECT,
     Reason.ROUNDED: Outcome.CORRECT,
+    Reason.WITHIN_TOLERANCE: Outcome.CORRECT,
     Reason.CHECKER_TIMEOUT: Outcome.UNDECIDED,
     Reason.CHECKER_FAILURE: Outcome.UNDECIDED,
     Reason.UNSUPPORTED: Outcome.UNDECIDED,

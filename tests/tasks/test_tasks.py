@@ -44,7 +44,8 @@ def test_a_reference_survives_the_way_through_json(row):
         ({"kind": "maths", "answer": "5"}, "maths"),
         ({"kind": "math"}, '"answer"'),
         ({"kind": "math", "answer": 5}, "answer = 5"),
-        ({"kind": "math", "answer": "5", "tolerance": 1}, "tolerance"),
+        ({"kind": "math", "answer": "5", "tolerence": 1}, "tolerence"),
+        ({"kind": "math", "answer": "5", "tolerance": -1}, "tolerance"),
         ({"kind": "math", "answer": "5", "literal": 1}, "literal = 1"),
         ({"kind": "function_tests", "entry_point": "f", "cases": []}, "at least 1"),
         (

@@ -5,57 +5,113 @@ extract.py reads the completion, answers.py decides what two answers mean, worke
 
 import re
 import time
+from fractions import Fraction
 from functools import lru_cache
 
 from tasks import MathReference
 from verifiers.kinds import Verifier
 from verifiers.mathematics.extraction.boxes import unboxed
-from verifiers.mathematics.extraction.extract import extract, final_text
+from verifiers.mathematics.extraction.conclusion import conclusion, last_equation_of
+from verifiers.mathematics.extraction.extract import closes_with, committed, extract, final_text, statements
+from verifiers.mathematics.parsing.damage import repaired
+from verifiers.mathematics.parsing.statements import text_key
 from verifiers.verdict import Reason, Verdict
 
-VERSION = "math@1"
+VERSION = "math@2"
 _INTEGER = re.compile(r"[-+]?\d{1,400}", re.ASCII)
+_RIGHT = (Reason.MATCH, Reason.ROUNDED, Reason.WITHIN_TOLERANCE)
 
 
 def verify_math(reference: MathReference, completion: str) -> Verdict:
     """The verdict of a completion: its final answer is extracted, then compared."""
     start = time.perf_counter()
     answer = extract(completion)
-    if answer is None:
-        return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, VERSION)
-    return _verdict(reference, answer, start)
+    verdict = _verdict(reference, answer, start) if answer is not None else _of(Reason.NO_ANSWER, "", start)
+    if verdict.reason in (Reason.MISMATCH, Reason.UNSUPPORTED, Reason.NO_ANSWER) and not _INTEGER.fullmatch(
+        reference.answer
+    ):
+        whole = next((text for text in statements(completion) if _is_reference(reference, text)), None)
+        if whole is not None:
+            return _of(Reason.MATCH, whole.strip(), start)
+    if verdict.reason is Reason.MISMATCH and "=" in answer:
+        last = last_equation_of(answer)
+        if last != answer and closes_with(completion, answer):
+            closing = _verdict(reference, last, start)
+            return closing if closing.reason in _RIGHT else verdict
+    return verdict
 
 
 def verify_math_answer(reference: MathReference, answer: str) -> Verdict:
     """The verdict of an answer that is already extracted."""
     start = time.perf_counter()
     if not answer.strip():
-        return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, VERSION)
+        return _of(Reason.NO_ANSWER, "", start)
     return _verdict(reference, answer, start)
 
 
 def _verdict(reference: MathReference, answer: str, start: float) -> Verdict:
     shown = answer.strip()
-    if _INTEGER.fullmatch(shown) and _INTEGER.fullmatch(reference.answer):
-        reason = Reason.MATCH if int(shown) == int(reference.answer) else Reason.MISMATCH
-    else:
-        from verifiers.mathematics.equivalence.answers import compare
+    if _INTEGER.fullmatch(shown) and _INTEGER.fullmatch(reference.answer) and not _conventions(reference):
+        return _of(Reason.MATCH if int(shown) == int(reference.answer) else Reason.MISMATCH, shown, start)
+    from verifiers.mathematics.equivalence.answers import PLAIN, Conventions, compare
 
-        if not shown.isascii():
-            shown = shown.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written to a journal
-        shown = _settled(shown)
-        reason = compare(_settled(reference.answer), shown)
-        if reference.literal and reason in (Reason.MATCH, Reason.ROUNDED):
-            from verifiers.mathematics.literal import is_written_out
+    if not answer.isascii():
+        answer = answer.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written to a journal
+    wanted, shown = _settled_reference(reference.answer), _settled(answer)
+    given = _conventions(reference)
+    conventions = Conventions(given[0], *map(Fraction, map(str, given[1:]))) if given else PLAIN
+    reason = Reason.MATCH if _is_reference(reference, answer) else compare(wanted, shown, conventions=conventions)
+    if reason in (Reason.MISMATCH, Reason.UNSUPPORTED):
+        last = conclusion(shown)
+        concluded = compare(wanted, last, conventions=conventions) if last else reason
+        reason = concluded if concluded in _RIGHT else reason
+    if reference.literal and reason in _RIGHT:
+        from verifiers.mathematics.literal import is_written_out
 
-            reason = reason if is_written_out(shown) else Reason.MISMATCH
+        reason = reason if is_written_out(shown) else Reason.MISMATCH
+    return _of(reason, shown, start)
+
+
+def _of(reason: Reason, shown: str, start: float) -> Verdict:
     return Verdict.of(reason, shown[:500], time.perf_counter() - start, VERSION)
+
+
+def _conventions(reference: MathReference) -> tuple[bool, float, float] | None:
+    """What a reference asks for beyond equal values; None for most."""
+    found = reference.ordered, reference.tolerance, reference.absolute_tolerance
+    return found if any(found) else None
+
+
+def _is_reference(reference: MathReference, text: str) -> bool:
+    """Whether a text of several words or formulas is the reference itself."""
+    key = text_key(reference.answer)
+    return len(key) > _MIN_KEY and key == text_key(text)
+
+
+_MIN_KEY = 12  # characters of a reference that is looked for as text; shorter ones are compared in value
 
 
 @lru_cache(maxsize=4096)
 def _settled(text: str) -> str:
-    """What an answer or a reference comes down to: both are read alike, so that either may hold a box or a sentence."""
-    return unboxed(final_text(text)).strip()
+    """An answer without the box or the sentences around it."""
+    return unboxed(final_text(repaired(text))).strip()
+
+
+@lru_cache(maxsize=4096)
+def _settled_reference(text: str) -> str:
+    """A reference without a box around it. It is read whole: no value is taken out of a sentence, unless it stands in a box,
+    behind "####" or behind "the answer is"."""
+    text = repaired(text)
+    return unboxed(committed(text) or text).strip()
+
+
+def fault_of(reference: MathReference) -> str:
+    """Why no answer but the reference's own text can be decided; empty for a reference that is read whole."""
+    from verifiers.mathematics.equivalence.answers import is_read_whole
+
+    if is_read_whole(_settled_reference(reference.answer)):
+        return ""
+    return f'the answer is a sentence, or no mathematics that can be read: {reference.answer!r:.80}; as kind "text" it is compared as it is written'
 
 
 class MathVerifier(Verifier):

@@ -6,72 +6,187 @@ scalars.py compares expressions, real_sets.py sets of reals, relations.py equati
 
 import itertools
 import re
+import time
+from dataclasses import dataclass
+from fractions import Fraction
 
 from verifiers.mathematics.equivalence import worker_client
 from verifiers.mathematics.equivalence.canonical import arranged, as_places, conditions, items, point, with_plain_letter
 from verifiers.mathematics.equivalence.evaluation import OutOfTime
 from verifiers.mathematics.equivalence.matrices import NotAMatrix, matrix_of, rows_of, with_values
+from verifiers.mathematics.equivalence.parameters import declared, renaming, residues
 from verifiers.mathematics.equivalence.real_sets import NotASet, RealSets
-from verifiers.mathematics.equivalence.relations import Relations, assigned, holds_only_letters, renamed, same_functions
+from verifiers.mathematics.equivalence.relations import (
+    Relations,
+    assigned,
+    holds_only_letters,
+    is_name,
+    renamed,
+    same_functions,
+)
 from verifiers.mathematics.equivalence.scalars import EXPRESSIONS, Prover, Scalars
 from verifiers.mathematics.parsing.answers import readings
-from verifiers.mathematics.parsing.tree import PI, Node, contains, div, function_names, letters, num, rational, times
+from verifiers.mathematics.parsing.statements import clauses, text_key
+from verifiers.mathematics.parsing.tree import (
+    MINUS_ONE,
+    PI,
+    UNWRITTEN_BASE,
+    E,
+    Node,
+    contains,
+    div,
+    function_names,
+    letters,
+    num,
+    rational,
+    sym,
+    times,
+)
 from verifiers.mathematics.parsing.units import DEGREES, RADIANS, SYMBOL_UNITS, unit_of
 from verifiers.mathematics.parsing.words import words
 from verifiers.verdict import Reason
 
 _MAX_ITEMS = 200
+_MAX_ANSWER_WORDS = 5  # of a reference in words; more make a sentence
+_SENTENCE = re.compile(r"[A-Za-z]{2,}.*\b(?:is|are|was|has|wins?|lies?)\b")
+_DEGREE = frozenset(["degree"])
+_ANGLE_FUNCTIONS = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
 _WITH_UNIT = frozenset(["quantity", "percent", "degree"])
 _PERCENT_LEFT_OUT = 2  # from here on, 28 against 28% is a sign left out; below, a number is a share
 _ANGLES = frozenset(["arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc"])
 _PERCENT = ((("percent", 1),), 1)
 DEADLINE_SECONDS = 0.15  # of CPU time
+_MOST_SECONDS = 0.3  # of CPU time for a whole comparison; high precision has its own limit within
 _SETS = frozenset(["union", "meet", "minus", "region", "builder", "empty"])
 _MATRIX = frozenset(["matrix"])
 
 
-def compare(reference: str, answer: str, prover: Prover | None = None, seconds: float = DEADLINE_SECONDS) -> Reason:
-    """MATCH, ROUNDED, MISMATCH, or why it could not be decided.
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """What a reference asks for beyond equal values."""
 
+    ordered: bool = False  # the items of a list stand in the reference's order
+    relative: Fraction = Fraction(0)  # largest relative error of a number
+    absolute: Fraction = Fraction(0)  # largest absolute error of a number
+
+
+PLAIN = Conventions()
+
+
+def compare(
+    reference: str,
+    answer: str,
+    prover: Prover | None = None,
+    seconds: float = DEADLINE_SECONDS,
+    conventions: Conventions = PLAIN,
+) -> Reason:
+    """MATCH, ROUNDED, WITHIN_TOLERANCE, MISMATCH, or why it could not be decided.
+
+    Equal texts match, however little of them can be read. A reference that cannot be read whole is otherwise UNSUPPORTED.
     What symbolic algebra may still decide, and what nests deep, goes to a worker process, save in a worker itself, which
     gives its `prover` and its own limit in `seconds` of CPU time.
     """
-    comparison = Comparison(seconds, prover)
+    comparison = Comparison(seconds, prover, conventions)
+    if _same_text(reference, answer):
+        return Reason.MISMATCH if "0" in reference and comparison.is_undefined(reference) else Reason.MATCH
     verdicts: list[bool | None] = []
     try:
-        for left, right in itertools.product(readings(reference), readings(answer)):
+        ours, theirs = readings(reference), readings(answer)
+        for left, right in itertools.product(ours, theirs):
             if "deep" in (left.kind, right.kind):
                 return Reason.UNSUPPORTED if prover else worker_client.ask(reference, answer)
             verdicts.append(comparison.answers(left, right))
             if verdicts[-1]:
-                return Reason.ROUNDED if comparison.rounded else Reason.MATCH
+                return comparison.reason()
+        if ("ln" in reference) != ("ln" in answer) and "log" in reference + answer:
+            for left, right in itertools.product(map(_natural, ours), map(_natural, theirs)):
+                if comparison.answers(left, right):
+                    return comparison.reason()
         if all(verdict is False for verdict in verdicts):
-            return Reason.MATCH if comparison.as_words(reference, answer) else Reason.MISMATCH
+            if comparison.as_words(reference, answer):
+                return Reason.MATCH
+            return Reason.MISMATCH if is_read_whole(reference) else Reason.UNSUPPORTED
     except OutOfTime:
         return Reason.CHECKER_TIMEOUT
     except RecursionError:  # a long chain of products, unions or signs makes a deep tree
         return Reason.UNSUPPORTED if prover else worker_client.ask(reference, answer)
-    if comparison.scalars.symbolic and not prover:
+    if comparison.scalars.symbolic and not prover and conventions == PLAIN:
         return worker_client.ask(reference, answer)
     return Reason.UNSUPPORTED
+
+
+def is_read_whole(reference: str) -> bool:
+    """Whether a reference is mathematics or a few words; a sentence that is neither can only be compared as text."""
+    kinds = readings(reference)
+    return any(node.kind not in ("text", "unread") for node in kinds) or (
+        kinds[0].kind == "text" and len(kinds[0].args[0].split()) <= _MAX_ANSWER_WORDS
+    )
+
+
+def _same_text(reference: str, answer: str) -> bool:
+    key = text_key(reference)
+    if not key:
+        return reference.strip() == answer.strip()
+    if key == text_key(answer):
+        return True
+    return len(key) > 20 and bool(_SENTENCE.search(reference)) and clauses(reference) == clauses(answer)
 
 
 class Comparison:
     """One comparison of two answers: its numbers share one deadline."""
 
-    def __init__(self, seconds: float, prover: Prover | None):
+    def __init__(self, seconds: float, prover: Prover | None, conventions: Conventions = PLAIN):
         self.scalars = Scalars(seconds, prover)
         self.relations = Relations(self.scalars)
+        self.conventions = conventions
+        self.until = time.thread_time() + _MOST_SECONDS * (1 + 4 * bool(prover))
         self.rounded = False
+        self.tolerated = False
+
+    def reason(self) -> Reason:
+        """Why an answer that matched is right."""
+        if self.tolerated:
+            return Reason.WITHIN_TOLERANCE
+        return Reason.ROUNDED if self.rounded else Reason.MATCH
+
+    def is_undefined(self, reference: str) -> bool:
+        """Whether a reference is a number that has no value, such as 1/0."""
+        node = readings(reference)[0]
+        return node.kind in EXPRESSIONS and not _unknowns(node) and not self.scalars.defined(node)
 
     # -- what an answer holds
 
     def answers(self, left: Node, right: Node) -> bool | None:
-        """Two whole answers; a side that states its own rounding, E ~ d, may meet the other's decimal."""
+        """Two whole answers, the reference on the left."""
+        if left.kind == right.kind == "where" and left.args[1] != right.args[1]:
+            return None if self.answers(left.args[0], right.args[0]) else False
+        (left, ours), (right, theirs) = declared(left), declared(right)
+        if ours and theirs and {*ours.values()} != {*theirs.values()} and "" not in (*ours.values(), *theirs.values()):
+            return False
         if left.kind == "approx" or right.kind == "approx":
             return self._approximate(left, right)
-        left, right = (arranged(self._one(with_plain_letter(side))) for side in (left, right))
-        return self.same(left, right)
+        plain = [arranged(self._one(with_plain_letter(side))) for side in (left, right)]
+        verdict = self.same(*plain)
+        if verdict:
+            return True
+        values = _stated(left), _stated(right)
+        renamed_right = renaming(*values, {*ours, *theirs})
+        if renamed_right is not None and self.same(arranged(self._one(values[0])), arranged(self._one(renamed_right))):
+            return True
+        return self._residues(left, right) or verdict
+
+    def _residues(self, left: Node, right: Node) -> bool:
+        """n = 2 (mod 4) against n = 4k + 2: the same classes, where one side is a congruence."""
+        if not {left.kind, right.kind} & {"relation", "list", "either", "call"}:
+            return False
+        first, second = residues(left), residues(right)
+        return bool(
+            first
+            and second
+            and (first.congruent or second.congruent)
+            and first[:2] == second[:2]
+            and len({first.name, second.name} - {None}) <= 1
+        )
 
     def _one(self, node: Node) -> Node:
         """1/2 or 0.5: an "or" between equal values is one value; between others it is a list of solutions."""
@@ -85,15 +200,40 @@ class Comparison:
         )
 
     def _approximate(self, left: Node, right: Node) -> bool | None:
-        exact = [side.args[0] if side.kind == "approx" else side for side in (left, right)]
-        verdict = self.same(arranged(exact[0]), arranged(exact[1]))
+        """E ~ d: the exact value meets an exact one, the decimal another decimal, if it is the value rounded to its places."""
+        if left.kind == right.kind:
+            return self._two_approximate(left, right)
+        (exact, decimal), other = (left.args, right) if left.kind == "approx" else (right.args, left)
+        other = _value(other)
+        if is_name(exact):
+            return self.same(decimal, other) if left.kind == "approx" else self.same(other, decimal)
+        value = _value(exact)
+        verdict = self.same(arranged(value), arranged(other))
         if verdict:
+            return self._is_rounding(value, decimal) is not False
+        is_decimal = rational(other) is not None and rational(other).denominator != 1 and _places(other) is not None
+        if (left.kind == "approx" or is_decimal) and self._is_rounding(value, decimal) and self.same(decimal, other):
+            self.rounded = True
             return True
-        for stated, other in ((left, right), (right, left)):
-            if stated.kind == "approx" and other.kind != "approx" and self.same(stated.args[1], _value(other)):
-                self.rounded = True
-                return True
-        return verdict
+        return False if verdict is False else None
+
+    def _two_approximate(self, left: Node, right: Node) -> bool | None:
+        (exact, decimal), (other, stated) = left.args, right.args
+        if is_name(exact) and is_name(other):
+            return self.same(decimal, stated) if exact == other else False
+        if not is_name(exact) and not is_name(other):
+            return self.same(arranged(_value(exact)), arranged(_value(other)))
+        return self.same(decimal, stated)
+
+    def _is_rounding(self, value: Node, decimal: Node) -> bool | None:
+        """Whether a decimal is a value rounded to the decimal's places; None for a value that is no number."""
+        places, written = _places(decimal), rational(_measure(decimal)[0])
+        found = self.scalars.value(_measure(value)[0])
+        if found is None:
+            return None
+        if places is None or written is None:
+            return self.same(value, decimal)
+        return abs(found * 10**places - written.numerator * 10**places // written.denominator) <= 0.5 + 1e-9
 
     def as_words(self, reference: str, answer: str) -> bool:
         """The same words, where one side happened to read as mathematics and the other did not."""
@@ -109,11 +249,16 @@ class Comparison:
 
     def same(self, left: Node, right: Node) -> bool | None:
         """Whether two trees mean the same, whatever their kinds."""
+        if time.thread_time() > self.until:
+            raise OutOfTime
         kinds = {left.kind, right.kind}
         if "choice" in kinds:
             return self._choice(left, right)
-        if "text" in kinds:
+        if "text" in kinds or "unread" in kinds:
             return left == right and left.args[0] != ""
+        if "where" in kinds:
+            left, right = (side.args[0] if side.kind == "where" else side for side in (left, right))
+            return self.same(left, right)
         if (
             left.kind in EXPRESSIONS
             and right.kind in EXPRESSIONS
@@ -121,7 +266,7 @@ class Comparison:
             and "based" not in kinds
             and not _holds_matrix(left, right)
         ):
-            return self.scalars.same(left, right)
+            return self._expressions(left, right)
         if "relation" in kinds:
             return self._relation(left, right)
         if kinds & _SETS:
@@ -143,6 +288,33 @@ class Comparison:
         if "clock" in kinds or "dots" in kinds or "approx" in kinds:
             return left == right
         return None if left.kind in EXPRESSIONS and right.kind in EXPRESSIONS else False
+
+    def _expressions(self, left: Node, right: Node) -> bool | None:
+        verdict = self.scalars.same(left, right)
+        if verdict:
+            return True
+        degrees = contains(left, _DEGREE), contains(right, _DEGREE)
+        if degrees[0] != degrees[1] and not (function_names(left) | function_names(right)) & _ANGLE_FUNCTIONS:
+            stripped = self.scalars.same(
+                _without_degrees(left), _without_degrees(right)
+            )  # the sign left out on one side
+            if stripped:
+                return True
+        return self._within_tolerance(left, right) or verdict
+
+    def _within_tolerance(self, left: Node, right: Node) -> bool:
+        """Whether a number is as near to the reference, on the left, as the reference allows."""
+        allowed = self.conventions
+        if not allowed.relative and not allowed.absolute:
+            return False
+        a, b = self.scalars.value(left), self.scalars.value(right)
+        if a is None or b is None or abs(a) == float("inf") or abs(b) == float("inf"):
+            return False
+        relative = abs(a) * allowed.relative.numerator / allowed.relative.denominator
+        absolute = allowed.absolute.numerator / allowed.absolute.denominator
+        is_near = bool(abs(a - b) <= max(relative, absolute) * (1 + 1e-12))
+        self.tolerated |= is_near
+        return is_near
 
     def _all(self, pairs) -> bool | None:
         verdict: bool | None = True
@@ -168,30 +340,53 @@ class Comparison:
         if left.kind == right.kind:
             return self._two_relations(left, right)
         relation, other = (left, right) if left.kind == "relation" else (right, left)
+        if other.kind == "empty" and set(relation.args[0]) == {"="}:
+            return False  # an equation is no set, though it may have no solution
         named = assigned(relation)
         if named:
-            return self.same(arranged(named[1]), other)
+            value = arranged(named[1])
+            return self.same(value, other) if relation is left else self.same(other, value)
         if relation.args[0] == ("in",):
             return self.same(arranged(relation.args[2]), other)
+        if (
+            other.kind in EXPRESSIONS
+            and relation.args[0] == ("=",)
+            and "y" in letters(relation)
+            and letters(other)
+            and "y" not in letters(other)
+        ):
+            return self.relations.same(relation, Node("relation", (("=",), sym("y"), other)))
         if other.kind in EXPRESSIONS or other.kind in _WITH_UNIT:
-            return self._identity(relation, other)
+            return self._identity(relation, other, relation is right)
         return self._sets(left, right)
 
-    def _identity(self, relation: Node, other: Node) -> bool | None:
-        """2 + 3 = 5 against 5, ab = 12 against 12: a relation that rewrites or names a value stands for that value."""
+    def _identity(self, relation: Node, other: Node, answered: bool) -> bool | None:
+        """2 + 3 = 5 against 5, ab = 12 against 12: a relation that rewrites or names a value stands for that value.
+
+        In an answer (`answered`) it may also state the value of an expression, x^4 + y^4 = 391, but not of a single unknown:
+        2x = 10 is an equation that is still to be solved.
+        """
         sides = relation.args[1:]
-        if len(sides) == 2 and relation.args[0] == ("=",) and holds_only_letters(sides[0]) and not letters(sides[1]):
-            return self.same(sides[1], other)
-        if set(relation.args[0]) != {"="} or not all(
+        if set(relation.args[0]) - {"=", "~"} or not all(
             side.kind in EXPRESSIONS or side.kind in _WITH_UNIT for side in sides
         ):
             return False
+        numbers = [side for side in sides if not _unknowns(side)]
+        if not _unknowns(sides[-1]) and len(numbers) < len(sides):
+            if not all(self.same(numbers[0], side) for side in numbers[1:]):
+                return False
+            named = len(sides) == 2 and holds_only_letters(sides[0])
+            if not named and not (answered and _is_valued(sides)):
+                return False
+            return self.same(sides[-1], other) if not answered else self.same(other, sides[-1])
         if not all(self.same(sides[0], side) for side in sides[1:]):
             return False
         return self.same(sides[-1], other)
 
     def _two_relations(self, left: Node, right: Node) -> bool | None:
         a, b = assigned(left), assigned(right)
+        if not _unknowns(left) and not _unknowns(right) and set(left.args[0]) | set(right.args[0]) == {"="}:
+            return self._constant_equations(left, right)
         if a and b:
             b = renamed(a[0], b)
             if a[0] == b[0] or same_functions(a[0], b[0]):
@@ -207,9 +402,28 @@ class Comparison:
                 return verdict
         return self.relations.same(left, right)
 
+    def _constant_equations(self, left: Node, right: Node) -> bool | None:
+        """log_2 32 = 5 against 5 = log_2 32: the same functions of the same numbers on either side, for all such are true."""
+        if len(left.args) != len(right.args):
+            return False
+        first, second = left.args[1:], right.args[1:]
+        if (len(set(first)) == 1) != (len(set(second)) == 1):
+            return False  # 1 = 1
+        for sides in (second, second[::-1]):
+            pairs = list(zip(first, sides, strict=True))
+            if all(self._alike(*pair) for pair in pairs):
+                return True
+        return False
+
+    def _alike(self, left: Node, right: Node) -> bool | None:
+        if not {left.kind, right.kind} <= EXPRESSIONS or _holds_matrix(left, right):
+            return self.same(left, right)
+        return self.scalars.same(_unevaluated(left), _unevaluated(right))
+
     def _sets(self, left: Node, right: Node, relations: bool = False) -> bool | None:
         """Sets of reals by their pieces; sets that have none by their form."""
         sets = RealSets(self.scalars)
+        sets.parameters = _parameters(left) | _parameters(right)
         try:
             first = sets.of(left)
             used = set(sets.letters)
@@ -357,6 +571,8 @@ class Comparison:
         """Whether items pair off, one to one, in any order."""
         if len(left) != len(right):
             return False
+        if self.conventions.ordered:
+            return self._all(zip(left, right, strict=True))
         if len(left) > _MAX_ITEMS:
             return None if left != right else True
         rest = list(right)
@@ -366,7 +582,7 @@ class Comparison:
             keys.setdefault(self._item_key(item), []).append(item)
         for item in left:
             same_key = keys.get(self._item_key(item))
-            if same_key and self.same(same_key[0], item):
+            if same_key and self.same(item, same_key[0]):
                 rest.remove(same_key.pop(0))
             else:
                 open_items.append(item)
@@ -487,3 +703,81 @@ def _factors(node: Node) -> list[Node]:
     ):
         return [Node("pow", (node.args[0].args[0], num(-rational(node.args[0].args[1]))))]
     return [node]
+
+
+def _stated(node: Node) -> Node:
+    """The value of (k, l) = (1 + t, 2 - t), of f(x) = x + C and of x = k pi."""
+    if node.kind == "relation" and node.args[0] == ("=",) and len(node.args) == 3:
+        name = node.args[1]
+        if is_name(name) or (name.kind == "bracket" and all(part.kind == "sym" for part in name.args[2:])):
+            return node.args[2]
+    return node
+
+
+def _parameters(node: Node) -> set[Node]:
+    """The letters in the ends of intervals: parameters, if a relation on the other side names the unknown."""
+    return {sym(name) for name in letters(node)} if node.kind in ("bracket", "union") else set()
+
+
+def _unknowns(node: Node) -> bool:
+    """Whether letters, unknown functions or dots stand in a tree."""
+    return contains(node, frozenset(["sym", "apply", "sub", "dots", "sum", "prod", "limit"]))
+
+
+def _is_valued(sides: tuple[Node, ...]) -> bool:
+    """Whether the first side is an expression whose value the last side states, and no equation of one unknown."""
+    if len(sides) > 2:
+        return True
+    if sides[-1].kind == "num" and sides[-1].args[0] == 0:
+        return False
+    names = letters(sides[0])
+    if (
+        names <= {"x", "y", "z"}
+        and contains(sides[0], frozenset(["num"]))
+        and not contains(sides[0], frozenset(["pow", "call"]))
+    ):
+        return False  # of a line or a plane
+    return (
+        len(names) != 1
+        or any(name[:1].isupper() for name in names)
+        or bool(function_names(sides[0]) - {"abs"})
+        or contains(sides[0], frozenset(["apply", "sub"]))
+    )
+
+
+def _unevaluated(node: Node) -> Node:
+    """A tree in which functions and powers are kept as they are written, so that log_2 4 is not log_3 9."""
+    parts = tuple(_unevaluated(part) if isinstance(part, Node) else part for part in node.args)
+    if node.kind == "call":
+        return Node("apply", ("call " + parts[0], *parts[1:]))
+    if node.kind == "pow" and node.args[1] != MINUS_ONE:
+        return Node("apply", ("power", *parts))
+    if node.kind in ("degree", "percent"):
+        return Node("apply", (node.kind, *parts))
+    return Node(node.kind, parts)
+
+
+def _without_degrees(node: Node) -> Node:
+    if node.kind == "degree":
+        return _without_degrees(node.args[0])
+    return Node(node.kind, tuple(_without_degrees(part) if isinstance(part, Node) else part for part in node.args))
+
+
+def _natural(node: Node) -> Node:
+    """A tree with natural logarithms where logarithms to the base 10 stand."""
+    if node.kind == "call" and node.args[:2] == ("log", UNWRITTEN_BASE):
+        return Node("call", ("log", E, *(_natural(part) for part in node.args[2:])))
+    return Node(node.kind, tuple(_natural(part) if isinstance(part, Node) else part for part in node.args))
+
+
+def _places(node: Node) -> int | None:
+    """The decimal places of a number as far as its value shows them; None for a number that is no finite decimal."""
+    amount = _measure(node)[0]
+    value = rational(amount)
+    parts = amount.args if amount.kind == "mul" else (amount,)
+    if value is None or any(part.kind == "pow" and part.args[0] != num(10) for part in parts):
+        return None
+    for places in range(40):
+        if (value * 10**places).denominator == 1:
+            return places
+    return None

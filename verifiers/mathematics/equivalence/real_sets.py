@@ -32,6 +32,7 @@ class RealSets:
     def __init__(self, scalars: Scalars):
         self.scalars = scalars
         self.letters: set[Node] = set()
+        self.parameters: set[Node] = set()  # letters that no relation is solved for
 
     def same(self, left: tuple[Piece, ...], right: tuple[Piece, ...]) -> bool | None:
         if len(left) != len(right):
@@ -145,7 +146,7 @@ class RealSets:
         if infinite(left) or infinite(right):
             return self._unbounded(operator, left, right)
         difference = Node("add", (left, neg(right)))
-        variables = _variables(difference)
+        variables = _variables(difference) - self.parameters
         if len(variables) != 1:
             raise NotASet("a relation of no letter, or of several")
         variable = variables.pop()
@@ -161,7 +162,8 @@ class RealSets:
             return self._quadratic(operator, difference, variable)
         if degree != 1:
             raise NotASet(f"a relation of degree {degree}")
-        sign = self._order(slope, ZERO)
+        exact = self.scalars.exact(slope)
+        sign = self._order(slope, ZERO) if exact is None else (exact > 0) - (exact < 0)
         end = div(neg(constant), slope)
         return self._half_line(operator if sign > 0 else _FLIPPED[operator], end)
 
@@ -233,6 +235,9 @@ class RealSets:
         return (piece,)
 
     def _order(self, left: Node, right: Node) -> int:
+        signs = infinite(left), infinite(right)
+        if signs[0] != signs[1]:
+            return -1 if signs[0] < signs[1] else 1
         a, b = rational(left), rational(right)
         if a is not None and b is not None:
             return (a > b) - (a < b)

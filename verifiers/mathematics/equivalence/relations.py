@@ -5,7 +5,7 @@ from fractions import Fraction
 from verifiers.mathematics.equivalence.normal_form import Forms
 from verifiers.mathematics.equivalence.polynomials import ONE, Poly, TooBig, Undefined, add, key, scale
 from verifiers.mathematics.equivalence.scalars import EXPRESSIONS, Scalars
-from verifiers.mathematics.parsing.tree import ZERO, Node, call, contains, neg, substituted, sym
+from verifiers.mathematics.parsing.tree import MINUS_ONE, ZERO, Node, call, contains, neg, substituted, sym
 
 NAMES = frozenset(["sym", "apply", "sub"])
 _FUNCTION_LETTERS = frozenset(["y", "f", "g", "h", "F", "G", "H", "P"])
@@ -27,6 +27,12 @@ def is_name(node: Node) -> bool:
         return all(
             (part.kind == "sym" and (part.args[0][:1].isupper() or part.args[0] in ("m", "angle", "triangle")))
             or (part.kind == "mul" and is_name(part))
+            or (
+                part.kind == "pow"
+                and part.args[1] == MINUS_ONE
+                and part.args[0].kind in ("sym", "mul")
+                and is_name(part.args[0])
+            )
             for part in node.args
         )
     if node.kind == "call":
@@ -126,6 +132,8 @@ class Relations:
             side.kind not in EXPRESSIONS for side in (*left.args[1:], *right.args[1:])
         ):
             return left.args[1:] == right.args[1:]
+        if all(self.scalars.same(a, b) for a, b in zip(left.args[1:], right.args[1:], strict=True)):
+            return True
         return self._proportional(left, right, signed=operator in ("<", "<="))
 
     def _congruent(self, left: tuple[Node, ...], right: tuple[Node, ...]) -> bool | None:
@@ -148,7 +156,7 @@ class Relations:
         except TooBig:
             return None
         if not first or not second:
-            return first == second
+            return None if not first and not second else False  # two identities; all are true, and not one the other
         one, other = _by_letters(first), _by_letters(second)
         if one.keys() != other.keys():
             return False if forms.disproves(first) and forms.disproves(second) else None

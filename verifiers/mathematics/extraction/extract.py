@@ -79,6 +79,17 @@ def extract(completion: str) -> str | None:
     return None if truncated_box(text) else _whole_or_closing(text)
 
 
+def committed(text: str) -> str | None:
+    """What a text commits to in a box, behind "####" or behind "the answer is"; None for other texts."""
+    return _last_commitment(text) if re.search(r"\\boxed|####|\banswer\b", text, re.I) else None
+
+
+def closes_with(completion: str, answer: str) -> bool:
+    """Whether an answer was taken from the closing sentence, for want of a commitment."""
+    text = visible(completion)
+    return text is not None and answer not in ((_last_commitment(text) or "").strip(), text.strip())
+
+
 def statements(completion: str) -> list[str]:
     """All that follows "the answer is" up to the end of its line, and up to the end of the completion."""
     text = visible(completion)

@@ -7,16 +7,20 @@ import re
 from functools import lru_cache
 
 from verifiers.mathematics.parsing.characters import plain
+from verifiers.mathematics.parsing.damage import repaired
 from verifiers.mathematics.parsing.notations import special
 from verifiers.mathematics.parsing.parser import Parser
 from verifiers.mathematics.parsing.spellings import respelled, second_spelling, trimmed
+from verifiers.mathematics.parsing.statements import labelled, last_equation, unqualified, without_equivalent
 from verifiers.mathematics.parsing.tokens import TooDeep, Unreadable, limits, tokens
 from verifiers.mathematics.parsing.tree import Node, num, sym, times
 from verifiers.mathematics.parsing.units import MAGNITUDES, SYMBOL_UNITS, unit_of
-from verifiers.mathematics.parsing.vocabulary import FUNCTIONS, is_math_word
+from verifiers.mathematics.parsing.vocabulary import FUNCTIONS, are_letters, is_math_word
 from verifiers.mathematics.parsing.words import words
 
+_OPERATORS = ("+", "-", "*", "/", "^")
 _MAX_ITEMS = 300
+_MAX_SENTENCE = 1_000  # characters
 _COMMA_NUMBER = re.compile(r"\d,\d{3}(?!\d)")
 _NESTED_GROUPS = re.compile(
     r",\s|\\frac|\\sqrt|\\text"
@@ -98,17 +102,34 @@ _ALTERING = frozenset(  # words behind a number that make it another number, or 
 def readings(text: str) -> tuple[Node, ...]:
     """What a text may mean, the likeliest first; more than one only where commas may group digits or part a list.
 
-    A text that is no mathematics has one reading, its normalised words: nothing in it is taken for a value.
+    A text that is no mathematics has one reading, its normalised words: nothing in it is taken for a value. A text that
+    holds signs of mathematics and is none has the kind "unread".
     """
-    cleaned = respelled(trimmed(plain(text)))
+    cleaned = respelled(trimmed(plain(repaired(text))))
+    if "quivalent" in cleaned:
+        cleaned = without_equivalent(cleaned)
     noted = special(cleaned, lambda content: readings(content)[0])
     if noted is not None:
         return (noted,)
     if " and " in cleaned and not re.search(r"[\d\\]", cleaned) and words(cleaned).kind == "num":
         return (words(cleaned),)  # one hundred and one
-    found: list[Node] = []
     if len(cleaned) > 4 * limits.depth and _depth(cleaned) > 4 * limits.depth:
         return (Node("deep", (cleaned,)),)
+    try:
+        found = _parsed(cleaned)
+    except TooDeep:
+        return (Node("deep", (cleaned,)),)
+    other = second_spelling(cleaned)
+    if other is not None:
+        found += readings(other)
+    if found:
+        return tuple(found)
+    return _sentence(cleaned) or (_counted(words(cleaned)),)
+
+
+def _parsed(cleaned: str) -> list[Node]:
+    """The readings of a text as mathematics, none if it is something else."""
+    found: list[Node] = []
     grouped = _COMMA_NUMBER.search(cleaned)
     for commas in (
         ("outside", "never", "always")
@@ -120,16 +141,41 @@ def readings(text: str) -> tuple[Node, ...]:
         try:
             node = _Answers(tokens(cleaned, commas)).whole()
         except TooDeep:
-            return (Node("deep", (cleaned,)),)
+            raise
         except (Unreadable, ZeroDivisionError):
             continue
         node = _counted(node)
-        if node not in found:
+        if node not in found and node.kind != "unread":
             found.append(node)
-    other = second_spelling(cleaned)
-    if other is not None:
-        found += readings(other)
-    return tuple(found) or (_counted(words(cleaned)),)
+    return found
+
+
+def _sentence(cleaned: str) -> tuple[Node, ...]:
+    """The readings of a text that is no mathematics as a whole: a value with its qualifiers, or values with names."""
+    if len(cleaned) > _MAX_SENTENCE:
+        return ()
+    qualified = unqualified(cleaned)
+    if qualified:
+        core, conditions = qualified
+        held = [node for node in readings(core) if node.kind not in ("text", "deep", "unread")]
+        if held:
+            return tuple(Node("where", (node, conditions)) for node in held)
+    pairs = labelled(cleaned)
+    if pairs:
+        values = [readings(value)[0] for _, value in pairs]
+        if all(value.kind not in ("text", "deep", "unread") for value in values):
+            named = [
+                Node("relation", (("=",), sym("text " + label), value))
+                for (label, _), value in zip(pairs, values, strict=True)
+            ]
+            return (_list(named),)
+    equation = last_equation(cleaned)
+    if equation:
+        name, sides = equation
+        values = [readings(side)[0] for side in sides]
+        if all(value.kind not in ("text", "deep", "relation", "unread", "list", "where") for value in values):
+            return (Node("relation", (("=",) * len(values), sym("text " + name), *values)),)
+    return ()
 
 
 def _counted(read: Node) -> Node:
@@ -185,7 +231,7 @@ class _Answers(Parser):
         """Moves past what parts the items of a list: a comma, "and", "or"."""
         start = self.at
         while self.take(",", "&") or self.connector():
-            if self.tokens[self.at - 1].value != "or":
+            if self.tokens[self.at - 1].value.lower() != "or":
                 self.only_or = False
         return self.at > start
 
@@ -201,6 +247,7 @@ class _Answers(Parser):
             token.kind == "word"
             and not applied
             and ((token.in_text and len(token.value) > 1) or not is_math_word(token.value))
+            and not (are_letters(token.value) and not token.in_text and self.tokens[self.at + 1].value in _OPERATORS)
         ):
             return self._text_item()
         value = self.relation()
@@ -247,7 +294,7 @@ class _Answers(Parser):
         return words(" ".join(token.value for token in self.tokens[start : self.at]))
 
     def _is_connector(self) -> bool:
-        return self.kind == "word" and self.value in ("and", "or")
+        return self.kind == "word" and self.value in ("and", "or", "OR", "AND", "Or")
 
     def _unit(self, value: Node) -> Node:
         """The value with the unit that stands behind it."""
@@ -319,7 +366,7 @@ def _with_unit(value: Node, parts: list[str]) -> Node:
 
 
 def _rounded(value: Node) -> Node:
-    """E ~ d, also x = E ~ d: the exact value with the decimal that it states."""
+    """E ~ d, also x = E ~ d: what stands before the last sign, with the decimal that it states."""
     if value.kind == "relation" and value.args[0][-1] == "~":
         operators, sides = value.args[0], value.args[1:]
         exact = sides[0] if len(sides) == 2 else Node("relation", (operators[:-1], *sides[:-1]))

@@ -67,24 +67,25 @@ _SUBSCRIPT_RUN = re.compile("[" + "".join(_SUBSCRIPTS) + "]+")
 _OVERLINED = re.compile(r"(?:\d\u0305)+")  # 0.3̅
 _DOTTED = re.compile(r"\d\u0307")  # 0.3̇
 _SMALL_FRACTION = re.compile(r"([⁰¹²³⁴⁵⁶⁷⁸⁹]{1,9})[⁄/]([₀₁₂₃₄₅₆₇₈₉]{1,9})")  # ³⁄₄
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_EDGES = "".join(map(chr, [*range(0x21), 0x7F]))  # blanks and control characters
 _ROOT_OF_BRACKET = re.compile(r"√\s*\(")
 
 
 def plain(text: str) -> str:
     """The text in ASCII and LaTeX where each sign has such a form; what has none stays, and then does not parse.
 
-    Invisible characters go. A combining mark stays: it changes what its digit shows.
+    Invisible characters go; control characters at either end too. Inside they stay, and then do not parse: a number with one inside is no number. A combining mark stays: it changes what its digit shows.
     """
+    text = text.strip(_EDGES)
     if text.isascii():
-        return _CONTROL.sub("", text) if _CONTROL.search(text) else text
+        return text
     text = _ROOT_OF_BRACKET.sub(r"\\sqrt(", text)
     text = _OVERLINED.sub(lambda run: rf"\overline{{{run[0].replace(chr(0x305), '')}}}", text)
     text = _DOTTED.sub(lambda run: rf"\dot{{{run[0][0]}}}", text)
     text = _SMALL_FRACTION.sub(_small_fraction, text)
     text = _SUPERSCRIPT_RUN.sub(lambda run: "^{" + "".join(_SUPERSCRIPTS[sign] for sign in run[0]) + "}", text)
     text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + "".join(_SUBSCRIPTS[sign] for sign in run[0]) + "}", text)
-    return _CONTROL.sub("", "".join(map(_plain_character, text)))
+    return "".join(map(_plain_character, text))
 
 
 def _small_fraction(written: re.Match[str]) -> str:

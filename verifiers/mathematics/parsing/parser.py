@@ -5,11 +5,13 @@ stands around an expression: lists, units, words.
 """
 
 import re
+from itertools import pairwise
 
 from verifiers.mathematics.parsing.tokens import Token, TooDeep, Unreadable, limits
 from verifiers.mathematics.parsing.tree import (
     MINUS_ONE,
     ONE,
+    UNWRITTEN_BASE,
     E,
     I,
     Node,
@@ -38,10 +40,15 @@ from verifiers.mathematics.parsing.vocabulary import (
     RELATIONS,
     SET_OPERATIONS,
     UNKNOWN_FUNCTIONS,
+    are_letters,
     is_math_word,
     is_unit,
 )
 
+_SET_KINDS = frozenset(["set", "builder", "region", "union", "minus", "meet"])
+_VALUES_OF_FUNCTIONS = frozenset(
+    ["u", "v", "y", "r", "s", "w", "z", "p", "q"]
+)  # letters that often depend on another one: v(t)
 _CONDITION_WORDS = frozenset(["if", "for", "when", "where"])
 
 
@@ -53,6 +60,7 @@ class Parser:
         self.at = 0
         self.depth = 0
         self.bars = 0  # open |...|
+        self.row_ends: list[int] = []  # of the bracket that was read last
         self.builder = 0  # open { ... | ... }: there a bar or a colon separates
 
     @property
@@ -121,7 +129,11 @@ class Parser:
         terms = [self.signed_product()]
         while self.kind in ("sign", "command") and self.value in ("+", "-", "pm", "mp"):
             terms.append(self.signed_product())
-        return terms[0] if len(terms) == 1 else plus(tuple(terms))
+        if len(terms) == 1:
+            return terms[0]
+        if terms[0].kind in _SET_KINDS:
+            return _without(terms)
+        return plus(tuple(terms))
 
     def signed_product(self) -> Node:
         sign, both = 1, 0
@@ -172,7 +184,7 @@ class Parser:
         if token.kind == "number":
             return left.kind not in ("num", "percent", "based") and not token.in_text
         if token.kind == "word":
-            return not token.in_text and is_math_word(token.value) and not (is_unit(token.value) and _is_amount(left))
+            return not token.in_text and (is_math_word(token.value)) and not (is_unit(token.value) and _is_amount(left))
         if token.value == "|":
             return not self.bars and not self.builder
         if token.kind == "sign":
@@ -382,7 +394,7 @@ class Parser:
             return self._letter(word)
         if word in GREEK:
             return self._symbol(word)
-        if token.in_text or not is_math_word(word):
+        if token.in_text or not (is_math_word(word) or (are_letters(word) and self._is_among_signs())):
             raise Unreadable(f"the word {word!r}")
         if word.isupper():
             return self._symbol(word)
@@ -392,6 +404,14 @@ class Parser:
             self.at += 1
             last = self._raised(last)
         return Node("mul", (*letters, last))
+
+    def _is_among_signs(self) -> bool:
+        """Whether the word before the position stands between signs of mathematics."""
+        before, behind = self.tokens[self.at - 2] if self.at > 1 else None, self.tokens[self.at]
+        signs = ("+", "-", "*", "/", "^", "{", "}", "=")
+        return (before is not None and before.kind == "sign" and before.value in signs) or (
+            behind.kind == "sign" and behind.value in signs
+        )
 
     def _letter(self, letter: str) -> Node:
         if letter == "i":
@@ -406,10 +426,21 @@ class Parser:
         primes = ""
         while self.take("'"):
             primes += "'"
-        if (name in UNKNOWN_FUNCTIONS or primes or self._defines_a_function()) and self.value == "(":
+        if self.value == "(" and (
+            name in UNKNOWN_FUNCTIONS or primes or self._defines_a_function() or self._is_applied(name)
+        ):
             inner = self._bracketed("(", keep=True)
             return Node("apply", (name + primes, *inner.args[2:]))
         return sym(name + primes)
+
+    def _is_applied(self, name: str) -> bool:
+        """Whether the bracket behind a letter holds the argument of a function, and no factor: N(0), T(2), I(x), v(t)."""
+        bracket, inside, closing = (self.tokens[min(self.at + step, len(self.tokens) - 1)] for step in range(3))
+        if bracket.spaced or closing.value != ")" or closing.kind != "sign":
+            return False
+        if inside.kind == "number":
+            return True
+        return inside.kind == "word" and len(inside.value) == 1 and (name[0].isupper() or name in _VALUES_OF_FUNCTIONS)
 
     def _defines_a_function(self) -> bool:
         """Whether the answer begins with T(n) = : there any letter names a function."""
@@ -525,7 +556,7 @@ class Parser:
             name, power = INVERSE[name], None
         arguments = self._arguments()
         if name == "log":
-            arguments = (base if base is not None else num(10), *arguments)
+            arguments = (base if base is not None else UNWRITTEN_BASE, *arguments)
         elif base is not None:
             raise Unreadable(f"an index of {written}")
         if name == "ln":
@@ -587,6 +618,7 @@ class Parser:
         builder, self.builder = self.builder, opening == "lset"
         if self.kind in ("sign", "command") and self.value in CLOSING:
             items: list[Node] = []
+            self.row_ends = []
         else:
             items = self.items()
         if opening == "lset" and (self.take("|") or self.take(":")):
@@ -603,6 +635,11 @@ class Parser:
         self.at += 1
         if opening == "langle":
             opening, closing = "(", ")"
+        if opening == "[" and closing == "]" and items and self.row_ends and not keep:
+            ends = [0, *self.row_ends, len(items)]
+            rows = tuple(tuple(items[start:end]) for start, end in pairwise(ends))
+            if len({len(row) for row in rows}) == 1 and (len(rows[0]) > 1 or len(rows) > 2):
+                return Node("matrix", rows)  # [1, -2; 0, 1]
         return self._closed(opening, closing, items, keep)
 
     def _closed(self, opening: str, closing: str, items: list[Node], keep: bool) -> Node:
@@ -631,16 +668,20 @@ class Parser:
         return self._based(Token("number", str(held.args[0])))
 
     def items(self) -> list[Node]:
-        """Items with commas between, inside of brackets."""
+        """Items with commas between, inside of brackets; `row_ends` says how many stand before each semicolon."""
         found = [self.relation()]
+        row_ends: list[int] = []
         while self.take(",", ";") or self.connector():
+            if self.tokens[self.at - 1].value == ";":
+                row_ends.append(len(found))
             self.connector()
             found.append(self.relation())
+        self.row_ends = row_ends
         return found
 
     def connector(self) -> bool:
         """Moves past "and" or "or" between items."""
-        found = self.kind in ("word", "command") and self.value in ("and", "or")
+        found = self.kind in ("word", "command") and self.value in ("and", "or", "OR", "AND", "Or")
         self.at += found
         return found
 
@@ -775,6 +816,21 @@ class Parser:
         if contains(body, frozenset(["list", "bracket"])):
             raise Unreadable("a sum of lists")
         return Node(name, (variable, low, high, body))
+
+
+def _without(terms: list[Node]) -> Node:
+    """A - B of sets."""
+    left = terms[0]
+    for term in terms[1:]:
+        if (
+            term.kind != "mul"
+            or len(term.args) != 2
+            or term.args[0] != MINUS_ONE
+            or term.args[1].kind not in _SET_KINDS
+        ):
+            raise Unreadable("a sum of a set and something else")
+        left = Node("minus", (left, term.args[1]))
+    return left
 
 
 def _factors(node: Node) -> list[Node]:

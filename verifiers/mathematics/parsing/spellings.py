@@ -40,7 +40,6 @@ _HOURS = re.compile(r"^(\d+)\s*h\.?\s*(\d+)\s*m(?:in)?s?\.?$")  # 1 h 30 min
 _BASE = re.compile(
     r"^\(?([\dA-Fa-f]+)\)?\s*(?:_\s*\{\s*\(\s*(\d+)\s*\)\s*\}|(?:\\text\s*\{)?[\s(,~]*(?:in )?base[\s~-]*\}?\s*(\d+|[a-z]+)\s*\)?\s*\}?)$"
 )
-_FACTORIAL_EQUALS = re.compile(r"^([^A-Za-z\\]*\d)!=")  # 5!=120: a number is no letter that another could differ from
 _EXCEPT = re.compile(  # all real numbers except 3 and 4
     r"^(?:\\text\s*\{\s*)?(?:[Aa]ll|[Aa]ny) real (?:numbers|values)(?: of)?(?: [a-z])?(?: except| other than)(?: for)?\s*\}?[\s$]*"
     r"(?:[a-z]\s*=\s*)?([^={}$]{1,60})\$?$"
@@ -54,6 +53,9 @@ _OPENING_WRAP = re.compile(r"\\(?:mathbf|mathrm|boldsymbol|bm|mathit|mathsf)\s*\
 _CLOSES = {"{": "}", "(": ")"}
 _MAX_OLD_FRACTIONS = 20
 _MAX_LENGTH = 300  # characters of a text that holds words
+_RAISED_ORDINAL = re.compile(
+    r"(?<=\d)\s*\^?\s*\{?\s*\\(?:text|mathrm|textsuperscript|rm)\s*\{\s*(?:st|nd|rd|th)\s*\}\s*\}?(?![A-Za-z])"
+)
 _ORDINAL = re.compile(r"(?<![\w.])(\d+)(?:st|nd|rd|th)\b")
 _REPEATED = re.compile(r"(?<![\d.])(\d+\.\d{0,12}?)(\d{1,6}?)\2{2,}\s*(?:\.\.\.|\\l?dots\b)")  # 0.1666...
 _OLD_FRACTION = re.compile(r"\\(over|choose)(?![A-Za-z])")  # {n \choose k}
@@ -130,8 +132,10 @@ def respelled(text: str) -> str:
         text = _REPEATED.sub(r"\1\\overline{\2}", text)
     if "\\\\" in text or "\\begin" in text:
         text = _one_row(text)
-    if "!=" in text:
-        text = _FACTORIAL_EQUALS.sub(r"\1! =", text)
+    if "!=" in text and not re.search(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", text)):
+        text = re.sub(r"(?<=\d)!=", "! =", text)  # 5!=120: a number is no letter that another could differ from
+    if "th}" in text or "st}" in text or "nd}" in text or "rd}" in text:
+        text = _RAISED_ORDINAL.sub("", text)
     if "\\over" in text or "\\choose" in text:
         text = _new_fractions(text)
     if "x" in text or "X" in text:

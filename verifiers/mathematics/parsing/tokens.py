@@ -56,7 +56,9 @@ def _pattern(grouped: str) -> re.Pattern[str]:
 
 _TOKEN = {True: _pattern(_COMMA_GROUPED), False: _pattern(_GROUPED)}
 _GROUP = re.compile(r"\s*\{")
+_UNIT_LETTER = re.compile(r"\s*\{(?=\s*(?:[msghLNJWVKAC]|[A-Za-z]{2,4})\s*\})")  # behind a number or another unit
 _WHOLE_GROUP = re.compile(r"\s*\{[^{}]*\}")
+_UNIT_GROUP = re.compile(r"\s*\{\s*(?:~|\\[,;: ]|\s(?=\s*[A-Za-z]))")  # \mathrm{~cm} is set as text is
 _WORD_GROUP = re.compile(r"\s*\{\s*([A-Za-z]{2,})\s*\}")  # \mathrm{cm} is one word
 _DROPPED = frozenset(
     [
@@ -195,10 +197,16 @@ def tokens(text: str, commas: str) -> list[Token]:
             found.append(Token("word", value, None, in_text, spaced))
         elif kind == "command":
             brace = _GROUP.match(text, position) if value in _TEXT else None
+            if value == "mathrm" or value == "rm":
+                brace = _UNIT_GROUP.match(text, position) or (
+                    _UNIT_LETTER.match(text, position) if found and _is_amount_before(found) else None
+                )
             if brace:
                 position, spaced = brace.end(), True
                 text_ends.append(depth)
                 depth += 1
+                if value not in _TEXT:
+                    continue
             token, position = _command(value, text, position, in_text, spaced)
             if token is None:
                 continue
@@ -226,6 +234,14 @@ def tokens(text: str, commas: str) -> list[Token]:
             raise Unreadable(f"an answer of more than {limits.tokens} tokens")
     found.append(Token("end", ""))
     return found
+
+
+def _is_amount_before(found: list[Token]) -> bool:
+    """Whether a unit may follow: a number, a closing brace or another unit stands last."""
+    last = found[-1]
+    if last.value in ("/", "cdot") and len(found) > 1:
+        return found[-2].in_text
+    return last.kind == "number" or last.in_text or (last.value == "}" and last.kind == "sign")
 
 
 def _command(name: str, text: str, position: int, in_text: bool, spaced: bool) -> tuple[Token | None, int]:

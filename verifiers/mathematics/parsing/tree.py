@@ -11,7 +11,8 @@ Answers
     list(*items)  either(*items): parted by "or" alone  set(*items)  bracket(open, close, *items)  builder(variable, *conditions)  matrix(rows)
     relation(operators, *sides)  union(*sets)  meet(*sets)  minus(set, set)  region("R" | "Z" | ...)  empty()
     ratio(*parts)  quantity(value, unit)  percent(value)  based(digits, base)  text(words)  choice(letter, content)
-    cases(*list(value, condition))  approx(exact, decimal)  dots()  clock(minutes)  deep(text): nested too deep to read in this process
+    cases(*list(value, condition))  approx(exact, decimal)  dots()  clock(minutes)  date(year, month, day)
+    where(value, conditions): qualified in words  unread(text): signs of mathematics that make none  deep(text): nested too deep to read in this process
 """
 
 from fractions import Fraction
@@ -70,6 +71,7 @@ _MEASURED = frozenset(["degree", "percent", "quantity"])
 MINUS_ONE = num(-1)
 ONE = num(1)
 ZERO = num(0)
+UNWRITTEN_BASE = Node("num", (Fraction(10), "unwritten"))  # of \log: ten, or e if the other side is in terms of \ln
 PI = Node("const", ("pi",))
 E = Node("const", ("e",))
 I = Node("const", ("i",))

@@ -90,6 +90,81 @@ _SPOKEN = frozenset(
         "am",
     ]
 )
+_SHORT_WORDS = frozenset(
+    [
+        "one",
+        "two",
+        "six",
+        "ten",
+        "odd",
+        "yes",
+        "all",
+        "any",
+        "not",
+        "the",
+        "sum",
+        "day",
+        "may",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "oct",
+        "nov",
+        "dec",
+        "red",
+        "sun",
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "boy",
+        "men",
+        "man",
+        "dog",
+        "cat",
+        "pen",
+        "car",
+        "box",
+        "set",
+        "ago",
+        "age",
+        "old",
+        "new",
+        "win",
+        "lie",
+        "are",
+        "was",
+        "has",
+        "had",
+        "for",
+        "and",
+        "but",
+        "nor",
+        "out",
+        "off",
+        "top",
+        "max",
+        "min",
+        "gcd",
+        "lcm",
+        "mod",
+        "ans",
+        "end",
+        "per",
+        "pay",
+        "get",
+        "let",
+        "var",
+        "use",
+    ]
+)
 OPENING = {"(": ")", "[": "]", "lset": "rset", "langle": "rangle", "lfloor": "rfloor", "lceil": "rceil", "{": "}"}
 CLOSING = frozenset([")", "]", "rset", "rangle", "rfloor", "rceil", "}"])
 
@@ -103,9 +178,25 @@ def pronounceable(word: str) -> bool:
     return any(vowel in word for vowel in "aeiou") and word not in ("abc", "bca", "cab", "acb", "abd", "abx", "aby")
 
 
+def are_letters(word: str) -> bool:
+    """Whether three small letters that look like a word may be a product where signs of mathematics stand beside: bad / c."""
+    return (
+        len(word) == 3
+        and word.isascii()
+        and word.islower()
+        and word not in FUNCTIONS
+        and not is_unit(word)
+        and word not in _SHORT_WORDS
+    )
+
+
 def is_math_word(word: str) -> bool:
     """Whether a run of letters is mathematics: a function, a constant, a letter, letters side by side."""
-    if word in _SPOKEN or (word[:1].isupper() and word[1:].islower() and word.lower() in _SPOKEN):
+    if (
+        word in ("OR", "AND")
+        or word in _SPOKEN
+        or (word[:1].isupper() and word[1:].islower() and word.lower() in _SPOKEN)
+    ):
         return False
     return (
         len(word) <= 2

@@ -25,6 +25,9 @@ _SAME_WORDS = {
     "infinitely many": "infinite", "infinite number": "infinite", "infinitely many solution": "infinite", "infinite solution": "infinite",
     "infinite number of solution": "infinite", "dne": "doe not exist", "limit doe not exist": "doe not exist",
 }  # fmt: skip
+_KINDS_OF_NUMBER = frozenset(
+    ["odd", "even", "prime", "composite", "positive", "negative", "rational", "irrational", "real"]
+)
 _NOTHING = frozenset(["no solution", "none", "empty set", "no such number", "no value"])
 _ONES = [
     "zero",
@@ -65,7 +68,7 @@ def words(text: str) -> Node:
     """The text as normalised words; the words for all real numbers and for nothing are read as those sets."""
     bare = re.sub(r"[{}~\\]", " ", _WRAPPERS.sub(" ", text))
     if re.search(r"[\d=+^_<>*/]", bare):
-        return Node("text", (" ".join(bare.split()),))
+        return Node("unread", (" ".join(bare.split()),))
     found = [
         word if len(word) == 1 else singular(word.lower())
         for word in re.findall(r"[^\s.,;:!?\"'()]+|[.,;:!?\"'()](?=\S)", bare)
@@ -73,6 +76,13 @@ def words(text: str) -> Node:
     if len(found) > 1 and found[0] == "a" and found[1] in _COUNTS:
         found[0] = "one"  # a hundred, a dozen
     found = [word for word in found if word not in _ARTICLES and not re.fullmatch(r"[.,;:!?\"'()]", word)]
+    if (
+        len(found) == 2
+        and found[0] in _KINDS_OF_NUMBER
+        and found[1] in ("number", "integer")
+        and " ".join(found) not in _EVERYTHING
+    ):
+        found = found[:1]  # odd numbers
     joined = " ".join(found)
     joined = _SAME_WORDS.get(joined, joined)
     if joined in _EVERYTHING:
