@@ -32,6 +32,15 @@ MEASURED = {
             command="",
         ),
         ErrorRates(
+            "math@2",
+            accepted=0,
+            wrong=693,
+            rejected=23,
+            right=872,
+            cases="pairs of reference and answer from public responses, test suites and issue threads, labelled by hand, which it was developed against",
+            command="python -m tests.benchmarks.math_cases",
+        ),
+        ErrorRates(
             "programs@1",
             accepted=0,
             wrong=107,

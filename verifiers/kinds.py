@@ -78,6 +78,10 @@ class Verifier(ABC):
         """An answer that this verifier must accept, from the reference itself; None if it tells none."""
         return None
 
+    def fault(self, reference: Any) -> str:
+        """Why a reference cannot decide answers, so that no task should have it; empty for one that can."""
+        return ""
+
     def ground_truth(self, reference: Any) -> str:
         """The reference as text, for people and for verl's `ground_truth`: its own answer, or else all of it as JSON."""
         answer = self.own_answer(reference)

@@ -23,6 +23,8 @@ def validate(task: Task) -> Validity:
     A kind from outside this project has to prove more: each task needs a solution of its own, and an empty completion
     must not be accepted.
     """
+    if fault := verifier_of(task.reference).fault(task.reference):
+        return Validity(task, False, fault)
     verdict = _own_verdict(task)
     is_own_kind = is_named(task.reference.kind)
     if verdict is not None and verdict.outcome is not Outcome.CORRECT:

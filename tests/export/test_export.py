@@ -106,11 +106,12 @@ def test_the_card_tells_counts_licenses_pass_rate_and_errors(exported):
 
 def test_the_card_tells_how_often_the_verifier_that_graded_errs(exported):
     from verifiers.error_rates import rates_of
+    from verifiers.mathematics import VERSION
 
     card = (exported / "sft" / "README.md").read_text()
-    rates = rates_of("math@1")
+    rates = rates_of(VERSION)
     assert (
-        f"`math@1` accepted {rates.accepted} of {rates.wrong} wrong cases (95% interval" in card
+        f"`{VERSION}` accepted {rates.accepted} of {rates.wrong} wrong cases (95% interval" in card
         and rates.command in card
     )
     assert "0 of 60 (0.00%) of the accepted traces hold such an equation" in card

@@ -105,15 +105,6 @@ def _settled_reference(text: str) -> str:
     return unboxed(committed(text) or text).strip()
 
 
-def fault_of(reference: MathReference) -> str:
-    """Why no answer but the reference's own text can be decided; empty for a reference that is read whole."""
-    from verifiers.mathematics.equivalence.answers import is_read_whole
-
-    if is_read_whole(_settled_reference(reference.answer)):
-        return ""
-    return f'the answer is a sentence, or no mathematics that can be read: {reference.answer!r:.80}; as kind "text" it is compared as it is written'
-
-
 class MathVerifier(Verifier):
     """Final answers of mathematics, equal in value."""
 
@@ -131,6 +122,13 @@ class MathVerifier(Verifier):
 
     def verify_answer(self, reference: MathReference, answer: str) -> Verdict:
         return verify_math_answer(reference, answer)
+
+    def fault(self, reference: MathReference) -> str:
+        from verifiers.mathematics.equivalence.answers import is_read_whole
+
+        if is_read_whole(_settled_reference(reference.answer)):
+            return ""
+        return f"its answer cannot be read as a whole: {reference.answer!r:.80}; {self.advice}"
 
     def own_answer(self, reference: MathReference) -> str:
         return reference.answer
