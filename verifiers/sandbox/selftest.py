@@ -58,6 +58,12 @@ def attempt(name, folder):
 )
 
 
+def script(folder: str) -> str:
+    """A program of its own that tries every attack against `folder` and prints what got through, as JSON."""
+    calls = f"print(json.dumps({{name: attempt(name, {folder!r}) for name in {NAMES!r}}}))"
+    return f"import json\n{_WRAPPED}\n{calls}\n"
+
+
 def attack(start: Callable[[], ForkServer]) -> list[str]:
     """Run every attack in a fork-server that `start` makes; what got through, in words. SandboxError where it is broken."""
     folder = Path(tempfile.mkdtemp(prefix="selfplay-probe-"))

@@ -22,6 +22,7 @@ MAX_FILES = 64
 RULESET = 41  # the descriptor of the Landlock ruleset in the fork-server
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS, _PR_SET_NO_NEW_PRIVS = 1, 4, 8, 38
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAPSET = {"x86_64": 126, "aarch64": 91}
 _CAPABILITY_VERSION_3 = 0x20080522
 _READ_SEARCH = 1 << 2  # CAP_DAC_READ_SEARCH
@@ -140,6 +141,21 @@ def confine(confinement: Confinement) -> None:
     os.closerange(RULESET, RULESET + 1)
 
 
+def give_up_rights(uid: int, paths: list[str]) -> None:
+    """Drop to an identity (-1 keeps this one) and give up the capabilities, before a program is started by exec.
+
+    Where the new identity may not enter a folder of `paths`, the right to read and search outlives the exec, as an ambient
+    capability: the caller must have Landlock bound what is opened.
+    """
+    reads = uid >= 0 and not all(_open_to_all(path) for path in paths)
+    if uid >= 0:
+        _drop_identity(uid, reads)
+    _set_capabilities(_READ_SEARCH if reads else 0, inheritable=reads)
+    if reads:
+        _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _READ_SEARCH.bit_length() - 1)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
 def _drop_identity(uid: int, keep_rights: bool) -> None:
     if keep_rights:
         _prctl(_PR_SET_KEEPCAPS, 1)
@@ -148,13 +164,13 @@ def _drop_identity(uid: int, keep_rights: bool) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def _set_capabilities(kept: int) -> None:
+def _set_capabilities(kept: int, inheritable: bool = False) -> None:
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
-    data = struct.pack("=IIIIII", kept, kept, 0, 0, 0, 0)
+    data = struct.pack("=IIIIII", kept, kept, kept if inheritable else 0, 0, 0, 0)
     if _libc.syscall(_CAPSET[os.uname().machine], header, data) != 0:
         raise OSError(ctypes.get_errno(), "capabilities could not be dropped")
 
 
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+def _prctl(option: int, value: int, second: int = 0) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(second), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"prctl {option} failed")

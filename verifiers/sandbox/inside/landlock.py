@@ -6,7 +6,9 @@ import struct
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
-_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
+EXECUTE, _WRITE_FILE, READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_FILE, _TRUNCATE = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 14
+OWN_FOLDER = _WRITE_FILE | READ_FILE | _READ_DIR | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_FILE | _TRUNCATE
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}  # all rights that an ABI knows
 _NET_RIGHTS = 0b11  # ABI 4: bind and connect of TCP
 _SCOPES = 0b11  # ABI 6: abstract sockets and signals stay in the domain
@@ -30,11 +32,12 @@ def make_ruleset(readable: list[str], writable: list[str]) -> int:
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = _call(_CREATE_RULESET, attributes, ctypes.c_size_t(size), ctypes.c_uint(0))
     for path in readable + writable:
-        _allow(ruleset, path, _READ_FILE | (_WRITE_FILE if path in writable else 0))
+        allow(ruleset, path, READ_FILE | (_WRITE_FILE if path in writable else 0))
     return ruleset
 
 
-def _allow(ruleset: int, path: str, rights: int) -> None:
+def allow(ruleset: int, path: str, rights: int) -> None:
+    """Add rights to a file or a folder and what lies in it; a path that is not there is passed over."""
     try:
         beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -42,6 +45,7 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     try:
         if os.path.isdir(path):
             rights |= _READ_DIR
+        rights &= _FILE_RIGHTS[max(known for known in _FILE_RIGHTS if known <= abi())]
         rule = struct.pack("=Qi", rights, beneath)
         _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint(0))
     finally:

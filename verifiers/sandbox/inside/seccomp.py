@@ -64,12 +64,23 @@ def supported() -> bool:
 
 def server_filter() -> bytes:
     """The allow-list and what the fork-server needs, as an array of struct sock_filter."""
+    return _allow_list(SERVER_ONLY, {})
+
+
+def tool_filter(calls: dict) -> bytes:
+    """The allow-list and the calls that a tool needs beside it (a table as ALLOWED is); threads, but no processes."""
+    clone = CLONE[_MACHINES[platform.machine()]]
+    return _allow_list(calls, {clone: _flags_are(_THREAD_FLAGS, _THREAD_FLAGS)})
+
+
+def _allow_list(calls: dict, others: dict[int, list]) -> bytes:
+    """The filter of the rules for every program, with more calls allowed and other rules in place of some."""
     column = _MACHINES[platform.machine()]
     code = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT_ARCH[column]), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NUMBER)]
     if column == X86_64:  # the x32 numbers name the same calls by another door
         code += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _KILL)]
-    rules = _rules(column)
-    rules |= {numbers[column]: [(_RETURN, 0, 0, _ALLOW)] for numbers in SERVER_ONLY.values()}
+    rules = _rules(column) | others
+    rules |= {numbers[column]: [(_RETURN, 0, 0, _ALLOW)] for numbers in calls.values() if numbers[column] is not None}
     return _packed(code + _search(sorted(rules.items()), _FAIL | errno.EPERM))
 
 
