@@ -5,13 +5,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from tasks import UserError, reference_from_dict
-from verifiers import Reason, Verdict, verifier_of, verify, verify_answer
+from tasks import Reference, UserError, reference_from_dict
+from verifiers import Reason, Verdict, verifier_of, verify_answer, verify_many
 from verifiers.mathematics.equivalence import worker_client as guard
 
 CHUNK_ROWS = 128
@@ -59,18 +60,35 @@ def refuse_same_file(source: Path, out: Path) -> None:
 
 def grade_lines(lines: list[Line]) -> Graded:
     """Grade lines of JSON; stops at the first that is malformed."""
-    rows: list[dict[str, Any]] = []
+    rows: list[_Row] = []
+    mistake = ""
     for number, line in lines:
         try:
-            identity, check = _parse(line)
+            rows.append(_parse(line))
         except UserError as error:
-            return rows, f"line {number}: {error}"
-        rows.append(identity | check().to_dict())
-    return rows, ""
+            mistake = f"line {number}: {error}"
+            break
+    completions = [row for row in rows if not row.is_answer]
+    verdicts = iter(verify_many([row.reference for row in completions], [row.text for row in completions]))
+    graded = [
+        row.identity | (verify_answer(row.reference, row.text) if row.is_answer else next(verdicts)).to_dict()
+        for row in rows
+    ]
+    return graded, mistake
 
 
-def _parse(line: str) -> tuple[dict[str, Any], Callable[[], Verdict]]:
-    """What identifies the row, and the check that it asks for."""
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row to grade."""
+
+    identity: dict[str, Any]  # the keys that go out as they came
+    reference: Reference
+    text: str
+    is_answer: bool  # already extracted, and no completion
+
+
+def _parse(line: str) -> _Row:
+    """The row that a line holds; UserError where it is malformed."""
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
@@ -94,11 +112,9 @@ def _parse(line: str) -> tuple[dict[str, Any], Callable[[], Verdict]]:
     if not isinstance(text, str):
         raise UserError(f"completion and answer must be text, not {text!r:.60}")
     identity = {key: row[key] for key in ("id", "task_id") if key in row}
-    if "completion" in row:
-        return identity, lambda: verify(reference, text)
-    if not verifier_of(reference).has_answers:
+    if "answer" in row and not verifier_of(reference).has_answers:
         raise UserError(f"a {reference.kind} reference needs a completion: its verifier takes no extracted answer")
-    return identity, lambda: verify_answer(reference, text)
+    return _Row(identity, reference, text, "answer" in row)
 
 
 def _graded(lines: Iterable[str], num_workers: int) -> Iterator[Graded]:
@@ -137,7 +153,7 @@ def _one_by_one(chunk: list[Line]) -> Graded:
         except BrokenProcessPool:
             pool = _pool(1)
             verdict = Verdict.of(Reason.CHECKER_FAILURE, "the verifier's process died", 0.0, "none@0")
-            graded, error = [_parse(line[1])[0] | verdict.to_dict()], ""
+            graded, error = [_parse(line[1]).identity | verdict.to_dict()], ""
         rows += graded
         if error:
             return rows, error

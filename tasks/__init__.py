@@ -3,9 +3,12 @@
 from tasks.errors import UserError
 from tasks.references import (
     AssertTests,
+    ChessReference,
+    CountdownReference,
     FunctionTests,
     Limits,
     MathReference,
+    ProofReference,
     Reference,
     StdioTests,
     TextReference,
@@ -18,9 +21,12 @@ from tasks.task import Task
 __all__ = [
     "SOURCES",
     "AssertTests",
+    "ChessReference",
+    "CountdownReference",
     "FunctionTests",
     "Limits",
     "MathReference",
+    "ProofReference",
     "Reference",
     "StdioTests",
     "Task",

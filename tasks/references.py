@@ -138,6 +138,40 @@ class AssertTests:
     kind: Literal["assert_tests"] = field(default="assert_tests", kw_only=True)
 
 
+@dataclass(frozen=True, slots=True, config=STRICT)
+class ProofReference:
+    """A statement to prove; a completion gives the proof alone."""
+
+    system: Literal["rocq", "lean4"]
+    statement: StrictStr  # in the system's language, as it stands behind `Theorem answer :`
+    imports: StrictStr = ""  # sentences that stand before it
+    axioms: tuple[StrictStr, ...] = ()  # full names of those that a proof may assume
+    mode: Literal["script", "file"] = "script"  # tactics alone, or a whole file
+    limits: Limits = Limits()
+    kind: Literal["proof"] = field(default="proof", kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class CountdownReference:
+    """Numbers to combine by + - * / to a target, each used at most once."""
+
+    numbers: Annotated[tuple[StrictInt, ...], Field(min_length=1, max_length=32)]
+    target: StrictInt
+    use_all: StrictBool = True  # each number exactly once
+    kind: Literal["countdown"] = field(default="countdown", kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, config=STRICT)
+class ChessReference:
+    """A question about a chess position: is a move legal, what stands after moves, how to force mate."""
+
+    question: Literal["legal", "position", "mate"]
+    fen: StrictStr
+    moves: tuple[StrictStr, ...] = ()  # "legal": the move asked about; "position": those that are played
+    mate_in: Annotated[StrictInt, Field(ge=0, le=4)] = 0  # "mate": moves of the side to move
+    kind: Literal["chess"] = field(default="chess", kw_only=True)
+
+
 Reference = Annotated[
     MathReference | TextReference | FunctionTests | StdioTests | AssertTests,
     Field(discriminator="kind"),

@@ -13,6 +13,7 @@ lives outside this project needs no row: its references name the verifier, `"kin
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
@@ -26,7 +27,20 @@ VERIFIERS = {
     "function_tests": "verifiers.programs:ProgramVerifier",
     "stdio_tests": "verifiers.programs:ProgramVerifier",
     "assert_tests": "verifiers.programs:ProgramVerifier",
+    "proof": "verifiers.proofs:ProofVerifier",
+    "countdown": "verifiers.games.countdown:CountdownVerifier",
+    "chess": "verifiers.games.chess:ChessVerifier",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Something beside this package that a verifier needs, such as a prover, and whether it works on this machine."""
+
+    name: str
+    works: bool
+    evidence: str
+    cure: str = ""  # what to do where it does not work
 
 
 class Verifier(ABC):
@@ -53,6 +67,8 @@ class Verifier(ABC):
     advice: ClassVar[str] = ""
     # only for a kind from outside: the dataclass of its references
     reference: ClassVar[type | None] = None
+    # completions that `verify_many` checks better together than one by one
+    most_at_once: ClassVar[int] = 1
 
     @abstractmethod
     def verify(self, reference: Any, completion: str) -> Verdict:
@@ -65,6 +81,10 @@ class Verifier(ABC):
     def verify_answer(self, reference: Any, answer: str) -> Verdict:
         """The verdict of an answer that is already extracted; asked for only with `has_answers`."""
         raise NotImplementedError(f"{self.version} extracts no answer")
+
+    def verify_many(self, references: Sequence[Any], completions: Sequence[str]) -> list[Verdict]:
+        """Verdicts of many completions, in order; asked for only with `most_at_once` above 1."""
+        return [self.verify(*pair) for pair in zip(references, completions, strict=True)]
 
     def own_solution(self, task: Task) -> str | None:
         """A completion that this verifier must accept, from the task itself; None if the task holds none."""
@@ -92,6 +112,10 @@ class Verifier(ABC):
 
         `references` may be empty, which asks about the verifier itself. `unsafe`: programs may run without a sandbox.
         """
+        yield from ()
+
+    def parts(self) -> Iterator[Part]:
+        """What it needs beside this package, for `selfplay doctor`; nothing by default."""
         yield from ()
 
     def verdict(self, reason: Reason, answer: str = "") -> Verdict:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfplay.samplers import sampler_class
+from verifiers.kinds import VERIFIERS, verifier_of_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Finding:
 
 def examine(folder: Path) -> list[Finding]:
     """One finding for each part; `folder` is where runs would be written."""
-    return [_python(), _torch(), _gpu(), _vllm(), _ray(), *_sandbox(), _disk(folder)]
+    return [_python(), _torch(), _gpu(), _vllm(), _ray(), *_sandbox(), *_verifiers(), _disk(folder)]
 
 
 def _python() -> Finding:
@@ -92,6 +93,13 @@ def _sandbox() -> list[Finding]:
     from verifiers.sandbox.doctor import examine as layers
 
     return [Finding(f"sandbox: {row.layer}", row.works, row.evidence, row.cure, needed=row.needed) for row in layers()]
+
+
+def _verifiers() -> list[Finding]:
+    """What single kinds of references need beside the package, such as a prover."""
+    verifiers = dict.fromkeys(map(verifier_of_kind, VERIFIERS))
+    parts = [part for verifier in verifiers for part in verifier.parts()]
+    return [Finding(part.name, part.works, part.evidence, part.cure, needed=False) for part in parts]
 
 
 def _disk(folder: Path) -> Finding:

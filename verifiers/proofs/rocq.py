@@ -20,23 +20,22 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from verifiers.proofs.rocq_script import Script
+from tasks import ProofReference
+from verifiers.proofs.extraction import extract_script
+from verifiers.proofs.prover import CPU_SECONDS, MEMORY_MB, WALL_EXTRA_SECONDS, WALL_FACTOR, BrokenProver, Finding, Refused, Rejected
+from verifiers.proofs.rocq_script import Script, read_script
 from verifiers.sandbox import tool
 from verifiers.sandbox.errors import SandboxError
 from verifiers.verdict import Reason
 
 MOST = 300  # scripts in a batch: beyond, the judge's term grows faster than the start is worth
-LATEST_WITH_UNSOUND_FIX = (9, 2)
-CURE = "apt-get install coq, or opam install coq; coqc, coqchk and coqtop must be on PATH"
-_WALL_FACTOR, _WALL_EXTRA_SECONDS = 6.0, 20.0  # wall time is a backstop: a busy machine changes no verdict
+UNSOUND_BEFORE = (9, 3)  # its kernels accept a proof of False by recursion
+LANGUAGES = frozenset({"coq", "rocq", "v", "gallina"})  # of a fenced block
 _SHARE_SECONDS = 0.5  # of CPU time that a batch gets for each script beside the largest limit
 _OPTIONS = ("-q", "-w", "none", "-native-compiler", "no")
 _ERROR = re.compile(r'^File "\./P\.v", line (\d+), characters [\d-]+:\n(?:Error|Anomaly)\b', re.M)
 _MEMORY = re.compile(r"Out of memory|out of memory|Stack overflow", re.I)
 _SHOWN = 300  # characters of the prover's words in an account
-
-Finding = tuple[Reason, str]  # why, and a short account
-
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -56,12 +55,15 @@ class Context:
     axioms: tuple[str, ...]
 
 
-class BrokenProver(Exception):
-    """The prover does not do what a prover does: never a statement about a script."""
-
-
 class Rocq:
     """One installation, proven by a right and a wrong proof before it is used."""
+
+    CURE = "apt-get install coq, or opam install coq; coqc, coqchk and coqtop must be on PATH"
+    WHY_NO_FILES = (
+        "whole files are not checked: Rocq before 9.3 accepts a proof of False by recursion (rocq#20455) in its kernel and in "
+        'coqchk, and later ones have not been tried; use mode = "script"'
+    )
+    most_at_once = MOST
 
     def __init__(self, coqc: str):
         self._programs = {name: str(Path(coqc).resolve().parent / name) for name in ("coqc", "coqchk", "coqtop")}
@@ -70,6 +72,8 @@ class Rocq:
         self._lock = threading.Lock()
         self.name = f"rocq-{self.version}"
         self._test()
+        self.title = f"{self.name}+coqchk+{tool.tool_tier().name}"
+
 
     @classmethod
     def find(cls) -> "Rocq":
@@ -87,10 +91,10 @@ class Rocq:
         return told[0]
 
     @property
-    def whole_files_are_safe(self) -> bool:
-        """Whether its kernel refuses the known proofs of False by recursion (rocq#20455)."""
-        major, minor = re.match(r"(\d+)\.(\d+)", self.version).groups()
-        return (int(major), int(minor)) > LATEST_WITH_UNSOUND_FIX
+    def remark(self) -> str:
+        """What a user of this version should know."""
+        old = tuple(map(int, re.match(r"(\d+)\.(\d+)", self.version).groups())) < UNSOUND_BEFORE
+        return "older than Rocq 9.3, so recursion by hand is refused" if old else ""
 
     @cached_property
     def _installation(self) -> tool.Installation:
@@ -133,6 +137,22 @@ class Rocq:
             compiled = folder / "P.vo"
             if not compiled.exists() or self._assumptions(plain, [wrong], ["M"], compiled) != "more":
                 raise BrokenProver(f"{self.name} does not see an axiom")
+
+    def check_many(self, references: Sequence[ProofReference], completions: Sequence[str]) -> list[Finding]:
+        """A finding for each completion, in order; equal submissions are checked once."""
+        findings: dict[int, Finding] = {}
+        waiting: dict[Context, dict[Submission, list[int]]] = {}
+        for number, (reference, completion) in enumerate(zip(references, completions, strict=True)):
+            read = _read(reference, completion)
+            if isinstance(read, Submission):
+                context = Context(reference.imports, reference.axioms)
+                waiting.setdefault(context, {}).setdefault(read, []).append(number)
+            else:
+                findings[number] = read
+        for context, numbers in waiting.items():
+            for found, same in zip(self.check(context, list(numbers)), numbers.values(), strict=True):
+                findings |= dict.fromkeys(same, found)
+        return [findings[number] for number in range(len(references))]
 
     # -- batches
 
@@ -334,11 +354,29 @@ class Rocq:
         self, program: str, options: list[str], folder: Path, cpu_seconds: float, memory_bytes: int, stdin: str = ""
     ) -> tool.Result:
         command = [str(Path(self._programs[program]).resolve()), *options]
-        wall_seconds = _WALL_FACTOR * cpu_seconds + _WALL_EXTRA_SECONDS
+        wall_seconds = WALL_FACTOR * cpu_seconds + WALL_EXTRA_SECONDS
         try:
             return tool.run(self._installation, command, folder, cpu_seconds, memory_bytes, wall_seconds, stdin)
         except SandboxError as error:
             raise BrokenProver(str(error)) from error
+
+
+def _read(reference: ProofReference, completion: str) -> Submission | Finding:
+    """What a completion submits, or why it is refused before a prover sees it."""
+    if reference.mode == "file":
+        return Reason.UNSUPPORTED, Rocq.WHY_NO_FILES
+    text = extract_script(completion, LANGUAGES)
+    if text is None:
+        return Reason.NO_ANSWER, ""
+    try:
+        script = read_script(text, reference.statement, reference.imports)
+    except Refused as error:
+        return Reason.REFUSED, str(error)
+    except Rejected as error:
+        return Reason.MISMATCH, str(error)
+    limits = reference.limits
+    memory_mb = limits.memory_mb or MEMORY_MB
+    return Submission(reference.statement, script, limits.cpu_seconds or CPU_SECONDS, memory_mb << 20)
 
 
 def _write_submission(
@@ -402,4 +440,5 @@ def _fault(result: tool.Result) -> Finding:
 
 def _shown(text: str) -> str:
     text = re.sub(r'^File "\./\w+\.v", line \d+, characters [\d-]+:\n', "", text.strip())
+    text = text.partition("\nToplevel input, ")[0]
     return " ".join(text.split())[:_SHOWN]

@@ -10,6 +10,8 @@ coqchk alike (rocq#20455). `induction` and library functions are not touched.
 import re
 from dataclasses import dataclass
 
+from verifiers.proofs.prover import Refused, Rejected
+
 _BLANKS = " \t\n\r"
 _WORD = re.compile(r"[^\W\d][\w']*")
 _FORBIDDEN = {
@@ -28,14 +30,6 @@ _HEADER = re.compile(
     r"(?:Theorem|Lemma|Example|Fact|Remark|Corollary|Proposition|Property|Goal)\b(?P<rest>.*)\.\Z", re.S
 )
 _NAME = re.compile(r"\s*[^\W\d][\w']*\s*:(?!=)")
-
-
-class Refused(Exception):
-    """The script holds something that no script may hold."""
-
-
-class Rejected(Exception):
-    """The script is no proof of the statement: it restates another one, or has no end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,8 @@ def _command_line(
         if os.path.exists(path) and not path.startswith(("/usr/lib/", "/lib/")):
             binds += ["--ro-bind", path, path]
     binds += ["--bind", str(folder), inside]
+    for link in ("/proc/self/exe", "/proc/1/exe"):  # how a program finds its own folder; there is no other /proc
+        binds += ["--symlink", command[0], link]
     place = outer.index("--remount-ro")
     return [*outer[:place], *binds, *outer[place:], *inner]
 

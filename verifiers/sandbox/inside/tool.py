@@ -18,6 +18,8 @@ EXTRA_CALLS = {  # beside the list for programs: what a compiler does to its own
     "unlink": (87, None), "unlinkat": (263, 35), "ftruncate": (77, 46), "mkdir": (83, None), "mkdirat": (258, 34),
     "execve": (59, 221), "arch_prctl": (158, None), "sysinfo": (99, 179), "getdents": (78, None),
     "sched_setaffinity": (203, 122), "mincore": (27, 232), "umask": (95, 166), "get_mempolicy": (239, 236),
+    "epoll_create1": (291, 20), "epoll_ctl": (233, 21), "epoll_wait": (232, None), "epoll_pwait": (281, 22),
+    "eventfd2": (290, 19), "flock": (73, 32), "fsync": (74, 82),
 }  # fmt: skip
 _PR_SET_PDEATHSIG = 1
 
