@@ -16,6 +16,7 @@ from tasks.errors import UserError, did_you_mean, words_of
 from tasks.imports import is_named, line_of, load_named
 from tasks.references import reference_from_dict, reference_to_dict
 from tasks.sources.arithmetic import arithmetic
+from tasks.sources.countdown import countdown
 from tasks.sources.files import files
 from tasks.sources.gsm8k import gsm8k
 from tasks.sources.humaneval import humaneval
@@ -29,6 +30,7 @@ SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
     "gsm8k": gsm8k,
     "math500": competition_math,
     "humaneval": humaneval,
+    "countdown": countdown,
     "files": files,
 }
 

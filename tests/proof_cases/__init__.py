@@ -1,0 +1,1 @@
+"""Proofs with the verdict that each must get, and why."""

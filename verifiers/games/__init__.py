@@ -1,0 +1,1 @@
+"""Games whose answers are checked by their rules alone."""
