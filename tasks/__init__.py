@@ -3,7 +3,6 @@
 from tasks.errors import UserError
 from tasks.references import (
     AssertTests,
-    ChessReference,
     CountdownReference,
     FunctionTests,
     Limits,
@@ -21,7 +20,6 @@ from tasks.task import Task
 __all__ = [
     "SOURCES",
     "AssertTests",
-    "ChessReference",
     "CountdownReference",
     "FunctionTests",
     "Limits",

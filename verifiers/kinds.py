@@ -29,7 +29,6 @@ VERIFIERS = {
     "assert_tests": "verifiers.programs:ProgramVerifier",
     "proof": "verifiers.proofs:ProofVerifier",
     "countdown": "verifiers.games.countdown:CountdownVerifier",
-    "chess": "verifiers.games.chess:ChessVerifier",
 }
 
 

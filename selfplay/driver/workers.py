@@ -20,42 +20,8 @@ from selfplay.recipe.sections import Verification
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers import Sampler
 from tasks import Reference, UserError
-                requests = [request, *self._waiting(verifier_of(request.reference).most_at_once - 1)]
-                for one, verdict in zip(requests, self._verdicts(requests), strict=True):
-                    lives = verdict.reason is Reason.CHECKER_FAILURE and self._canary_lives(one)
-                    self._results.put(VerifyResult(one.task_id, one.index, verdict, take_failures(), lives))
-        except BaseException as error:  # the actor boundary: a thread must not end unseen, with its request
-            self._results.fail(RuntimeError(f"a verifying thread ended: {type(error).__name__}: {error}"))
-
-    def _canary_lives(self, request: VerifyRequest) -> bool:
-        """Whether the verifier that has failed still accepts an innocent sample; False if it knows none."""
-        canary = verifier_of(request.reference).canary
-        return (
-            canary is not None
-            and self._verdict(replace(request, reference=canary[0], text=canary[1])).outcome is Outcome.CORRECT
-        )
-
-    def _waiting(self, most: int) -> list[VerifyRequest]:
-        """Up to `most` further requests, of those that wait now."""
-        found: list[VerifyRequest] = []
-        while len(found) < most:
-            try:
-                request = self._requests.get_nowait()
-            except queue.Empty:
-                break
-            if request is None:  # the end: it is for whoever asks next
-                self._requests.put(None)
-                break
-            found.append(request)
-        return found
-
-    def _verdicts(self, requests: list[VerifyRequest]) -> list[Verdict]:
-        if len(requests) == 1:
-            return [self._verdict(requests[0])]
-        return verify_many([request.reference for request in requests], [request.text for request in requests])
-
-    def _verdict(self, request: VerifyRequest) -> Verdict:
-        return verify(request.reference, request.text)
+from verifiers import Outcome, Reason, Verdict, programs, verifier_of, verify, verify_many
+from verifiers.mathematics.equivalence import worker_client
 from verifiers.sandbox.pool import take_failures
 
 SWITCH_SECONDS = (
@@ -209,10 +175,10 @@ class VerifierWorker(Worker):
     def _work(self) -> None:
         try:
             while (request := self._requests.get()) is not None and not self._closing:
-<<<<<<< HEAD
-                verdict = self._verdict(request)
-                lives = verdict.reason is Reason.CHECKER_FAILURE and self._canary_lives(request)
-                self._results.put(VerifyResult(request.task_id, request.index, verdict, take_failures(), lives))
+                requests = [request, *self._waiting(verifier_of(request.reference).most_at_once - 1)]
+                for one, verdict in zip(requests, self._verdicts(requests), strict=True):
+                    lives = verdict.reason is Reason.CHECKER_FAILURE and self._canary_lives(one)
+                    self._results.put(VerifyResult(one.task_id, one.index, verdict, take_failures(), lives))
         except BaseException as error:  # the actor boundary: a thread must not end unseen, with its request
             self._results.fail(RuntimeError(f"a verifying thread ended: {type(error).__name__}: {error}"))
 
@@ -223,12 +189,6 @@ class VerifierWorker(Worker):
             canary is not None
             and self._verdict(replace(request, reference=canary[0], text=canary[1])).outcome is Outcome.CORRECT
         )
-=======
-                requests = [request, *self._waiting(verifier_of(request.reference).most_at_once - 1)]
-                for one, verdict in zip(requests, self._verdicts(requests), strict=True):
-                    self._results.put(VerifyResult(one.task_id, one.index, verdict, take_failures()))
-        except BaseException as error:  # the actor boundary: a thread must not end unseen, with its request
-            self._results.fail(RuntimeError(f"a verifying thread ended: {type(error).__name__}: {error}"))
 
     def _waiting(self, most: int) -> list[VerifyRequest]:
         """Up to `most` further requests, of those that wait now."""
@@ -248,7 +208,6 @@ class VerifierWorker(Worker):
         if len(requests) == 1:
             return [self._verdict(requests[0])]
         return verify_many([request.reference for request in requests], [request.text for request in requests])
->>>>>>> 1a44640 (Proofs in Rocq and Lean 4 are a kind; verifiers that check many at once get many)
 
     def _verdict(self, request: VerifyRequest) -> Verdict:
         return verify(request.reference, request.text)

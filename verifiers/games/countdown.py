@@ -16,7 +16,7 @@ from verifiers.verdict import Reason
 MOST_CHARACTERS = 2000  # of an expression: 32 numbers, and LaTeX around them
 _DEEPEST = 64  # brackets in brackets
 _FRACTION_SIGN = "\x01"  # stands for \\frac among the tokens
-_TOKEN = re.compile(r"\s*(?:([0-9]+)|([-+*/()=,{}])|(.))", re.S)
+_TOKEN = re.compile(r"\s*(?:([0-9]+)|([-+*/()\[\]{}=])|(.))", re.S)
 _SPELLINGS = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -29,11 +29,13 @@ _SPELLINGS = [
         (r"(?<=[\d)\]}\s])[xX](?=[\d(\[{\s\\])", "*"),
         (r"\\[dt]?frac(?![A-Za-z])", f" {_FRACTION_SIGN} "),
         (r"\\[\[\]()]|\$+", " "),
-        (r"\[|\\lbrack(?![A-Za-z])|\\\{", "("),
-        (r"\]|\\rbrack(?![A-Za-z])|\\\}", ")"),
+        (r"\\(?=[{}])", ""),
+        (r"\\lbrack(?![A-Za-z])", "["),
+        (r"\\rbrack(?![A-Za-z])", "]"),
     )
 ]
 
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _ANNOUNCED = re.compile(r".*\b(?:answer|solution|expression)\s*(?:is|:|=)\s*:?(.+)", re.I)
 _MARKUP = re.compile(r"\*\*|[`]+|^\$+|\$+\.?$")
 
@@ -50,7 +52,9 @@ class CountdownVerifier(AnswerVerifier):
     is_prose = False
 
     def compare(self, reference: CountdownReference, answer: str) -> Reason:
-        return Reason.MATCH if holds(answer, reference.numbers, reference.target, reference.use_all) else Reason.MISMATCH
+        return (
+            Reason.MATCH if holds(answer, reference.numbers, reference.target, reference.use_all) else Reason.MISMATCH
+        )
 
     def extract(self, completion: str) -> str | None:
         return final_expression(completion)
@@ -172,8 +176,8 @@ class _Reader:
     def _product(self) -> _FRACTION:
         top, bottom = self._atom()
         divided = False
-        while (sign := self.token) == "*" or sign == "/" or (sign == "(" and not divided):
-            if sign != "(":  # 2(3+4) is a product, but 8/2(3+4) might be either
+        while (sign := self.token) == "*" or sign == "/" or (sign in _CLOSING and not divided):
+            if sign in "*/":  # 2(3+4) is a product, but 8/2(3+4) might be either
                 self.next()
             other, under = self._atom()
             if sign != "/":
@@ -186,8 +190,8 @@ class _Reader:
 
     def _atom(self) -> _FRACTION:
         token = self.token
-        if token == "(" or token == "{":
-            return self._bracket(")" if token == "(" else "}")
+        if token in _CLOSING:
+            return self._bracket(_CLOSING[token])
         if token == _FRACTION_SIGN:
             self.next()
             top, bottom = self._argument()
@@ -216,7 +220,7 @@ class _Reader:
 
     def _number(self) -> int:
         token = self.token
-        if not token.isdecimal() or len(token) > 18 or (token[0] == "0" and token != "0"):
+        if not (token.isascii() and token.isdecimal()) or len(token) > 18 or (token[0] == "0" and token.strip("0")):
             raise NoExpression(f"{token!r} for a number")
         value = int(token)
         self.used.append(value)

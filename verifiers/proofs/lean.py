@@ -193,9 +193,7 @@ class Lean:
                 self._stated.popitem(last=False)
         return found
 
-    def _compile(
-        self, folder: Path, name: str, text: str, reference: ProofReference
-    ) -> tuple[tool.Result, list[str]]:
+    def _compile(self, folder: Path, name: str, text: str, reference: ProofReference) -> tuple[tool.Result, list[str]]:
         """Compile a file; the result, and the messages that are errors or tell of a hole in a proof."""
         (folder / f"{name}.lean").write_text(text, encoding="utf-8")
         cpu_seconds = reference.limits.cpu_seconds or CPU_SECONDS

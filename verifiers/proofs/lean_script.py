@@ -8,24 +8,24 @@ import re
 
 from verifiers.proofs.prover import Refused, Rejected
 
-BANNED = frozenset(
-    """
-    abbrev add_decl_doc admit attribute axiom binder_predicate builtin_initialize builtin_dsimproc builtin_simproc by_elab class
-    compile_inductive coinductive declare_syntax_cat decreasing_by def deriving dsimproc elab elab_rules end eval example export
-    extends extern grind_pattern implemented_by import include inductive infix infixl infixr init_quot initialize instance
-    irreducible_def lemma local macro macro_rules meta module mutual namespace native_decide noncomputable nonrec notation
-    notation3 omit opaque open opens partial partial_fixpoint postfix prefix prelude private protected public register_builtin
-    register_option register_simp_attr run_cmd run_elab run_meta run_tac scoped seal section set_option simproc sorry
-    stop structure suffices_by syntax termination_by theorem unif_hint universe universes unsafe unseal variable variables where
-    decl_name run_term
-    """.split()
-)
-_PARTS = frozenset(  # of a name, at any place in it
-    """
-    Lean IO Elab Meta MetaM TacticM CommandElabM Syntax sorryAx ofReduceBool ofReduceNat reduceBool reduceNat trustCompiler
-    native_decide implemented_by unsafeCast lcProof lcUnreachable lcErased skipKernelTC ptrAddrUnsafe dbgTrace
-    """.split()
-)
+BANNED = {
+    "abbrev", "add_decl_doc", "admit", "attribute", "axiom", "binder_predicate", "builtin_dsimproc",
+    "builtin_initialize", "builtin_simproc", "by_elab", "class", "coinductive", "compile_inductive", "decl_name",
+    "declare_syntax_cat", "decreasing_by", "def", "deriving", "dsimproc", "elab", "elab_rules", "end", "eval",
+    "example", "export", "extends", "extern", "grind_pattern", "implemented_by", "import", "include", "inductive",
+    "infix", "infixl", "infixr", "init_quot", "initialize", "instance", "irreducible_def", "lemma", "local", "macro",
+    "macro_rules", "meta", "module", "mutual", "namespace", "native_decide", "noncomputable", "nonrec", "notation",
+    "notation3", "omit", "opaque", "open", "opens", "partial", "partial_fixpoint", "postfix", "prefix", "prelude",
+    "private", "protected", "public", "register_builtin", "register_option", "register_simp_attr", "run_cmd",
+    "run_elab", "run_meta", "run_tac", "run_term", "scoped", "seal", "section", "set_option", "simproc", "sorry",
+    "stop", "structure", "suffices_by", "syntax", "termination_by", "theorem", "unif_hint", "universe", "universes",
+    "unsafe", "unseal", "variable", "variables", "where",
+}  # fmt: skip
+_PARTS = {  # of a name, at any place in it
+    "CommandElabM", "Elab", "IO", "Lean", "Meta", "MetaM", "Syntax", "TacticM", "dbgTrace", "implemented_by",
+    "lcErased", "lcProof", "lcUnreachable", "native_decide", "ofReduceBool", "ofReduceNat", "ptrAddrUnsafe",
+    "reduceBool", "reduceNat", "skipKernelTC", "sorryAx", "trustCompiler", "unsafeCast",
+}  # fmt: skip
 _NAME = re.compile(r"[^\W\d][\w'!?\u2080-\u209c]*(?:\.[^\W\d][\w'!?\u2080-\u209c]*)*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ud800-\udfff]")
 _HEADER = re.compile(r"\s*(?:theorem|lemma|example)\b(?P<rest>.*)", re.S)

@@ -22,7 +22,16 @@ from pathlib import Path
 
 from tasks import ProofReference
 from verifiers.proofs.extraction import extract_script
-from verifiers.proofs.prover import CPU_SECONDS, MEMORY_MB, WALL_EXTRA_SECONDS, WALL_FACTOR, BrokenProver, Finding, Refused, Rejected
+from verifiers.proofs.prover import (
+    CPU_SECONDS,
+    MEMORY_MB,
+    WALL_EXTRA_SECONDS,
+    WALL_FACTOR,
+    BrokenProver,
+    Finding,
+    Refused,
+    Rejected,
+)
 from verifiers.proofs.rocq_script import Script, read_script
 from verifiers.sandbox import tool
 from verifiers.sandbox.errors import SandboxError
@@ -36,6 +45,7 @@ _OPTIONS = ("-q", "-w", "none", "-native-compiler", "no")
 _ERROR = re.compile(r'^File "\./P\.v", line (\d+), characters [\d-]+:\n(?:Error|Anomaly)\b', re.M)
 _MEMORY = re.compile(r"Out of memory|out of memory|Stack overflow", re.I)
 _SHOWN = 300  # characters of the prover's words in an account
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -74,13 +84,12 @@ class Rocq:
         self._test()
         self.title = f"{self.name}+coqchk+{tool.tool_tier().name}"
 
-
     @classmethod
     def find(cls) -> "Rocq":
         """The installation on PATH; BrokenProver where there is none or it fails its test."""
         coqc = shutil.which("coqc")
         if coqc is None:
-            raise BrokenProver(f"coqc is not installed; {CURE}")
+            raise BrokenProver(f"coqc is not installed; {cls.CURE}")
         return cls(coqc)
 
     @cached_property
@@ -307,9 +316,7 @@ class Rocq:
     def _compile(self, folder: Path, submissions: list[Submission]) -> tool.Result:
         return self._run("coqc", [*_OPTIONS, "-Q", ".", "Sub", "P.v"], folder, *_batch_limits(submissions))
 
-    def _assumptions(
-        self, context: Context, submissions: list[Submission], names: list[str], compiled: Path
-    ) -> str:
+    def _assumptions(self, context: Context, submissions: list[Submission], names: list[str], compiled: Path) -> str:
         """Empty where every theorem is its statement and assumes no more than is allowed; `more`, or why it failed."""
         marker = f"marker_{secrets.token_hex(8)}"
         text, stated = _preamble(context, [submission.statement for submission in submissions])
@@ -379,9 +386,7 @@ def _read(reference: ProofReference, completion: str) -> Submission | Finding:
     return Submission(reference.statement, script, limits.cpu_seconds or CPU_SECONDS, memory_mb << 20)
 
 
-def _write_submission(
-    folder: Path, context: Context, submissions: list[Submission], timeout: bool
-) -> list[str]:
+def _write_submission(folder: Path, context: Context, submissions: list[Submission], timeout: bool) -> list[str]:
     """Write P.v; gives the names of the modules. With `timeout` no sentence may run on: the batch must not."""
     nonce = secrets.token_hex(8)
     names = [f"M{nonce}_{number}" for number in range(len(submissions))]

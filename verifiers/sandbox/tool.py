@@ -243,7 +243,9 @@ def attack(tier: ToolTier) -> list[str]:
                 os.chown(folder, uid, uid)
             command = [python, "-S", "-s", "-B", "attack.py"]
             result = run(installation, command, folder, 10, 2**30, 60, held_by=tier)
-            loop = run(installation, [python, "-S", "-s", "-c", "while True: pass"], folder, 0.4, 2**30, 20, held_by=tier)
+            loop = run(
+                installation, [python, "-S", "-s", "-c", "while True: pass"], folder, 0.4, 2**30, 20, held_by=tier
+            )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         try:
