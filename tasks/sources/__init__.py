@@ -21,6 +21,7 @@ from tasks.sources.files import files
 from tasks.sources.gsm8k import gsm8k
 from tasks.sources.humaneval import humaneval
 from tasks.sources.math500 import competition_math
+from tasks.sources.theorems import theorem_files, theorems
 from tasks.sources.word_problems import word_problems
 from tasks.task import Task
 
@@ -31,6 +32,8 @@ SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
     "math500": competition_math,
     "humaneval": humaneval,
     "countdown": countdown,
+    "theorems": theorems,
+    "theorem_files": theorem_files,
     "files": files,
 }
 
