@@ -11,11 +11,13 @@ from selfplay.rounds.data import held_out_sets
 from selfplay.rounds.kept_tasks import read_tasks
 from selfplay.rounds.run_folder import refuse_other_recipe
 from selfplay.samplers import sampler_class
+from selfplay.samplers.turns import refusals
 from selfplay.shards.mirror import make_place
 from tasks import Reference, Task, UserError, load
 from verifiers import Verifier, verifier_of
 
 NUM_TRIED = 1000  # tasks read of each source
+NUM_RENDERED = 100_000  # prompts rendered of each source by --check
 
 
 def obstacles(recipe: Recipe, writes: bool = True, imports: bool = False) -> list[str]:
@@ -34,6 +36,7 @@ def obstacles(recipe: Recipe, writes: bool = True, imports: bool = False) -> lis
         _ray(recipe),
         _tasks(recipe, tasks),
         _verifiers(recipe, tasks),
+        _prompts(recipe, imports),
     )
     return [text for check in checks for text in check]
 
@@ -110,6 +113,34 @@ def _tasks(recipe: Recipe, found: list[Task]) -> Iterator[str]:
             yield f"[{name}]: the source {section.source} gives no task"
         if name == "tasks":
             found += tasks
+
+
+def _prompts(recipe: Recipe, thorough: bool) -> Iterator[str]:
+    """`thorough`: renders every prompt that the recipe samples, with the model's own template, if that is on this machine."""
+    settings, model = recipe.sampling, recipe.model.path
+    if (
+        not thorough
+        or not sampler_class(settings.engine).is_local
+        or not (Path(model) / "tokenizer_config.json").exists()
+    ):
+        return
+    try:
+        refuses = refusals(model, settings)
+    except UserError as error:
+        yield str(error)
+        return
+    sections = {"tasks": recipe.tasks} | ({"evaluation.tasks": recipe.evaluation.tasks} if recipe.evaluation else {})
+    for name, section in sections.items():
+        refused = []
+        try:
+            for task in islice(load(section.source, **section.options), NUM_RENDERED):
+                if error := refuses(task.prompt):
+                    refused.append((task.id, error))
+        except UserError:
+            continue  # _tasks says so
+        if refused:
+            ids = ", ".join(task_id for task_id, _ in refused[:5]) + (", ..." if len(refused) > 5 else "")
+            yield f"[{name}]: the prompts of {len(refused)} tasks cannot be rendered ({ids}): {refused[0][1]}"
 
 
 def _verifiers(recipe: Recipe, tasks: list[Task]) -> Iterator[str]:

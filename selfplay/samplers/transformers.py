@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from selfplay.recipe.sections import Sampling
 from selfplay.records import Request, Sample, SampleFailure
 from selfplay.samplers.turns import Prompt
+from tasks import UserError
 
 if TYPE_CHECKING:
     from selfplay.samplers.generation import Completion
@@ -80,24 +81,33 @@ class TransformersSampler:
                     row[2].put_nowait(error)
 
     def _draw(self, rows: list[_Row]) -> list[Sample | SampleFailure]:
-        rendered = {id(request): self._turns.prompt(request.prompt) for request, _, _ in rows}
+        rendered = {id(request): self._rendered(request) for request, _, _ in rows}
         prompts = [rendered[id(request)] for request, _, _ in rows]
         most = self._generator.max_length or math.inf
-        fitting = [number for number, prompt in enumerate(prompts) if 0 < len(prompt.token_ids) < most]
+        fitting = [number for number, (prompt, _) in enumerate(prompts) if 0 < len(prompt.token_ids) < most]
         completions = self._generator.generate(
-            [prompts[number].token_ids for number in fitting],
+            [prompts[number][0].token_ids for number in fitting],
             [rows[number][0].seeds[rows[number][1]] for number in fitting],
         )
         drawn = dict(zip(fitting, completions, strict=True))
-        return [self._sample_of(row, prompts[number], drawn.get(number)) for number, row in enumerate(rows)]
+        return [self._sample_of(row, *prompts[number], drawn.get(number)) for number, row in enumerate(rows)]
 
-    def _sample_of(self, row: _Row, prompt: Prompt, completion: "Completion | None") -> Sample | SampleFailure:
+    def _rendered(self, request: Request) -> tuple[Prompt, str]:
+        """The prompt of a request, and why there is none."""
+        try:
+            return self._turns.prompt(request.prompt), ""
+        except UserError as error:
+            return Prompt("", [], ""), str(error)
+
+    def _sample_of(
+        self, row: _Row, prompt: Prompt, refusal: str, completion: "Completion | None"
+    ) -> Sample | SampleFailure:
         request, position, _ = row
         prompt_tokens = len(prompt.token_ids)
         index = request.indices[position]
         if completion is None:
-            error = f"the prompt has {prompt_tokens} tokens and the model takes {self._generator.max_length}"
-            return SampleFailure(request.task_id, index, error)
+            error = refusal or f"the prompt has {prompt_tokens} tokens and the model takes {self._generator.max_length}"
+            return SampleFailure(request.task_id, index, error, is_final=True)
         settings = self._settings
         return Sample(
             task_id=request.task_id,

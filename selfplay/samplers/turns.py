@@ -8,7 +8,7 @@ the text can tell thinking from an answer.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -191,6 +191,20 @@ def load_turn_format(model: str, sampling: Sampling) -> TurnFormat:
     except (OSError, ValueError) as error:
         raise UserError(f"no tokenizer can be loaded from {model!r}: {error}") from error
     return TurnFormat(tokenizer, sampling.chat_template, end_tokens_of(model), sampling.more.special_tokens)
+
+
+def refusals(model: str, sampling: Sampling) -> Callable[[Sequence[Message]], str]:
+    """A function that says why a prompt cannot be rendered for the model at `model`; it says nothing of one that can."""
+    turns = load_turn_format(model, sampling)
+
+    def refusal(messages: Sequence[Message]) -> str:
+        try:
+            turns.prompt(messages)
+        except UserError as error:
+            return str(error)
+        return ""
+
+    return refusal
 
 
 def end_tokens_of(model: str) -> list[int]:

@@ -111,7 +111,12 @@ class VllmSampler:
             self._num_open += 1
             self._idle.clear()
         try:
-            prompt = self._turns.prompt(request.prompt)
+            try:
+                prompt = self._turns.prompt(request.prompt)
+            except UserError as error:
+                for index in request.indices:
+                    yield SampleFailure(request.task_id, index, str(error), is_final=True)
+                return
             draws = (
                 self._draw(request.task_id, prompt, index, seed)
                 for index, seed in zip(request.indices, request.seeds, strict=True)

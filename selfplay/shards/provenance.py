@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.models.files import count_parameters, model_digest
-from selfplay.recipe.sections import Recipe
+from selfplay.recipe.sections import Recipe, Sampling
 from selfplay.samplers import sampler_class
 from selfplay.storage import read_json, write_json
 from tasks import UserError
@@ -60,15 +60,19 @@ def provenance_of(recipe: Recipe, model: str, folder: Path, teachers: Sequence[s
                     recipe_digest=recipe.digest,
                     engine=engine,
                     engine_version=_version(engine),
-                    sampling=json.dumps(
-                        {name: getattr(recipe.sampling, name) for name in _SAMPLING}, ensure_ascii=False
-                    ),
+                    sampling=json.dumps(_sampling(recipe.sampling), ensure_ascii=False),
                     teachers=others,
                     **own,
                 )
             ),
         )
     return read_provenance(folder)
+
+
+def _sampling(settings: Sampling) -> dict[str, Any]:
+    """The parameters of sampling: the usual ones, and of the rarer ones those that are not at their default."""
+    rare = {name: getattr(settings, name).model_dump(exclude_defaults=True) for name in ("chat_template", "more")}
+    return {name: getattr(settings, name) for name in _SAMPLING} | {name: keys for name, keys in rare.items() if keys}
 
 
 def read_provenance(folder: Path) -> Provenance:

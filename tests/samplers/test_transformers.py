@@ -9,10 +9,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from selfplay.models.tiny_llama import create_model
-from selfplay.recipe.sections import Sampling
+from selfplay.recipe.sections import More, Sampling
 from selfplay.records import Request, SampleFailure
 from selfplay.samplers.prompts import encode_prompt
 from selfplay.samplers.transformers import TransformersSampler
+from selfplay.samplers.turns import refusals
 
 
 @pytest.fixture(scope="module")
@@ -160,3 +161,55 @@ def test_new_weights_are_sampled_after_load(model, tmp_path):
     before, after = asyncio.run(run())
     assert before.text != after.text
     assert (before.model, after.model) == (model, other)
+
+
+# ---- the rarer parameters --------------------------------------------------------------------------------------------
+
+
+def more(**keys):
+    return {"more": More(**keys)}
+
+
+def test_no_sample_ends_before_its_least_number_of_tokens(model):
+    samples = draw(model, [request("3+4=", *range(64))], max_tokens=20, **more(min_tokens=10))
+    assert min(sample.completion_tokens for sample in samples) >= 10
+    assert {sample.finish_reason for sample in samples} == {"stop", "length"}
+
+
+def test_a_stop_token_ends_a_sample_and_is_not_in_its_text(model):
+    (five,) = AutoTokenizer.from_pretrained(model).encode("5", add_special_tokens=False)
+    samples = draw(model, [request("3+4=", *range(32))], max_tokens=20, **more(stop_token_ids=[five]))
+    assert all("5" not in sample.text for sample in samples)
+    stopped = [sample for sample in samples if sample.token_ids[-1] == five]
+    assert stopped and {sample.finish_reason for sample in stopped} == {"stop"}
+
+
+def test_min_p_leaves_only_tokens_near_the_most_probable_one(model):
+    samples = draw(model, [request("3+4=", *range(32))], max_tokens=8, **more(min_p=1.0))
+    greedy = draw(model, [request("3+4=", 0)], max_tokens=8, temperature=0)
+    assert {sample.text for sample in samples} == {greedy[0].text}
+
+
+@pytest.mark.parametrize(
+    "penalty", [{"presence_penalty": 2.0}, {"frequency_penalty": 2.0}, {"repetition_penalty": 50.0}]
+)
+def test_penalties_spread_the_tokens_of_a_sample(model, penalty):
+    plain, spread = (
+        draw(model, [request("3=", 0)], max_tokens=10, temperature=0, **more(min_tokens=10, **keys))
+        for keys in ({}, penalty)
+    )
+    assert len(set(spread[0].token_ids)) > len(set(plain[0].token_ids))
+
+
+def test_a_prompt_that_the_template_refuses_costs_its_task_alone(model, tmp_path):
+    other = shutil.copytree(model, tmp_path / "other")
+    (other / "chat_template.jinja").write_text(
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ m.content }}{% endfor %}"
+    )
+    refused = Request("refused", ({"role": "system", "content": "1"},), (0, 1), (0, 1))
+    outcomes = draw(str(other), [refused, request("3+4=", 0)])
+    failures = [outcome for outcome in outcomes if isinstance(outcome, SampleFailure)]
+    assert len(outcomes) == 3 and {failure.task_id for failure in failures} == {"refused"}
+    assert all(failure.is_final and "no system" in failure.error for failure in failures)
+    refusal = refusals(str(other), Sampling())
+    assert "no system" in refusal(refused.prompt) and refusal(request("3+4=", 0).prompt) == ""
