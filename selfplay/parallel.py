@@ -1,4 +1,4 @@
-"""Work on a stream in several processes: results in order, a bounded number of pieces held, deaths survived."""
+"""Work on a stream in several processes: results in order, few pieces in memory, and processes may die."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ def in_order(
     num_workers: int,
     died: Callable[[Item], Result],
 ) -> Iterator[tuple[Item, Result]]:
-    """Each item with its result, in order. `work` gives one result an item; where an item kills its process, `died` does.
+    """Each item with its result, in order. `work` returns one result an item; `died` makes that of an item which kills its process.
 
     With one worker the work is done in this process.
     """
@@ -51,7 +51,7 @@ def in_order(
 def _submit(
     pool: ProcessPoolExecutor, work: Callable[[list[Item]], list[Result]], chunk: list[Item]
 ) -> Future[list[Result]]:
-    """The future of a chunk; one that has failed where an earlier chunk has killed the pool meanwhile."""
+    """The future of a chunk. It has failed already if an earlier chunk has killed the pool."""
     try:
         return pool.submit(work, chunk)
     except BrokenProcessPool as error:
@@ -63,7 +63,7 @@ def _submit(
 def _apart(
     work: Callable[[list[Item]], list[Result]], chunk: list[Item], died: Callable[[Item], Result]
 ) -> list[Result]:
-    """The results of a chunk in a process that nothing else depends on; of its halves, where it kills that one too."""
+    """The results of a chunk in a process of its own; if the chunk kills it too, those of its halves."""
     with _pool(1) as pool:
         try:
             return pool.submit(work, chunk).result()

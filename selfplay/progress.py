@@ -1,4 +1,4 @@
-"""Live progress: a few lines that change on a terminal, and a plain line now and then where there is none."""
+"""Live progress: a few lines that change on a terminal, or plain lines now and then in a log."""
 
 import sys
 import time

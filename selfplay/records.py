@@ -18,7 +18,7 @@ def normalised(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Samples that one task is owed, in one piece, so that an engine computes the prompt once."""
+    """A request for samples of one task, in one piece, so that an engine computes the prompt once."""
 
     task_id: str
     prompt: tuple[Message, ...]  # chat messages
@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One completion drawn from a model; vLLM's field names where it has one."""
+    """One completion drawn from a model; with vLLM's names of fields."""
 
     task_id: str
     index: int  # which sample of its task, from 0
@@ -52,7 +52,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class SampleFailure:
-    """One sample that an engine could not draw; its siblings are unharmed and it is owed again."""
+    """One sample that an engine failed to make. The others of its request are unharmed, and it is requested again."""
 
     task_id: str
     index: int

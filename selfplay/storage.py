@@ -1,4 +1,4 @@
-"""A folder on this machine or behind an fsspec URL (s3://bucket/run): what checking, copying and exporting need of it."""
+"""Files and folders on this machine or at an fsspec URL (s3://bucket/run), and files that are written whole or not at all."""
 
 import json
 import os
@@ -14,16 +14,16 @@ from tasks import UserError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A file or folder; printed as the path or URL that names it."""
 
     files: fsspec.AbstractFileSystem
     path: str
 
     @classmethod
-    def of(cls, name: "Place | Path | str") -> "Place":
-        """UserError where the URL's protocol is unknown, or its package is not installed."""
-        if isinstance(name, Place):
+    def of(cls, name: "Location | Path | str") -> "Location":
+        """UserError if the URL's protocol is unknown, or its package is not installed."""
+        if isinstance(name, Location):
             return name
         try:
             files, path = fsspec.core.url_to_fs(str(name))
@@ -33,8 +33,8 @@ class Place:
             ) from None
         return cls(files, path.rstrip("/"))
 
-    def __truediv__(self, name: str) -> "Place":
-        return Place(self.files, f"{self.path}/{name}")
+    def __truediv__(self, name: str) -> "Location":
+        return Location(self.files, f"{self.path}/{name}")
 
     def __str__(self) -> str:
         return self.path if isinstance(self.files, LocalFileSystem) else self.files.unstrip_protocol(self.path)
@@ -44,8 +44,8 @@ class Place:
         return self.path.rpartition("/")[2]
 
     @property
-    def parent(self) -> "Place":
-        return Place(self.files, self.path.rpartition("/")[0])
+    def parent(self) -> "Location":
+        return Location(self.files, self.path.rpartition("/")[0])
 
     def exists(self) -> bool:
         return self.files.exists(self.path)
@@ -65,13 +65,13 @@ class Place:
     def read_json(self) -> Any:
         return json.loads(self.files.cat_file(self.path))
 
-    def glob(self, pattern: str) -> list["Place"]:
-        """What lies in this folder under names of a pattern, in order."""
-        return [Place(self.files, path) for path in sorted(self.files.glob(f"{self.path}/{pattern}"))]
+    def glob(self, pattern: str) -> list["Location"]:
+        """The files and folders in this folder whose names match a pattern, in order."""
+        return [Location(self.files, path) for path in sorted(self.files.glob(f"{self.path}/{pattern}"))]
 
 
-def finished_rounds_at(run: Place) -> list[Place]:
-    """As files_on_disk.finished_rounds, for a run that may lie behind a URL."""
+def finished_rounds_at(run: Location) -> list[Location]:
+    """As layout.finished_rounds, for a run that may lie at a URL."""
     return [path.parent for path in run.glob(f"round_*/{MANIFEST}")]
 
 

@@ -29,6 +29,11 @@ from tasks import MathReference, Task
 from tasks.sources.arithmetic import chain_of_thought
 from verifiers import Verdict, verify
 
+# a text that takes over a page which shows it as it is
+HOSTILE = (
+    '</script><script>window.hacked = 1</script><img src="http://127.0.0.1:9/x" onerror="window.hacked = 1">{{script}}'
+)
+
 SMALL: dict[str, Any] = {  # a model of 10,000 weights that learns to add two or three digits, in this process
     "name": "small",
     "tasks": {"source": "arithmetic", "num_tasks": 60, "operands": [2, 3]},
@@ -217,3 +222,15 @@ def _with_indices(rows: Sequence[Row], round: int) -> list[Trace]:
 
 def _tasks(rows: Sequence[Row]) -> list[Task]:
     return list({task.id: task for task, _, _ in rows}.values())
+
+
+def sums(num_tasks: int, num_samples: int, num_right: int, first: int = 0) -> list[Row]:
+    """Samples of sums, of which the first of each task are right; verdicts by the real verifier."""
+    rows = []
+    for number in range(first, first + num_tasks):
+        task = Task.make("sums", f"What is {number} + 1?", MathReference(str(number + 1)), difficulty=number % 3)
+        for index in range(num_samples):
+            answer = number + 1 if index < num_right else number
+            text = f"We add one to {number}. The answer is \\boxed{{{answer}}}."
+            rows.append((task, text, verify(task, text)))
+    return rows

@@ -166,3 +166,9 @@ def test_registries_and_recipes_name_the_same():
     assert list(get_args(Allocation.model_fields["rule"].annotation)) == list(RULES)
     assert list(get_args(Filter)) == list(FILTERS)
     assert list(get_args(Sampling.model_fields["engine"].annotation)) == list(SAMPLERS) == list(ENGINES)
+
+
+def test_no_test_imports_from_another_test_file():
+    pattern = re.compile(r"^from tests\.(?:\w+\.)*(test_\w+) import", re.MULTILINE)
+    found = {(path.stem, name) for path in (ROOT / "tests").rglob("*.py") for name in pattern.findall(path.read_text())}
+    assert {(importer, name) for importer, name in found if importer != name} == set()

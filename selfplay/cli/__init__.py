@@ -20,12 +20,11 @@ from tasks.sources import options_of
 
 STATUSES = (
     "Exit status: 0, done. 1, done, and the answer is no: an invalid reference, a damaged or differing shard, a part that does "
-    'not work. 2, something that is yours to mend, told in lines that begin with "selfplay:". 130, stopped; the same command '
-    "goes on."
+    'not work. 2, user error; the message begins with "selfplay:". 130, stopped; the same command resumes.'
 )
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, epilog=STATUSES)
-UsageError = typer.BadParameter.__bases__[0]  # of all that typer refuses; it gives it no name of its own
+UsageError = typer.BadParameter.__bases__[0]  # the base of what typer raises for a wrong command line
 
 
 @app.callback()
@@ -62,14 +61,14 @@ def run(
 ) -> None:
     """Play a recipe: sample, verify, select, train, evaluate. The same command again resumes what was interrupted."""
     from selfplay.recipe.toml import read_recipe, to_toml
-    from selfplay.rounds.preflight import obstacles
+    from selfplay.rounds import preflight
 
     if keep and not preview:
         raise UserError("--keep keeps what --preview N sampled; give both, or leave it out")
     checked = read_recipe(recipe, set)
     if check:
         print(to_toml(checked.model_dump()), end="", flush=True)
-    if texts := obstacles(checked, writes=not preview, imports=check):
+    if texts := preflight.errors(checked, writes=not preview, imports=check):
         raise UserError("\n".join(texts))
     if check:
         print("\n# all that this recipe needs is here; a model of the hub is looked up when it is loaded")
@@ -134,7 +133,7 @@ def tasks(
         bool, typer.Option("--validate", help="prove that every reference passes its own verifier")
     ] = False,
     strengthen: Annotated[
-        int, typer.Option(min=0, help="add so many test cases, where there is a reference program")
+        int, typer.Option(min=0, help="add so many test cases to tasks that have a reference program")
     ] = 0,
     out: Annotated[
         Path | None, typer.Option(help="write the tasks to a JSONL file that the source `files` reads")
@@ -176,7 +175,7 @@ def passk(
         bool, typer.Option("--forecast", help="forecast pass@k where k is more than the samples")
     ] = False,
 ) -> None:
-    """pass@k of a run's rounds, or of a file of verdicts, with 95% intervals. A dash stands where no task has k samples."""
+    """pass@k of a run's rounds, or of a file of verdicts, with 95% intervals. A dash means that no task has k samples."""
     from selfplay.metrics.pass_table import Wanted, in_table, pass_table
 
     wanted = Wanted(tuple(sorted(set(k))), majority, best_of, false_accept, false_reject, forecast)
@@ -208,7 +207,7 @@ def report(
 
 @app.command()
 def doctor(folder: Annotated[Path, typer.Argument(help="where runs would be written")] = Path("runs")) -> None:
-    """Say what works on this machine, and what to do about what does not. Status 1 where a needed part fails."""
+    """Check this machine: what works, and how to fix the rest. Status 1 if a needed part fails."""
     from selfplay.cli.doctor import examine
 
     table = Table("part", "works", "what was seen", "what to do")

@@ -8,9 +8,9 @@ import typer
 
 
 def _existing(run: str) -> str:
-    from selfplay.storage import Place
+    from selfplay.storage import Location
 
-    if not Place.of(run).is_folder():
+    if not Location.of(run).is_folder():
         raise typer.BadParameter(f"no folder {run}")
     return run
 
@@ -56,7 +56,7 @@ def copy(
 def rebuild(
     run: Run,
     out: Annotated[
-        str, typer.Option(help="mend, or make, the copy of the run in this folder or behind this fsspec URL")
+        str, typer.Option(help="repair, or make, the copy of the run in this folder or at this fsspec URL")
     ] = "",
 ) -> None:
     """Make the shards of every finished round again from its journal; status 1 where they differ from the manifest."""
@@ -95,7 +95,7 @@ def reverify(
     run: Run,
     workers: Annotated[int, typer.Option(min=1, help="processes that grade")] = os.cpu_count() or 1,
 ) -> None:
-    """Grade all stored traces again with the present verifiers, and make shards of the new verdicts beside the old."""
+    """Grade all stored traces again with the present verifiers, and write shards of the new verdicts next to the old ones."""
     from selfplay.progress import Progress
     from selfplay.rounds.reverify import reverify as grade
 

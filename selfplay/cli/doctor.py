@@ -17,7 +17,7 @@ class Finding:
     part: str
     works: bool
     evidence: str
-    cure: str = ""  # what to do where it does not work
+    cure: str = ""  # how to fix it if it does not work
     needed: bool = True  # false: only some recipes need it
 
 

@@ -14,7 +14,7 @@ from verifiers.validation import validate as put_to_test
 
 @dataclass(slots=True)
 class Counts:
-    """What became of the tasks of a source."""
+    """Counts of a source's tasks, by result."""
 
     num_tasks: int = 0
     num_tried: int = 0  # references put through their own verifier

@@ -42,7 +42,7 @@ def surprisal(logprob: Floats, num_tokens: ArrayLike) -> float | None:
 
 
 def compressed_size(texts: Iterable[str]) -> float | None:
-    """Bytes of zlib a character over all texts together; None where there is no text."""
+    """Bytes of zlib a character over all texts together; None if there is no text."""
     squeeze = zlib.compressobj()
     num_characters = num_bytes = 0
     for text in texts:

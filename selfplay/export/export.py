@@ -17,7 +17,7 @@ from selfplay.recipe.sections import Recipe
 from selfplay.samplers.turns import load_turn_format
 from selfplay.shards.files import read_in_order
 from selfplay.shards.integrity import check_round, other_schema
-from selfplay.storage import Place, finished_rounds_at
+from selfplay.storage import Location, finished_rounds_at
 from tasks import UserError
 from tasks.imports import look_in
 
@@ -47,7 +47,7 @@ def export(
     if tokenizer and not form.needs_tokenizer:
         using = " and ".join(other.name for other in FORMATS.values() if other.needs_tokenizer)
         raise UserError(f"--tokenizer is a choice of {using}; the rows of {format} need none, so leave it out")
-    run = Place.of(run)
+    run = Location.of(run)
     look_in(Path(run.path).parent)  # where modules of the user's own that its tasks name may lie
     folders = [folder / "reverified" if reverified else folder for folder in finished_rounds_at(run)]
     if missing := [folder.parent.name for folder in folders if reverified and not (folder / MANIFEST).exists()]:
@@ -63,7 +63,7 @@ def export(
         )
     if older := [problem for folder in folders if (problem := other_schema(folder))]:
         raise UserError("nothing exported: " + "\n".join(older))
-    target = Place.of(out)
+    target = Location.of(out)
     if target.is_file() or (target / RECIPE).exists():
         what = "is a file" if target.is_file() else "holds a run"
         raise UserError(f"{out} {what}; name a folder of the export's own with --out")
@@ -91,13 +91,13 @@ def export(
     return summary
 
 
-def _audit(run: Place) -> dict[str, Any] | None:
+def _audit(run: Location) -> dict[str, Any] | None:
     """The findings of the run's audit; None if it had none."""
     path = run / AUDIT / FINDINGS
     return path.read_json() if path.exists() else None
 
 
-def _choices(run: Place, form: Format, plain: bool, tokenizer: str) -> Choices:
+def _choices(run: Location, form: Format, plain: bool, tokenizer: str) -> Choices:
     """How this run's prompts are rendered, with a tokenizer if the format needs one."""
     try:
         with (run / RECIPE).open("rb") as file:
@@ -118,7 +118,7 @@ def _choices(run: Place, form: Format, plain: bool, tokenizer: str) -> Choices:
     return Choices(plain, recipe.sampling.chat_template, turns, is_own)
 
 
-def _groups(folders: Iterable[Place], summary: Summary) -> Iterator[list[Selected]]:
+def _groups(folders: Iterable[Location], summary: Summary) -> Iterator[list[Selected]]:
     """The traces of one task and round at a time, counted."""
     for folder in folders:
         for _, traces in groupby(read_in_order(str(folder / "shards")), key=lambda row: row[0].task.id):

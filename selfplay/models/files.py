@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def count_parameters(model: str) -> int:
-    """Parameters of a model folder, from the heads of its safetensors files; 0 where there are none."""
+    """Parameters of a model folder, from the heads of its safetensors files; 0 if there are none."""
     total = 0
     for path in sorted(Path(model).glob("*.safetensors")) if model else []:
         with path.open("rb") as file:

@@ -28,7 +28,7 @@ FAMILIES = {
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """What the operations of a model depend on."""
+    """The sizes of a model that its operations depend on."""
 
     body: int  # weights of all layers that one token passes through
     head: int  # weights of the projection onto the vocabulary
@@ -61,7 +61,7 @@ class Decoder:
         """Operations of training on so many tokens: forward, and twice as much backward (6ND, Kaplan et al. 2020).
 
         `context` is the length of the sequence in which the average token stands: sum of squares over sum of lengths.
-        `adapter`: weights that are trained beside frozen ones; the frozen ones then cost 4ND, since the backward pass
+        `adapter`: trained weights, if all others are frozen; the frozen ones then cost 4ND, since the backward pass
         goes through them and changes none. 0: all weights are trained. What gradient checkpointing computes again is
         not counted.
         """
@@ -72,7 +72,7 @@ class Decoder:
 
 
 def decoder_of(model: str) -> Decoder | None:
-    """The decoder at a path, or of a hub name whose files are on this machine; None where there is no config."""
+    """The decoder at a path, or of a hub name whose files are on this machine; None if there is no config."""
     folder = _folder(model)
     if folder is None:
         return None
@@ -86,7 +86,7 @@ def decoder_of(model: str) -> Decoder | None:
 
 
 def decoder_of_config(config: "PretrainedConfig", num_parameters: int = 0) -> Decoder | None:
-    """As decoder_of; `num_parameters` is what counts where the architecture is another, and 0 where it is not known."""
+    """As decoder_of; `num_parameters` counts if the architecture is another; 0: unknown."""
     text = config.get_text_config()
     if text.model_type in FAMILIES:
         return _of_config(text)

@@ -1,4 +1,4 @@
-"""What is impossible in a recipe whose every key is sound by itself."""
+"""Errors of a recipe whose every key is valid by itself."""
 
 import json
 from importlib.util import find_spec
@@ -12,8 +12,8 @@ from selfplay.recipe.sections import ENGINES, Recipe
 ROW_FILES = (".jsonl", ".json", ".parquet")  # endings that no name of the hub has
 
 
-def impossible(recipe: Recipe) -> list[tuple[str, str]]:
-    """Mistakes that no single key shows: section and words."""
+def errors(recipe: Recipe) -> list[tuple[str, str]]:
+    """Errors that no single key shows, each as its section and a text."""
     mistakes = []
     engine = ENGINES[recipe.sampling.engine]
     if recipe.evaluation:
@@ -122,7 +122,7 @@ def _impossible_learning(recipe: Recipe) -> list[tuple[str, str]]:
         )
     if mix and mix.corpus and not mix.path and not recipe.pretraining:
         mistakes.append(
-            ("selection.mix", f"corpus = {mix.corpus} needs the path of a corpus where there is no [pretraining]")
+            ("selection.mix", f"corpus = {mix.corpus} needs the path of a corpus, since there is no [pretraining]")
         )
     if recipe.training and recipe.training.lora:
         if recipe.training.command:

@@ -1,4 +1,4 @@
-"""The mistakes of a recipe: all of them at once, each where it stands and with a suggestion."""
+"""All mistakes of a recipe at once, each with its place and a suggestion."""
 
 import copy
 import difflib
@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from selfplay.recipe.consistency import impossible
+from selfplay.recipe import consistency
 from selfplay.recipe.sections import Recipe, Section
 from tasks.errors import words_of
 from tasks.sources import Mistake, mistakes_of
@@ -22,12 +22,12 @@ def mistakes_in(settings: dict[str, Any], file: str, given: dict[str, str]) -> l
         Recipe.model_validate(settings)
     except ValidationError as error:
         broken = {mistake["loc"]: mistake for mistake in error.errors()}
-    told = [_in_words(mistake, file, given) for mistake in broken.values()]
+    texts = [_in_words(mistake, file, given) for mistake in broken.values()]
     for section, (key, text, hint) in _mistakes_of_sources(settings):
-        told.append(f"{text}{_place([f'{section}.{key}'], file, section, given)}{hint}")
+        texts.append(f"{text}{_place([f'{section}.{key}'], file, section, given)}{hint}")
     for section, text in _impossible_beside(settings, broken):
-        told.append(f"{text}{_place(_keys_meant(section, text, given), file, section, given)}")
-    return told
+        texts.append(f"{text}{_place(_keys_meant(section, text, given), file, section, given)}")
+    return texts
 
 
 def _mistakes_of_sources(settings: dict[str, Any]) -> Iterator[tuple[str, Mistake]]:
@@ -44,7 +44,7 @@ def _mistakes_of_sources(settings: dict[str, Any]) -> Iterator[tuple[str, Mistak
 
 
 def _impossible_beside(settings: dict[str, Any], broken: dict[tuple, Any]) -> list[tuple[str, str]]:
-    """What is impossible in the recipe without its broken keys, save in the sections where these stand."""
+    """The errors of consistency.py in the recipe without its broken keys, but for the sections that hold these."""
     sound, touched = copy.deepcopy(settings), set()
     for loc, mistake in broken.items():
         *sections, key = _dictionary_keys(loc[:-1] if mistake["type"] == "missing" else loc) or [""]
@@ -54,7 +54,7 @@ def _impossible_beside(settings: dict[str, Any], broken: dict[tuple, Any]) -> li
         if mistake["type"] == "extra_forbidden":
             touched.update(difflib.get_close_matches(str(loc[-1]), Recipe.model_fields, 1))  # perhaps it was meant
     try:
-        found = impossible(Recipe.model_validate(sound))
+        found = consistency.errors(Recipe.model_validate(sound))
     except ValidationError:  # a section that no recipe can do without is broken
         return []
     if ("sampling", "engine") in broken:  # too much hangs on it

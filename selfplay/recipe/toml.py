@@ -107,7 +107,7 @@ def _lies_in(folder: Path, path: str, lost: bool) -> bool:
 
 
 def _override(settings: dict[str, Any], override: str) -> str:
-    """Put one override into the settings; gives its dotted key. An empty value drops a section or a list."""
+    """Put one override into the settings, and return its dotted key. An empty value drops a section or a list."""
     key, equals, value = override.partition("=")
     if not equals:
         raise UserError(f"--set {override}: write it as section.key=value")

@@ -1,4 +1,4 @@
-"""What would stop a run later and can be seen now: `selfplay run` asks before it begins, and so does `--check`."""
+"""Errors that a run would meet later, found before it begins: by `selfplay run`, and by its option `--check`."""
 
 import os
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ NUM_TRIED = 1000  # tasks read of each source
 NUM_RENDERED = 100_000  # prompts rendered of each source by --check
 
 
-def obstacles(recipe: Recipe, writes: bool = True, imports: bool = False) -> list[str]:
-    """Everything that the run would meet later on, in words; seconds, or a minute where a cluster or the hub is slow.
+def errors(recipe: Recipe, writes: bool = True, imports: bool = False) -> list[str]:
+    """Every error that the run would meet, one text each. Takes seconds, or a minute if a cluster or the hub is slow.
 
     `writes`: whether the run's folder is to be written. Of a finished run nothing else is asked. `imports`: whether to
     import vLLM rather than to look whether it is there; it takes some ten seconds, in a process of its own.
@@ -110,7 +110,7 @@ def _tasks(recipe: Recipe, found: list[Task]) -> Iterator[str]:
             yield f"[{name}]: {error}"
             continue
         if not tasks:
-            yield f"[{name}]: the source {section.source} gives no task"
+            yield f"[{name}]: the source {section.source} yields no task"
         if name == "tasks":
             found += tasks
 

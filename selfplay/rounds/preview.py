@@ -110,7 +110,7 @@ def _of_few_tasks(recipe: Recipe, num_tasks: int, whole: int) -> Recipe:
 
 
 def _model(recipe: Recipe, scratch: Path, progress: Progress) -> tuple[str, bool]:
-    """What the first round samples, and whether its pretraining is left out."""
+    """The model that the first round samples, and whether it lacks its pretraining."""
     if recipe.model.create:
         made = Path(recipe.output, "base", "model")
         try:

@@ -10,7 +10,7 @@ from selfplay.rounds.manifest import read_manifest
 from selfplay.rounds.run_folder import stored_recipe
 from selfplay.shards.integrity import other_schema
 from selfplay.shards.mirror import copy_file, copy_papers
-from selfplay.storage import Place
+from selfplay.storage import Location
 from tasks import UserError
 
 
@@ -30,11 +30,11 @@ def rebuild_shards(run: Path, out: str = "") -> list[str]:
     return [
         problem
         for folder in folders
-        for problem in _rebuild(recipe, folder, Place.of(out) / folder.name if out else None)
+        for problem in _rebuild(recipe, folder, Location.of(out) / folder.name if out else None)
     ]
 
 
-def _rebuild(recipe: Recipe, folder: Path, out: Place | None) -> list[str]:
+def _rebuild(recipe: Recipe, folder: Path, out: Location | None) -> list[str]:
     manifest = read_manifest(folder)
     again = folder / "shards.again"
     try:

@@ -14,7 +14,7 @@ from selfplay.rounds.manifest import read_manifest
 from selfplay.rounds.round import evaluate, play, start_of
 from selfplay.rounds.run_folder import open_run
 from selfplay.shards.mirror import copy_run
-from selfplay.storage import Place, write_json
+from selfplay.storage import Location, write_json
 from selfplay.training.start import RoundModels, first_models
 from tasks import UserError
 
@@ -78,7 +78,7 @@ def play_rounds(recipe: Recipe, folder: Path, base: RoundModels, executor: Execu
 
 def _copy(recipe: Recipe, folder: Path, progress: Progress) -> None:
     """Copy the finished rounds that are not copied yet. If that fails, the run goes on, and the next round tries again."""
-    to = Place.of(recipe.copy_to) if recipe.selection.verified else Place.of(recipe.copy_to) / CONTROL
+    to = Location.of(recipe.copy_to) if recipe.selection.verified else Location.of(recipe.copy_to) / CONTROL
     try:
         if num_copied := copy_run(folder, to):
             progress.say(f"{num_copied} round{'s' if num_copied > 1 else ''} copied to {to}")

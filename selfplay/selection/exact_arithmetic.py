@@ -17,7 +17,7 @@ class Reading:
     """One value that an expression can have."""
 
     value: Number
-    decimals: int  # digits behind the point where the expression is one decimal number, else 0
+    decimals: int  # digits after the point if the expression is one decimal number, else 0
 
 
 def readings(tokens: Iterable[Token]) -> tuple[Reading, ...]:

@@ -133,7 +133,7 @@ def _plain(text: str) -> str:
 
 @lru_cache(1 << 16)
 def _annotation_right(expression: str, result: str) -> bool | None:
-    """Whether a calculator annotation holds; None where it is no arithmetic."""
+    """Whether a calculator annotation holds; None if it is no arithmetic."""
     sides = []
     for part in (*expression.split("="), result):
         tokens = _tokens(_TIMES.sub("*", _IMPLIED.sub("*(", part).translate(_SIGNS)))
@@ -172,7 +172,7 @@ _ARITHMETIC = {"number", "operator", "open", "close", "percent"}
 
 
 def _end_of(side: str) -> list[Token]:
-    """The arithmetic at the end of the text before "=", or nothing where it hangs on what precedes it."""
+    """The arithmetic at the end of the text before "=", or nothing if it depends on the words before it."""
     window = side[-_LEFT:].partition(" ")[2] if len(side) > _LEFT else ""
     tokens = _without_trailing_unit(_without_dollars(_tokens(window or side)))
     if tokens is None:
@@ -193,7 +193,7 @@ def _end_of(side: str) -> list[Token]:
 
 
 def _start_of(side: str) -> list[Token]:
-    """The arithmetic at the start of the text behind "=", or nothing where it goes on in another form."""
+    """The arithmetic at the start of the text after "=", or nothing if it continues in another form."""
     window = side[:_RIGHT].rpartition(" ")[0] if len(side) > _RIGHT else ""
     tokens = _without_dollars(_tokens(window or side))
     if window and all(kind in _ARITHMETIC | {"space"} for kind, _ in tokens):
@@ -232,7 +232,7 @@ def _without_dollars(side: list[Token]) -> list[Token]:
 
 
 def _without_trailing_unit(tokens: list[Token]) -> list[Token] | None:
-    """The tokens without up to two words behind a number, such as "apples"; None where such a word changes the number."""
+    """The tokens without up to two words after a number, such as "apples"; None if such a word changes the number."""
     end = len(tokens)
     words = 0
     while end and tokens[end - 1][0] in ("word", "space"):

@@ -37,7 +37,7 @@ from selfplay.shards.schema import (
     task_of,
     trace_of,
 )
-from selfplay.storage import Place, finished_rounds_at
+from selfplay.storage import Location, finished_rounds_at
 from tasks import Task, UserError
 
 SHARD_BYTES = 256 << 20  # of a file; the last row group may pass it
@@ -104,7 +104,7 @@ def read_shards(run: Path | str, kind: str = "accepted") -> Iterator[ShardRow]:
         raise UserError(
             f'no shards of kind "{kind}"; one of {", ".join(KINDS[1:])}, or empty for accepted and rejected'
         )
-    place = Place.of(run)
+    place = Location.of(run)
     folders = [place / "shards"] if (place / MANIFEST).exists() else [f / "shards" for f in finished_rounds_at(place)]
     if not folders and not place.glob("*.parquet"):
         raise UserError(f"{run} holds no shards; give the folder of a run with a finished round, or one of shards")

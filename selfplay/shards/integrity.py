@@ -6,12 +6,12 @@ from typing import Any
 
 from selfplay.layout import MANIFEST
 from selfplay.shards.schema import SCHEMA_VERSION
-from selfplay.storage import Place
+from selfplay.storage import Location
 
 
-def check_shards(run: Place | Path | str) -> list[str]:
+def check_shards(run: Location | Path | str) -> list[str]:
     """Every difference between the manifests of a run and of its control and their files, in words; empty: there is none."""
-    run = Place.of(run)
+    run = Location.of(run)
     folders = [path.parent for pattern in ("", "*/") for path in run.glob(f"{pattern}round_*/{MANIFEST}")]
     folders += [path.parent for path in run.glob(f"**/reverified/{MANIFEST}")]
     if not folders:
@@ -24,9 +24,9 @@ def check_shards(run: Place | Path | str) -> list[str]:
     return [problem for folder in folders for problem in check_round(folder)] + unfinished
 
 
-def check_round(folder: Place | Path | str) -> list[str]:
+def check_round(folder: Location | Path | str) -> list[str]:
     """The same for the folder of one round. Bytes are compared, so that shards of any schema version can be checked."""
-    folder = Place.of(folder)
+    folder = Location.of(folder)
     try:
         listed = (folder / MANIFEST).read_json()["shards"]
         problems = [problem for shard in listed if (problem := _difference(folder / "shards" / shard["name"], shard))]
@@ -38,9 +38,9 @@ def check_round(folder: Place | Path | str) -> list[str]:
     ]
 
 
-def other_schema(folder: Place | Path | str) -> str:
+def other_schema(folder: Location | Path | str) -> str:
     """An error text for a round whose shards have another schema than this version's; empty if they have the same."""
-    manifest = Place.of(folder) / MANIFEST
+    manifest = Location.of(folder) / MANIFEST
     version = manifest.read_json().get("schema_version")
     if version == SCHEMA_VERSION:
         return ""
@@ -50,7 +50,7 @@ def other_schema(folder: Place | Path | str) -> str:
     )
 
 
-def _difference(file: Place, shard: dict[str, Any]) -> str:
+def _difference(file: Location, shard: dict[str, Any]) -> str:
     if not file.is_file():
         return f"{file}: missing; the manifest lists it with {shard['num_rows']} rows"
     size = file.size()

@@ -11,22 +11,22 @@ from pathlib import Path
 
 from selfplay.layout import CONTROL, MANIFEST, METRICS, RECIPE, finished_rounds
 from selfplay.shards.provenance import PROVENANCE
-from selfplay.storage import Place, read_json
+from selfplay.storage import Location, read_json
 from tasks import UserError
 
 
-def copy_run(run: Path, to: Place | str) -> int:
+def copy_run(run: Path, to: Location | str) -> int:
     """Copy those finished rounds of a run and of its control that are not there yet; returns how many."""
-    to = Place.of(to)
+    to = Location.of(to)
     num_copied = sum(copy_round(folder, to / folder.name) for folder in finished_rounds(run))
     if (run / CONTROL).is_dir():
         num_copied += copy_run(run / CONTROL, to / CONTROL)
     return num_copied
 
 
-def make_place(name: str) -> Place:
+def make_place(name: str) -> Location:
     """Make the folder that copies go to, unless it is there; UserError if it cannot be made."""
-    to = Place.of(name)
+    to = Location.of(name)
     try:
         to.files.makedirs(to.path, exist_ok=True)
     except OSError as error:
@@ -34,7 +34,7 @@ def make_place(name: str) -> Place:
     return to
 
 
-def copy_round(folder: Path, to: Place) -> bool:
+def copy_round(folder: Path, to: Location) -> bool:
     """Copy a finished round; False if the copy has this manifest already. UserError if it cannot be written."""
     manifest = (folder / MANIFEST).read_bytes()
     try:
@@ -54,7 +54,7 @@ def copy_round(folder: Path, to: Place) -> bool:
     return True
 
 
-def copy_papers(folder: Path, to: Place) -> None:
+def copy_papers(folder: Path, to: Location) -> None:
     """Copy the recipe of the run, and a round's metrics, provenance and, last, its manifest."""
     copy_file(folder.parent / RECIPE, to.parent / RECIPE)
     for name in (METRICS, PROVENANCE, MANIFEST):
@@ -62,7 +62,7 @@ def copy_papers(folder: Path, to: Place) -> None:
             copy_file(folder / name, to / name)
 
 
-def copy_file(source: Path, to: Place) -> str:
+def copy_file(source: Path, to: Location) -> str:
     """Copy one file; returns the SHA-256 of the bytes that were read."""
     to.files.makedirs(to.parent.path, exist_ok=True)
     digest = hashlib.sha256()

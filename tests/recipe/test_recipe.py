@@ -11,7 +11,7 @@ import pytest
 from selfplay.recipe.reference import reference
 from selfplay.recipe.sections import Recipe
 from selfplay.recipe.toml import first_difference, read_recipe, to_toml
-from selfplay.rounds.preflight import obstacles
+from selfplay.rounds import preflight
 from tasks import UserError
 from verifiers.sandbox.inside import landlock
 
@@ -174,7 +174,7 @@ path = "none.jsonl"
     monkeypatch.setitem(sys.modules, "vllm", None)  # as where it is not installed
     monkeypatch.setenv("SELFPLAY_SANDBOX", "landlock")
     monkeypatch.setattr(landlock, "abi", lambda: 0)  # as in a kernel without it
-    told = obstacles(read_recipe(written(tmp_path, text), [f"output={tmp_path}/mine.toml/run"]))
+    told = preflight.errors(read_recipe(written(tmp_path, text), [f"output={tmp_path}/mine.toml/run"]))
     for text, part in zip(
         told,
         (
@@ -182,7 +182,7 @@ path = "none.jsonl"
             "which is not installed",
             "no config.json",
             'rows.jsonl, row 2 has no column "answer"',
-            "gives no task",
+            "yields no task",
             "nothing here can hold one",
         ),
         strict=True,
@@ -197,8 +197,8 @@ path = "none.jsonl"
             "verification.unsafe=true",
             "selection.against={}",
         ]
-        assert obstacles(read_recipe(tmp_path / "mine.toml", overrides)) == []
-    (silent,) = obstacles(read_recipe(tmp_path / "mine.toml", overrides))
+        assert preflight.errors(read_recipe(tmp_path / "mine.toml", overrides)) == []
+    (silent,) = preflight.errors(read_recipe(tmp_path / "mine.toml", overrides))
     assert f"no server answers at base_url = '{url}'" in silent
 
 

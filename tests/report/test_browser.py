@@ -10,8 +10,7 @@ from selfplay.report import write_report
 from selfplay.shards.files import read_rows
 from tasks import AssertTests, FunctionTests, MathReference, Task
 from tests.chromium import BINARY, Page
-from tests.factories import Row, write_run
-from tests.report.test_report import HOSTILE, sums
+from tests.factories import HOSTILE, Row, sums, write_run
 from verifiers import Reason, Verdict, verify
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="no chromium here (apt-get install chromium)")

@@ -17,24 +17,8 @@ from selfplay.report.notable import Notable, mark_notable
 from selfplay.report.traces import collect, count_tasks
 from selfplay.storage import read_json
 from tasks import MathReference, Task, UserError
-from tests.factories import Row, write_run
+from tests.factories import HOSTILE, sums, write_run
 from verifiers import Reason, Verdict, verify
-
-HOSTILE = (
-    '</script><script>window.hacked = 1</script><img src="http://127.0.0.1:9/x" onerror="window.hacked = 1">{{script}}'
-)
-
-
-def sums(num_tasks: int, num_samples: int, num_right: int, first: int = 0) -> list[Row]:
-    """Samples of sums, of which the first of each task are right; verdicts by the real verifier."""
-    rows = []
-    for number in range(first, first + num_tasks):
-        task = Task.make("sums", f"What is {number} + 1?", MathReference(str(number + 1)), difficulty=number % 3)
-        for index in range(num_samples):
-            answer = number + 1 if index < num_right else number
-            text = f"We add one to {number}. The answer is \\boxed{{{answer}}}."
-            rows.append((task, text, verify(task, text)))
-    return rows
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from selfplay.journal import read_journal
 from selfplay.progress import Progress
 from selfplay.recipe.toml import read_recipe
 from selfplay.report import write_report
+from selfplay.rounds import preflight
 from selfplay.rounds.data import Round
-from selfplay.rounds.preflight import obstacles
 from selfplay.rounds.rebuild import rebuild_shards
 from selfplay.rounds.reverify import reverify
 from selfplay.rounds.run import run
@@ -91,7 +91,7 @@ def folder(tmp_path):
 
 def play(folder, *overrides):
     recipe = read_recipe(folder / "kept.toml", list(overrides))
-    assert obstacles(recipe) == []
+    assert preflight.errors(recipe) == []
     run(recipe, Progress(Console(quiet=True)))
     return folder / "kept"
 
@@ -188,4 +188,4 @@ def test_a_damaged_row_is_named_with_its_file(folder):
     played, _ = interrupted(folder)
     kept = played / "round_000" / "tasks.jsonl"
     kept.write_bytes(kept.read_bytes().replace(b'"id"', b'"ix"', 1))
-    assert any("tasks.jsonl, line 1 is damaged" in text for text in obstacles(read_recipe(folder / "kept.toml")))
+    assert any("tasks.jsonl, line 1 is damaged" in text for text in preflight.errors(read_recipe(folder / "kept.toml")))

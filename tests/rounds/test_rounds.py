@@ -13,7 +13,7 @@ import pytest
 
 from selfplay.journal import read_journal
 from selfplay.recipe.toml import read_recipe
-from selfplay.rounds.preflight import obstacles
+from selfplay.rounds import preflight
 from selfplay.rounds.preview import preview
 from selfplay.rounds.run import run
 from selfplay.rounds.run_folder import open_run
@@ -133,10 +133,10 @@ def test_a_run_from_before_a_key_existed_goes_on_with_the_default_of_the_key(fin
 
 def test_nothing_is_asked_of_a_finished_run_but_its_recipe(finished):
     silent = "ray.address=localhost:1"
-    (told,) = obstacles(read_recipe(finished.parent / "small.toml", [silent, "rounds=3"]))
+    (told,) = preflight.errors(read_recipe(finished.parent / "small.toml", [silent, "rounds=3"]))
     assert "cannot reach Ray" in told
-    assert obstacles(read_recipe(finished.parent / "small.toml", [silent])) == []
-    (told,) = obstacles(read_recipe(finished.parent / "small.toml", [silent, "seed=7"]))
+    assert preflight.errors(read_recipe(finished.parent / "small.toml", [silent])) == []
+    (told,) = preflight.errors(read_recipe(finished.parent / "small.toml", [silent, "seed=7"]))
     assert "seed was 0 and is now 7" in told
 
 

@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from selfplay.progress import Progress
-from selfplay.rounds.preflight import obstacles
+from selfplay.rounds import preflight
 from selfplay.rounds.rebuild import rebuild_shards
 from selfplay.rounds.run import play_rounds
 from selfplay.shards.files import read_rows
@@ -81,11 +81,14 @@ def test_an_interrupted_copy_is_no_round_until_it_is_whole(played):
 def test_a_place_for_copies_that_cannot_be_written_is_told_before_a_run_begins(tmp_path):
     (tmp_path / "file").write_text("")
     recipe = recipe_of(output=str(tmp_path / "run"), copy_to=str(tmp_path / "file" / "copies"))
-    assert any("copies" in text and "copy_to" in text for text in obstacles(recipe))
+    assert any("copies" in text and "copy_to" in text for text in preflight.errors(recipe))
     assert any(
-        "cannot use gopher://x" in text for text in obstacles(recipe.model_copy(update={"copy_to": "gopher://x"}))
+        "cannot use gopher://x" in text
+        for text in preflight.errors(recipe.model_copy(update={"copy_to": "gopher://x"}))
     )
-    assert not any("cop" in text for text in obstacles(recipe.model_copy(update={"copy_to": str(tmp_path / "copies")})))
+    assert not any(
+        "cop" in text for text in preflight.errors(recipe.model_copy(update={"copy_to": str(tmp_path / "copies")}))
+    )
 
 
 def test_a_url_that_nothing_can_open_is_a_mistake_of_the_users():
