@@ -56,7 +56,7 @@ def play(round: Round, models: RoundModels, executor: Executor, progress: Progre
     for line in lines_of(metrics):
         progress.say(f"{round.name}: {line}")
     arm = recipe.name if recipe.selection.verified else f"{recipe.name}-{CONTROL}"
-    trackers.publish(round.run, arm, round.index, metrics)
+    trackers.publish(round.run, arm, round.index, metrics, progress.say)
 
 
 def sample(round: Round, model: str, executor: Executor, progress: Progress) -> PassStats:
