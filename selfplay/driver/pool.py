@@ -12,6 +12,7 @@ from selfplay.records import SampleKey
 from tasks import UserError
 
 MAX_LOSSES = 6  # of one worker in a row, without a result between them; more than it takes to single out a killer (recovery.DIVISOR)
+BACKOFF_SECONDS = 0.1  # before a replacement starts, doubled at each death in a row, at most 10 s
 
 Deliver = Callable[[list[Any]], Awaitable[None]]
 Lost = Callable[[list[SampleKey], str], Awaitable[None]]
@@ -220,7 +221,7 @@ class WorkerPool:
                 "on disk; fix the cause (`selfplay doctor` helps) and run the same command again"
             )
         if losses > 1:
-            await asyncio.sleep(min(10.0, 0.1 * 2**losses))
+            await asyncio.sleep(min(10.0, BACKOFF_SECONDS * 2**losses))
 
     def _title(self, number: int) -> str:
         return f"{self.name} {number}{f' of {self.models[number]}' if self.models[number] else ''}"

@@ -1,6 +1,7 @@
 """What breaks around a run: the disk, the checkers, the server. A clear message, a clean stop or a retry, nothing lost."""
 
 import asyncio
+import random
 import shutil
 import subprocess
 import threading
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from selfplay.allocation import Allocation
+from selfplay.driver import pool
 from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.recovery import MAX_FAILED
@@ -98,6 +100,52 @@ def test_a_checker_that_always_fails_stops_the_pass_and_its_samples_are_owed_aga
         play(tmp_path, make_verifier=lambda: Failing(Verification()))
     assert not list(read_journal(tmp_path))
     assert len(keys(play(tmp_path))) == 200
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_mixture_of_failures_loses_and_doubles_nothing(tmp_path, monkeypatch, seed):
+    """Engines and verifiers die by chance and of poisonous samples, samples and verifications fail, on pools of any size."""
+    monkeypatch.setattr(pool, "MAX_LOSSES", 10**6)
+    monkeypatch.setattr(pool, "BACKOFF_SECONDS", 0.0)
+    rng = random.Random(seed)
+    deaths, failures, verifier_deaths, undecided = (rng.choice([0.0, 0.002, 0.02]) for _ in range(4))
+    tasks = list(load("arithmetic", num_tasks=40))
+    poisonous = {task.id for task in rng.sample(tasks, rng.randrange(3))}
+    fatal = {(task.id, rng.randrange(4)) for task in rng.sample(tasks, rng.randrange(3))}
+
+    class Fragile(QueueSampler):
+        async def _one(self, request, place):
+            if rng.random() < (0.7 if request.task_id in poisonous else deaths):
+                await asyncio.sleep(0)
+                raise RuntimeError("the engine died")
+            if rng.random() < failures:
+                return SampleFailure(request.task_id, request.indices[place], "not this time")
+            return await super()._one(request, place)
+
+    class FragileVerifier(VerifierWorker):
+        def _verdict(self, request):
+            if (request.task_id, request.index) in fatal or rng.random() < verifier_deaths:
+                raise SystemExit("killed by a completion")
+            if rng.random() < undecided:
+                return Verdict.of(Reason.CHECKER_TIMEOUT, "", 0.1, "math@1")
+            return super()._verdict(request)
+
+    async def start_verifier(number):
+        return FragileVerifier(Verification(threads=rng.choice([1, 2])))
+
+    _, rows = passes.play(
+        tmp_path,
+        starting(lambda number: Fragile(slots=rng.choice([2, 16]))),
+        tasks,
+        start_verifier=start_verifier,
+        num_samplers=rng.choice([1, 2, 3]),
+        num_verifiers=rng.choice([1, 2]),
+        in_flight=rng.choice([4, 32]),
+    )
+    assert keys(rows) == sorted((task.id, index) for task in tasks for index in range(4))
+    if not deaths and not verifier_deaths and not undecided:
+        lost = {(s.task_id, s.index) for s, verdict in rows if verdict.outcome is Outcome.UNDECIDED}
+        assert fatal <= lost and {task for task, _ in lost - fatal} <= poisonous
 
 
 def test_samples_that_make_their_own_verification_fail_are_undecided_and_stop_nothing(tmp_path):
