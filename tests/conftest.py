@@ -4,6 +4,7 @@ import ast
 import asyncio
 import gc
 import os
+from pathlib import Path
 
 import pytest
 
@@ -52,12 +53,19 @@ def run():
         yield runner.run
 
 
-ENGINES = {"test_cluster.py", "test_ray_workers.py", "test_placement.py", "test_vllm.py", "test_vllm_run.py"}
+ENGINES = {"test_cluster", "test_ray_workers", "test_placement", "test_vllm", "test_vllm_run", "test_openai"}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """With `-n 2 --dist loadgroup` each file is played by one process, and all that start Ray or vLLM by the same one."""
-    for item in items:
-        group = "engines" if item.path.name in ENGINES else str(item.path.relative_to(item.config.rootpath))
-        item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With `-n 2`, one process plays all tests of a file, whose fixtures are then made once. Files that start Ray or vLLM go
+    to the same process, one after the other, as soon as the first of them is reached."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "engines" if Path(file).stem in ENGINES else file
+
+    config.option.loadscopereorder = False  # the order of the folders, in which the engines come early
+    return ByFile(config, log)
