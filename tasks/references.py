@@ -254,7 +254,7 @@ def _table_in(hint: Any) -> Any:
 
 def _plain(value: Any) -> dict[str, Any]:
     row = {}
-    for name, default, is_nested in _written(type(value)):
+    for name, default, is_nested in _written(type(value)):  # type: ignore[arg-type]  # mypy takes no class of an unknown kind for hashable
         part = getattr(value, name)
         if part is not default and (default is dataclasses.MISSING or part != default):
             row[name] = _plain(part) if is_nested else _as_json(part) if type(part) is tuple else part

@@ -135,7 +135,7 @@ def _checked(source: str, start: Callable[[], Iterator[Task]]) -> Iterator[Task]
             number += 1
             if not isinstance(task, Task):
                 raise UserError(f"yields {task!r:.80}; make tasks with Task.make(name, prompt, reference)")
-            kind = getattr(task.reference, "kind", None)
+            kind = getattr(task.reference, "kind", "")
             if kind not in kinds:
                 _refuse_unreadable(task.reference)
                 kinds.add(kind)

@@ -167,7 +167,8 @@ def chain_of_thought(puzzle: Puzzle, rng: random.Random, corruption: float = 0.0
     start = list(map(_number, puzzle.numbers))
     chain = ""
     for _ in range(rng.randint(0, most_detours)):
-        terms, values = list(start), {}
+        terms: list[Term] = list(start)
+        values: dict[str, Fraction] = {}
         while len(terms) > 1:
             rng.shuffle(terms)
             steps = [step for step in _joined(terms.pop(), terms.pop()) if _is_whole(step)]
@@ -177,6 +178,7 @@ def chain_of_thought(puzzle: Puzzle, rng: random.Random, corruption: float = 0.0
         chain += "x<"
     terms, values = list(start), {}
     for step in _in_order(puzzle.solution):
+        assert step.parts is not None  # numbers are not steps
         left, _, right = step.parts
         for part in (left, right):
             terms.remove(next(term for term in terms if term.text == part.text))
@@ -186,6 +188,7 @@ def chain_of_thought(puzzle: Puzzle, rng: random.Random, corruption: float = 0.0
 
 def _write(step: Term, terms: list[Term], values: dict[str, Fraction], rng: random.Random, corruption: float) -> str:
     """One step in writing; puts its term among the others. `values`: results that were written down, right or wrong."""
+    assert step.parts is not None
     left, sign, right = step.parts
     a, b = (values.get(part.text, part.value) for part in (left, right))
     value = {"+": a + b, "-": a - b, "*": a * b, "/": a / b if b else Fraction(0)}[sign]

@@ -22,8 +22,8 @@ from tasks.references import ProofReference
 from tasks.sources.datasets import NumTasks, Template, rows_of
 from tasks.task import Task
 
-FAMILIES = ("intuitionistic", "classical", "linear", "lists")
 Family = Literal["intuitionistic", "classical", "linear", "lists"]
+FAMILIES: tuple[Family, ...] = ("intuitionistic", "classical", "linear", "lists")
 _ATOMS = "pqrst"
 _SIGNS = {"and": "/\\", "or": "\\/", "to": "->"}
 _WORDS = (
