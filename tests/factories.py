@@ -13,6 +13,8 @@ from rich.console import Console
 from selfplay.journal import Journal
 from selfplay.journal.samples import read_samples
 from selfplay.layout import METRICS, RECIPE, round_folder
+from selfplay.metrics.health import COLUMNS as HEALTH_COLUMNS
+from selfplay.metrics.health import health_of
 from selfplay.metrics.samples import SAMPLING_COLUMNS, by_difficulty, evaluation_metrics, sampling_metrics
 from selfplay.models.flops import Decoder
 from selfplay.progress import Progress
@@ -187,10 +189,11 @@ def _write_round(folder: Path, index: int, rows: Sequence[Row], held_out: Sequen
     selected = list(select(traces, recipe.selection))
     shards = write_shards(selected, folder / "shards", provenance)
     kinds = [selection for _, selection in selected]
-    samples = read_samples(folder / "journal", SAMPLING_COLUMNS)
+    samples = read_samples(folder / "journal", (*SAMPLING_COLUMNS, *HEALTH_COLUMNS))
     metrics = {
         "round": index,
         "sampling": sampling_metrics(samples, by_difficulty(samples, _tasks(rows))),
+        "health": health_of(samples, _tasks(rows)).to_dict(),
         "selection": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
         "training": {},
         "evaluation": _evaluate(folder, held_out),

@@ -216,14 +216,18 @@ def health_table(arms: list[Arm]) -> str:
                 stage.name,
                 *(f"{health[name] / num:.1%}" for name in counts),
                 f"{health['num_tasks_of_one_text']:,} of {siblings:,}",
-                ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in health["undecided"].items()),
+                ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in health["undecided"].items()) or "0",
                 f"{health['num_wrong_from_prompt'] / wrong:.1%}" if wrong else "",
                 "" if health["chance"] is None else f"{health['chance']:.1%} by {health['chance_answer'][:30]}",
             ]
         )
-    columns = ["", "", "cut at max_tokens", "empty", "without an answer", "repeat a text of their task"]
-    columns += ["tasks of one text", "undecided", "wrong answers that are a number of the prompt", "best fixed answer"]
-    return "<h3>Health of the samples</h3>" + table(columns, rows) if rows else ""
+    columns = ["", "", "cut at max_tokens", "empty", "no answer", "repeated", "tasks of one text", "undecided"]
+    note = (
+        "Repeated: the text of an earlier sample of the same task. Of the prompt: the share of the wrong answers that are a "
+        "number of their prompt. Fixed answer: how often the most frequent reference would be right."
+    )
+    shown = table([*columns, "of the prompt", "fixed answer"], rows)
+    return f'<h3>Health of the samples</h3>{shown}<p class="note">{note}</p>' if rows else ""
 
 
 def ledger_table(arms: list[Arm]) -> str:

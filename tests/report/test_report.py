@@ -14,8 +14,9 @@ from selfplay.report.arms import open_arms, paired
 from selfplay.report.charts import MOST_TICKS, Line, line_chart, log_ticks
 from selfplay.report.figures import learning_charts, reason_chart
 from selfplay.report.notable import Notable, mark_notable
+from selfplay.report.tables import health_table
 from selfplay.report.traces import collect, count_tasks
-from selfplay.storage import read_json
+from selfplay.storage import read_json, write_json
 from tasks import MathReference, Task, UserError
 from tests.factories import HOSTILE, sums, write_run
 from verifiers import Reason, Verdict, verify
@@ -284,3 +285,14 @@ def test_a_log_axis_has_a_few_plain_labels(low, high):
     ticks = log_ticks(low, high)
     assert 1 <= len(ticks) <= MOST_TICKS and all(low <= tick <= high for tick in ticks)
     assert "mathdefault" not in chart.svg and "$" not in chart.svg
+
+
+def test_the_health_of_samples_is_shown_and_an_older_run_has_none(tmp_path):
+    task = sums(1, 1, 1)[0][0]
+    rows = [(task, "#### 2", verify(task, "#### 2")) for _ in range(3)]
+    run = write_run(tmp_path / "run", [[*rows, *sums(30, 1, 0, first=5)]])
+    table = health_table(open_arms([run]))
+    assert "<td>1 of 1</td>" in table and f"<td>{2 / 33:.1%}</td>" in table
+    metrics = read_json(run / "round_000" / METRICS)
+    write_json(run / "round_000" / METRICS, {key: value for key, value in metrics.items() if key != "health"})
+    assert health_table(open_arms([run])) == ""
