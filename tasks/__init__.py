@@ -3,6 +3,7 @@
 from tasks.errors import UserError
 from tasks.references import (
     AssertTests,
+    ChessReference,
     CountdownReference,
     FunctionTests,
     Limits,
@@ -20,6 +21,7 @@ from tasks.task import Task
 __all__ = [
     "SOURCES",
     "AssertTests",
+    "ChessReference",
     "CountdownReference",
     "FunctionTests",
     "Limits",

@@ -161,8 +161,26 @@ class CountdownReference:
     kind: Literal["countdown"] = field(default="countdown", kw_only=True)
 
 
+@dataclass(frozen=True, slots=True, config=STRICT)
+class ChessReference:
+    """A question about a chess position: is a move legal, what stands after moves, how to force mate."""
+
+    question: Literal["legal", "position", "mate"]
+    fen: StrictStr
+    moves: tuple[StrictStr, ...] = ()  # "legal": the move asked about; "position": those that are played
+    mate_in: Annotated[StrictInt, Field(ge=0, le=4)] = 0  # "mate": moves of the side to move
+    kind: Literal["chess"] = field(default="chess", kw_only=True)
+
+
 Reference = Annotated[
-    MathReference | TextReference | FunctionTests | StdioTests | AssertTests | ProofReference | CountdownReference,
+    MathReference
+    | TextReference
+    | FunctionTests
+    | StdioTests
+    | AssertTests
+    | ProofReference
+    | CountdownReference
+    | ChessReference,
     Field(discriminator="kind"),
 ]
 CLASSES: dict[str, type] = {get_args(one.__annotations__["kind"])[0]: one for one in get_args(get_args(Reference)[0])}

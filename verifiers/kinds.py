@@ -29,6 +29,7 @@ VERIFIERS = {
     "assert_tests": "verifiers.programs:ProgramVerifier",
     "proof": "verifiers.proofs:ProofVerifier",
     "countdown": "verifiers.games.countdown:CountdownVerifier",
+    "chess": "verifiers.games.chess:ChessVerifier",
 }
 
 

@@ -16,11 +16,13 @@ from tasks.errors import UserError, did_you_mean, words_of
 from tasks.imports import is_named, line_of, load_named
 from tasks.references import reference_from_dict, reference_to_dict
 from tasks.sources.arithmetic import arithmetic
+from tasks.sources.chess import chess
 from tasks.sources.countdown import countdown
 from tasks.sources.files import files
 from tasks.sources.gsm8k import gsm8k
 from tasks.sources.humaneval import humaneval
 from tasks.sources.math500 import competition_math
+from tasks.sources.reasoning_gym import reasoning_gym
 from tasks.sources.theorems import theorem_files, theorems
 from tasks.sources.word_problems import word_problems
 from tasks.task import Task
@@ -32,6 +34,8 @@ SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
     "math500": competition_math,
     "humaneval": humaneval,
     "countdown": countdown,
+    "chess": chess,
+    "reasoning_gym": reasoning_gym,
     "theorems": theorems,
     "theorem_files": theorem_files,
     "files": files,
