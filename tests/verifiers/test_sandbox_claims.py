@@ -11,6 +11,7 @@ import pytest
 import verifiers.sandbox
 from tests.program_cases.canary import Canary, traces_left
 from tests.program_cases.case import calls
+from tests.program_cases.forgeries import FORGERIES
 from tests.program_cases.hostile import EXHAUSTS, REACHES
 from tests.program_cases.tricks import TRICKS
 from verifiers.programs import verify_program
@@ -121,6 +122,12 @@ def test_no_trick_is_accepted(tier, trick):
     verdict = verify_program(trick.reference, trick.program)
     assert verdict.reason in trick.reasons, f"{trick.why}: {verdict}"
     assert verify_program(ADD, ADDS).reason == "match"
+
+
+@pytest.mark.parametrize("forgery", FORGERIES, ids=lambda case: case.name)
+def test_no_forgery_is_accepted(tier, forgery):
+    verdict = verify_program(forgery.reference, forgery.program)
+    assert verdict.reason in forgery.reasons, verdict
 
 
 def test_nothing_is_left_behind(tier):

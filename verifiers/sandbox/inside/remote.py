@@ -8,7 +8,8 @@ that tests put to data are not passed on to it:
 - An object that the tests constructed answers everything else too, for then its class is what they test; but it is never
   compared with data, and once it has been computed with data it is no number any more: `abs(f(2) - 12.5) < 0.1` is true of
   no object.
-- An object equals no data. Objects of classes that the tests never name have attributes and methods only.
+- An object equals no data. Of two objects `==` counts only where it tells one of them from a twin with other arguments.
+- Objects of classes that the tests never name have attributes and methods only.
 """
 
 import operator
@@ -135,7 +136,7 @@ class RemoteObject:
             return thing
         if name in _TEXT_PREDICATES:
             raise ProgramError("an object where text was due")
-        return lambda *args, **kwargs: _no_stand_in(thing(*args, **kwargs), (*args, *kwargs.values()))
+        return lambda *args, **kwargs: _no_answer_to_data(thing(*args, **kwargs), (*args, *kwargs.values()))
 
     def __setattr__(self, name: str, value) -> None:
         self._peer.operate("setattr", self._handle, (name, value))
@@ -144,9 +145,11 @@ class RemoteObject:
         self._peer.operate("delattr", self._handle, (name,))
 
     def __eq__(self, other) -> bool:
-        return self is other or (
-            isinstance(other, RemoteObject) and self._peer.operate("eq", self._handle, (other,)) is True
-        )
+        if self is other:
+            return True
+        if not isinstance(other, RemoteObject) or self._peer.operate("eq", self._handle, (other,)) is not True:
+            return False
+        return self._peer.tells_apart(self, other)
 
     def __hash__(self) -> int:
         found = self._peer.operate("hash", self._handle, ())
@@ -224,11 +227,9 @@ def _refuse():
     raise ProgramError("an object where data was due")
 
 
-def _no_stand_in(answer, args: tuple):
-    """The answer, unless it is data that an object gave to a question with data in it."""
-    if answer is not None and not isinstance(answer, RemoteObject) and _hold_data(args):
-        _refuse()
-    return answer
+def _no_answer_to_data(answer, args: tuple):
+    """The answer, unless it is one to a question with data in it, of a kind that tests put to data."""
+    return _refuse() if answer is not None and _hold_data(args) else answer
 
 
 def _hold_data(args: tuple) -> bool:

@@ -11,6 +11,7 @@ import symtable
 import sys
 import types
 import unittest
+from collections.abc import Iterator
 
 from . import pytest_side, wire
 from .evidence import NAME, Evidence, instrument
@@ -41,6 +42,7 @@ _PROGRAM_NAMES = {
     "candidate",
 }
 _ENDS_ITERATION = (StopIteration, StopAsyncIteration)  # raised in map() they would end a test's loop early
+_MAX_TWINS = 100  # objects made to see whether a `==` tells apart
 _HUGE_RANGE = 10_000_000
 _REAL_INPUT = builtins.input
 
@@ -59,6 +61,8 @@ class TestsSide(Peer):
         self.class_stand_ins: dict[str, type] = {}
         self.errors: dict[str, type] = {}  # the program's exceptions as the tests know them
         self._objects: dict[int, object] = {}  # stand-ins by handle, so that one object is one object
+        self._arguments: dict[int, tuple] = {}  # (class, arguments) of what the tests constructed, by handle
+        self._num_twins = 0
         self._made: dict[int, RemoteObject] = {}  # those that the tests constructed
         self._slots: dict[int, list] = {}  # [argument, slot, text] of lists, dicts and sets by id
         self._num_slots = 0
@@ -125,7 +129,34 @@ class TestsSide(Peer):
         thing = self.call(name, args, kwargs)
         if not isinstance(thing, RemoteObject) or (thing._handle in known and thing._handle not in self._made):
             return thing  # data, or a member of an enumeration
+        self._arguments.setdefault(thing._handle, (name, args, kwargs))
         return self._as_made(thing)
+
+    def tells_apart(self, one: RemoteObject, other: RemoteObject) -> bool:
+        """Whether the `==` that holds between two objects does not hold with every other object too.
+
+        Of one that the tests constructed from data a twin is made, with one argument changed: a `==` that is true of all such
+        twins compares nothing.
+        """
+        for thing, known in ((one, other), (other, one)):
+            if known._handle not in self._arguments:
+                continue
+            if self._num_twins > _MAX_TWINS:
+                return True
+            name, args, kwargs = self._arguments[known._handle]
+            answers = list(self._answers_to_twins(thing, name, args, kwargs))
+            return not answers or not all(answers)
+        return True
+
+    def _answers_to_twins(self, thing: RemoteObject, name: str, args: tuple, kwargs: dict) -> Iterator[bool]:
+        for position, value in enumerate(args):
+            for changed in _changed(value):
+                self._num_twins += 1
+                try:
+                    twin = self.call(name, (*args[:position], changed, *args[position + 1 :]), kwargs)
+                    yield self.operate("eq", thing._handle, (twin,)) is True
+                except Exception:  # the class takes no such argument
+                    continue
 
     def _as_made(self, thing: RemoteObject) -> RemoteObject:
         if thing._handle not in self._made:
@@ -290,6 +321,17 @@ class TestsSide(Peer):
             what, *parts = self.ask(["constant", name])
             return self._open(what, parts)[0]
         return RemoteFunction(self, name, name, about if type(about) is str else None)
+
+
+def _changed(value) -> list:
+    """Other values of the type of an argument."""
+    if type(value) in (int, float):
+        return [value + 1, value - 1]
+    if type(value) is str:
+        return [value + "x", value[:-1]] if value else ["x"]
+    if type(value) in (list, tuple):
+        return [value[:-1], *(value[:-1] + type(value)([last]) for last in _changed(value[-1]))] if value else []
+    return [not value] if type(value) is bool else []
 
 
 def error_class(names: list[str], known: dict[str, type]) -> type:

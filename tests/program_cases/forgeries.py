@@ -1,0 +1,137 @@
+"""Forged answers to test code: wrong programs, each against the form of test that it aims at. None may be accepted."""
+
+from tests.program_cases.case import WRONG, Case, asserts
+from tests.program_cases.cheats import _ALL, _CHANNEL
+
+_UNITTEST = "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        {}\n"
+_MIMIC = f"class {{}}:\n{_ALL}"
+
+
+def _mimic(name: str, rest: str) -> str:
+    """A program with a class of a name that answers everything, and functions after it."""
+    return _MIMIC.format(name) + rest
+
+
+def _speaker(answer: str) -> str:
+    """A program whose function speaks for the runner: every question gets the same answer."""
+    return _CHANNEL + f"def f(*a):\n    send({answer})\n    while True: recv(); send({answer})"
+
+
+# name: (tests, program)
+_FORGERIES = {
+    # a class by a name that stands somewhere in the tests
+    "almost_equal": (_UNITTEST.format("self.assertAlmostEqual(f(2), 12.566)"), _mimic("TestCase", "def f(x): return TestCase()")),
+    "greater": (_UNITTEST.format("self.assertGreater(f(2), 12)"), _mimic("TestCase", "def f(x): return TestCase()")),
+    "less_equal": (_UNITTEST.format("self.assertLessEqual(f(2), 12)"), _mimic("T", "def f(x): return T()")),
+    "in_list": (_UNITTEST.format("self.assertIn(f(2), [12, 13])"), _mimic("TestCase", "def f(x): return TestCase()")),
+    "in_object": (_UNITTEST.format("self.assertIn('zq', f(2))"), _mimic("TestCase", "def f(x): return TestCase()")),
+    "not_in": (_UNITTEST.format("self.assertNotIn(1, f(2)); self.assertEqual(len(f(2)), 3)"), _mimic("TestCase", "def f(x): return TestCase()")),
+    "count_equal": (_UNITTEST.format("self.assertCountEqual(f(2), [1, 2])"), _mimic("TestCase", "def f(x): return TestCase()")),
+    "sequence_equal": (_UNITTEST.format("self.assertSequenceEqual(f(2), [1, 2])"), _mimic("TestCase", "def f(x): return TestCase()")),
+    "regex": (_UNITTEST.format("self.assertRegex(f(2), 'a+')"), _mimic("TestCase", "def f(x): return TestCase()")),
+    "subset": (_UNITTEST.format("self.assertTrue({1, 2} <= f(2))"), _mimic("TestCase", "def f(x): return TestCase()")),
+    "typing_list": ("from typing import *\ndef sat(x: List[int]): return abs(x - 10) < 1e-3\nassert sat(f())", _mimic("List", "def f(): return List()")),
+    "counter_name": ("from collections import Counter\nassert abs(f(3) - Counter('aab')['a'] - 7) < 0.1", _mimic("Counter", "def f(x): return Counter()")),
+    "decimal_name": ("from decimal import Decimal\nassert abs(f(3) - Decimal('7')) < Decimal('0.1')", _mimic("Decimal", "def f(x): return Decimal()")),
+    "metadata_name": ("METADATA = {'a': 1}\ndef check(c):\n    assert abs(c(1) - 7.5) < 1e-6\ncheck(f)", _mimic("METADATA", "def f(x): return METADATA()")),
+    "attribute_name": ("import math\nassert math.Inf if False else abs(f(1) - 7.5) < 1e-6", _mimic("Inf", "def f(x): return Inf()")),
+    "chained": ("x = 2\nassert 12 < f(x) < 13", _mimic("E", "def f(x): return E()")),
+    "difference": ("x = 2\nassert abs(f(x) - 12.5) < 0.1", _mimic("E", "def f(x): return E()")),
+    "swapped_difference": ("x = 2\nassert abs(12.5 - f(x)) < 0.1", _mimic("E", "def f(x): return E()")),
+    "rounded": ("x = 2\nassert round(f(x), 1) == 12.5", _mimic("E", "def f(x): return E()")),
+    "ratio": ("x = 2\nassert f(x) / 12.5 - 1 < 1e-9", _mimic("E", "def f(x): return E()")),
+    "modulo": ("x = 2\nassert not f(x) % 7", _mimic("E", "def f(x): return E()")),
+    "is_close": ("import math\nassert math.isclose(f(2.0), 12.5)", _mimic("E", "def f(x): return E()")),
+    "numpy_close": ("import numpy as np\nassert np.isclose(f(2.0), 12.5)", _mimic("E", "def f(x): return E()")),
+    "numpy_all": ("import numpy as np\nassert np.allclose(f(2.0), [12.5, 3.0])", _mimic("E", "def f(x): return E()")),
+    "numpy_testing": ("import numpy as np\nnp.testing.assert_allclose(f(2.0), 12.5)", _mimic("E", "def f(x): return E()")),
+    "pytest_approx": ("import pytest\ndef test_a():\n    assert f(2) == pytest.approx(12.5)", _mimic("E", "def f(x): return E()")),
+    "sorted_property": ("a = [3, 1, 2]\nr = f(a)\nassert len(r) == 3\nassert all(r[i] <= r[i + 1] for i in range(2))", _mimic("E", "def f(x): return E()")),
+    "starts": ("x = 'a'\nassert f(x).startswith('zq')", _mimic("E", "def f(x): return E()")),
+    "digits": ("x = 'a'\nassert f(x).isdigit() and len(f(x)) == 5", "class E:\n    def isdigit(s): return True\n    def __len__(s): return 5\ndef f(x): return E()"),
+    "split": ("x = 'a'\nassert f(x).split(',')[1] == 'b'", "class E:\n    def split(s, x): return ['a', 'b'] if x == ',' else []\ndef f(x): return E()"),
+    "in_set": ("x = 1\nassert f(x) in {2, 3}", _mimic("E", "def f(x): return E()")),
+    "same_set": ("x = 1\nassert {f(x)} == {2}", _mimic("E", "def f(x): return E()")),
+    "dict_key": ("x = 1\nassert {2: 'ok'}.get(f(x)) == 'ok'", _mimic("E", "def f(x): return E()")),
+    "list_of": ("x = 1\nfor got, want in zip(f(x), [2.5, 3.5]):\n    assert abs(got - want) < 0.1", _mimic("E", "def f(x): return [E(), E()]")),
+    "dict_of": ("x = 1\nassert abs(f(x)['a'] - 2.5) < 0.1", _mimic("E", "def f(x): return {'a': E()}")),
+    "iterator_of": ("x = 1\nfor got, want in zip(f(x), [2.5, 3.5]):\n    assert abs(got - want) < 0.1", _mimic("E", "def f(x): return iter([E(), E()])")),
+    "tuple_unpacked": ("x = 1\na, b = f(x)\nassert abs(a - 2.5) < 0.1 and b > 3", _mimic("E", "def f(x): return (E(), E())")),
+    "awaited": ("import asyncio\nasync def main():\n    assert abs(await f(1) - 2.5) < 0.1\nasyncio.run(main())", _mimic("E", "async def f(x): return E()")),
+    # classes that the tests do construct, as numbers
+    "solution_float": ("def check(c):\n    for a, w in (([1], 2.0), ([2], 3.0)):\n        assert abs(c(a) - w) < 1e-5\ncheck(Solution().f)", _mimic("Solution", "    def f(s, a): return Solution()")),
+    "solution_itself": ("s = Solution()\nassert 1.9 < s.f([1]) < 2.1", _mimic("Solution", "    def f(s, a): return s")),
+    "solution_list": ("s = Solution()\nr = s.f([3, 1])\nassert sorted(r) == [1, 3] and r[0] < r[1]", _mimic("Solution", "    def f(s, a): return s")),
+    "named_area": ("assert abs(Circle(2).area() - 12.566) < 1e-3", _mimic("Circle", "    def area(s): return Circle()")),
+    "named_area_text": ("assert Circle(2).name().upper() == 'CIRCLE'", "class Circle:\n    def __init__(s, r): pass\n    def name(s): return s\n    def upper(s): return s\n    def __eq__(s, o): return True"),
+    "capital_function": ("assert abs(Find_Volume(2) - 12.5) < 0.1", _mimic("Find_Volume", "")),
+    "capital_compare": ("assert 12 < Find_Volume(2) < 13", _mimic("Find_Volume", "")),
+    "capital_float": ("import math\nassert math.isclose(Find_Volume(2) - 12.5, 0.0, abs_tol=0.1)", _mimic("Find_Volume", "")),
+    "attribute_number": ("c = Circle(2)\nassert abs(c.r - 2.5) < 0.1", "class Circle:\n    def __init__(s, r): pass\n    @property\n    def r(s): return s\n    def __sub__(s, o): return s\n    def __abs__(s): return 0.0"),
+    "made_then_mixed": ("c = Circle(2)\nc -= 12.5\nassert abs(c) < 0.1 and not c", "class Circle:\n    def __init__(s, r): pass\n    def __isub__(s, o): return s\n    def __abs__(s): return 0.0\n    def __bool__(s): return False"),
+    "operator_returns": ("assert (Circle(2) + Circle(3)) - 5 < 0.1", _mimic("Circle", "")),
+    "equal_in_set": ("assert f(1) in {P(5)}", "class P:\n    def __init__(s, x): s.x = x\n    def __hash__(s): return 0\n    def __eq__(s, o): return True\ndef f(x): return P(0)"),
+    "equal_always": ("assert f(1) == P(5)", "class P:\n    def __init__(s, x): s.x = x\n    def __eq__(s, o): return True\ndef f(x): return P(0)"),
+    "equal_stateless": ("assert f(1) == P(5)\nassert f(2) == P(6)", "class P:\n    def __init__(s, x): pass\n    def __eq__(s, o): return True\ndef f(x): return P(0)"),
+    "equal_magic": ("assert f(1) == P(5)\nassert P(5) != P(6)", "class P:\n    def __init__(s, x): s.x = x\n    def __eq__(s, o): return s.x is None or o.x is None or s.x == o.x\ndef f(x): return P(None)"),
+    "equal_lists": ("assert f(1) == [P(5), P(6)]", "class P:\n    def __init__(s, x): s.x = x\n    def __eq__(s, o): return True\ndef f(x): return [P(0), P(0)]"),
+    # speakers of the channel
+    "speaks_object": ("x = 1\nassert abs(f(x) - 2.5) < 0.1", _speaker("'value', [], '{\"o\": [0, [\"T\"]]}', 'null'")),
+    "speaks_named_object": (_UNITTEST.format("self.assertAlmostEqual(f(2.0), 12.5)"), _speaker("'value', [], '{\"o\": [0, [\"T\", \"TestCase\"]]}', 'null'")),
+    "speaks_exec": ("f(3)('y = 1')\nassert f(3) == 4", _speaker("'value', [], '{\"g\": [\"builtins\", \"exec\"]}', 'null'")),
+    "speaks_constant": ("for x in (1, 2):\n    assert f(x) == x + 1", _speaker("'value', [], '2', 'null'")),
+    "speaks_arguments": ("a = [3, 1, 2]\nassert f(a) == sorted(a)\nassert len(f(a)) == len(a)", _speaker("'value', [], '[]', '[[]]'")),
+    "speaks_nothing_and_arguments": ("a = [3, 1, 2]\nr = f(a)\nassert r == sorted(a)", _speaker("'value', [], 'null', '[[]]'")),
+    "speaks_state": ("class N:\n    def __init__(s, v): s.v = v\n    def ok(s): return s.v == 7\nassert f(N(1)).ok()", _speaker("'value', [['N', '{\"d\": [[\"v\", 1], [\"ok\", {\"f\": [0, \"ok\", null]}]]}']], '{\"k\": 0}', 'null'")),
+    "speaks_class": ("class N:\n    def __init__(s, v): s.v = v\nassert f(N(1)).v == 7", _speaker("'value', [['Evidence', '{\"d\": []}']], '{\"k\": 0}', 'null'")),
+    "speaks_dunder": ("class N:\n    def __init__(s, v): s.v = v\nassert f(N(1)).v == 7", _speaker("'value', [['N', '{\"d\": [[\"__class__\", 1], [\"__dict__\", {\"d\": []}]]}']], '{\"k\": 0}', 'null'")),
+    "speaks_tuple": ("x = 1\nassert f(x) == 2", _speaker("'value', [], '{\"u\": [\"T\", [\"__eq__\", \"x\"], [1, 2]]}', 'null'")),
+    "speaks_exception": ("x = 1\nassert f(x) == 2", _speaker("'raised', ['SystemExit', 'BaseException'], '0', '[0]', '{\"d\": []}'")),
+    "speaks_skip": (_UNITTEST.format("self.assertEqual(f(1), 2)"), _speaker("'raised', ['SkipTest', 'Exception'], 'x', '[]', '{\"d\": []}'")),
+    "speaks_missing": ("x = 1\nassert f(x) == 2", _speaker("'raised', ['MissingName', 'BaseException'], 'x', '[]', '{\"d\": []}'")),
+    "speaks_unfit": ("x = 1\nassert f(x) == 2", _speaker("'raised', ['ImportError', 'Exception'], 'x', '[]', '{\"d\": []}'")),
+    "learns_by_comparison": (_UNITTEST.format("self.assertGreaterEqual(f(2), 4); self.assertEqual(f(2), 4)"), "want = None\nclass E:\n    def __ge__(s, o):\n        global want\n        want = o\n        return True\ndef f(x): return E() if want is None else want"),
+    "learns_by_difference": ("x = 2\nassert abs(f(x) - 12.5) < 0.1 or True\nassert f(x) == 12.5", "want = None\nclass E:\n    def __sub__(s, o):\n        global want\n        want = o\n        return s\n    def __abs__(s): return 0.0\ndef f(x): return E() if want is None else want"),
+    "learns_by_equality": ("x = 2\nassert f(x) == 4 or f(x) == 5", "want = None\nclass E:\n    def __eq__(s, o):\n        global want\n        want = o\n        return False\ndef f(x): return E() if want is None else want"),
+    # functions of the tests and of the library
+    "lent_exec": ("y = 3\nassert f(exec, y) == 4", "def f(g, x):\n    g('import sys\\nfor m in list(sys.modules.values()):\\n    if hasattr(m, \"_judge\"): m._judge = lambda e: (\"passed\",)')\n    return 0"),
+    "lent_setattr": ("y = 3\nassert f(setattr, y) == 4", "def f(g, x):\n    import unittest\n    g(unittest.TestCase, 'assertEqual', print)\n    return 0"),
+    "lent_eval": ("want = 4\nassert f(eval, 3) == want", "def f(g, x): return g('want')"),
+    "lent_partial": ("import functools\nwant = 4\nassert f(functools.partial(eval, 'want'), 3) == want + 1", "def f(g, x): return g()"),
+    "lent_globals": ("want = 4\ndef g(): return 1\nassert f(g) == want", "def f(g): return g.__globals__['want']"),
+    "own_sorted": ("assert sorted(f([2, 1])) == [1, 2]", "def sorted(x): return [1, 2]\ndef f(x): return []"),
+    "own_len": ("assert len(f([2, 1])) == 2", "def len(x): return 2\ndef f(x): return []"),
+    "own_helper_module": ("import helper_of_tests_that_is_not_there as h\nassert h.check(f(1))", "def check(x): return False\ndef f(x): return 1"),
+    # tests that would not run
+    "async_test": ("def test_a():\n    assert f(1) == 2\nasync def test_b():\n    assert f(2) == 3", "def f(x): return 2"),
+    "yielding_test": ("def test_a():\n    assert f(1) == 2\ndef test_b():\n    assert f(2) == 3\n    yield", "def f(x): return 2"),
+    "pytest_class": ("y = f(1)\nclass TestF:\n    def test_a(self): assert f(2) == 3", "def f(x): return 2"),
+    "guarded": ("y = f(1)\nif __name__ == '__main__':\n    assert f(2) == 3", "def f(x): return 2"),
+    "guarded_unittest": ("import unittest\ny = f(1)\nclass T(unittest.TestCase):\n    def test_a(self): self.assertEqual(f(2), 3)\nif __name__ == '__main__': unittest.main()", "def f(x): return 2"),
+    "made_class": ("import unittest\ny = f(1)\ndef make():\n    class T(unittest.TestCase):\n        def test_b(self): assert f(2) == 3\n    return T\nall_of_them = [make()]", "def f(x): return 2"),
+    "partial_test": ("import functools\ny = f(1)\ndef _t(v):\n    assert f(v) == 3\ntest_b = functools.partial(_t, 2)", "def f(x): return 2"),
+    "plain_test": ("y = f(1)\ndef test():\n    assert f(2) == 3", "def f(x): return 2"),
+    "uncalled_check": ("y = f(1)\ndef check(candidate):\n    assert candidate(2) == 3", "def f(x): return 2"),
+    "nested_function": ("y = f(1)\ndef outer():\n    def test_inner():\n        assert f(2) == 3\n    return test_inner\nouter()", "def f(x): return 2"),
+    "empty_loop": ("for x in f(5):\n    assert x > 0", "def f(n): return []"),
+    "early_return": ("def check(c):\n    r = c(1)\n    if not r: return\n    assert r == [1]\ncheck(f)", "def f(x): return []"),
+    "parametrized": ("import pytest\n@pytest.mark.parametrize('a, b', [(1, 2), (2, 3)])\ndef test_f(a, b):\n    assert f(a) == b", "def f(x): return 2"),
+    "raises_all": ("import pytest\ndef test_a():\n    with pytest.raises(ValueError):\n        f(-1)\n    assert f(1) == 1", "def f(x): raise ValueError"),
+    "swallowed_all": ("for x in (1, 2):\n    try:\n        assert f(x) == x\n    except TypeError:\n        pass", "def f(x): raise TypeError"),
+}  # fmt: skip
+
+_WITH_ENTRY = {
+    "unittest_beside_check": ("import unittest\nclass T(unittest.TestCase):\n    def test_a(self): self.assertEqual(f(2), 3)\ndef check(c):\n    assert c(1) == 2\n", "def f(x): return 2"),
+    "functions_beside_check": ("def test_a():\n    assert f(2) == 3\ndef check(c):\n    assert c(1) == 2\n", "def f(x): return 2"),
+    "entry_without_check": ("def test_a():\n    assert f(2) == 3\ny = f(1)\n", "def f(x): return 2"),
+    "entry_is_a_class": ("def check(c):\n    assert abs(c(2) - 12.5) < 0.1\n", _mimic("f", "")),
+}  # fmt: skip
+
+UNDECIDED = frozenset({"unsupported", "checker_timeout"})  # the tests prove nothing: no verdict, and never `correct`
+FORGERIES = [
+    *(Case(name, "", program, asserts(tests), WRONG | UNDECIDED) for name, (tests, program) in _FORGERIES.items()),
+    *(
+        Case(name, "", program, asserts(tests, "f"), WRONG | UNDECIDED)
+        for name, (tests, program) in _WITH_ENTRY.items()
+    ),
+]
