@@ -9,7 +9,15 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NotRequired,
+    get_args,
+    get_type_hints,
+)
 
 from pydantic import (
     ConfigDict,
@@ -59,6 +67,7 @@ class Limits:
 
     cpu_seconds: Annotated[float, PlainValidator(_limit)] = 0.0  # CPU time over all cases together
     memory_mb: Annotated[StrictInt, Field(ge=0, lt=1_000_000)] = 0  # address space, in units of 2**20 bytes
+    case_cpu_seconds: Annotated[float, PlainValidator(_limit)] = 0.0  # CPU time of each case of `stdio_tests`
 
 
 @cache
@@ -96,6 +105,8 @@ class Call(TypedDict):
 
     args: list[Any]
     expected: Any
+    kwargs: NotRequired[dict[str, Any]]
+    after: NotRequired[list[Any]]  # the arguments as they must be after the call
 
 
 @dataclass(frozen=True, slots=True, config=STRICT)
@@ -108,6 +119,11 @@ class FunctionTests:
     cases: Annotated[tuple[Call, ...], Field(min_length=1)]
     tolerance: Number = 0.0  # largest absolute or relative error of a float; 0 means exact
     limits: Limits = field(default_factory=default_limits)
+    unordered: StrictBool = False  # whether the items of a returned list may come in any order
+    int_is_float: StrictBool = False  # whether 2 and 2.0 are equal
+    checker: StrictStr = ""  # source of `check(args, result, expected)`, for calls with several right values
+    prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
+    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside numpy
     kind: Literal["function_tests"] = field(default="function_tests", kw_only=True)
 
 
@@ -125,6 +141,11 @@ class StdioTests:
 
     cases: Annotated[tuple[Exchange, ...], Field(min_length=1)]
     limits: Limits = field(default_factory=default_limits)
+    tolerance: Number = 0.0  # largest absolute or relative error of a decimal number; 0 means exact
+    compare: Literal["lines", "tokens"] = "lines"  # whether line ends count
+    checker: StrictStr = ""  # source of `check(input, output, expected)`, for inputs with several right outputs
+    prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
+    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside numpy
     kind: Literal["stdio_tests"] = field(default="stdio_tests", kw_only=True)
 
 
@@ -135,6 +156,8 @@ class AssertTests:
     code: StrictStr  # Python source of the tests
     entry_point: StrictStr = ""  # with a name: `check` is called on that function of the program
     limits: Limits = field(default_factory=default_limits)
+    prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
+    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside numpy
     kind: Literal["assert_tests"] = field(default="assert_tests", kw_only=True)
 
 

@@ -109,7 +109,7 @@ def test_ray_actors_verify():
 
 
 def test_sandbox_that_keeps_failing_gives_undecided(monkeypatch):
-    def start(self, with_numpy):
+    def start(self, packages):
         raise SandboxError("no process can be made")
 
     pool.pool().tier()

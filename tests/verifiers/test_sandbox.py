@@ -87,7 +87,7 @@ def test_lost_fork_server_is_counted_where_the_run_reads_it():
     verify_program(ADD, ADDS)
     pool.take_failures()
     assert asyncio.run(check()) == 0
-    with pool.pool().lend(False) as server:
+    with pool.pool().lend() as server:
         for pid in [server.pid, *_descendants(server.pid)]:  # bubblewrap's own end would not be the fork-server's
             os.kill(pid, signal.SIGKILL)
         server._process.wait()

@@ -135,7 +135,7 @@ def test_nothing_is_left_behind(tier):
     pool.configure(tier=tier)
     for name in ("shared_memory", "semaphores", "named_semaphore", "raw_fork", "temporary", "memory_file"):
         verify_program(_BY_NAME[name].reference, _BY_NAME[name].program)
-    with pool.pool().lend(False) as server:
+    with pool.pool().lend() as server:
         folders = list(server._cgroup.folders.values())
     pool.close()
     assert traces_left() <= before
@@ -145,7 +145,7 @@ def test_nothing_is_left_behind(tier):
 def test_dead_fork_server_is_no_verdict(tier):
     verify_program(ADD, ADDS)
     pool.take_failures()
-    with pool.pool().lend(False) as server:
+    with pool.pool().lend() as server:
         inside = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
         for pid in [server.pid, *map(int, inside)]:  # under bubblewrap the fork-server is a child of what was started
             os.kill(pid, signal.SIGKILL)

@@ -8,20 +8,31 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any
 
 from tasks import AssertTests, FunctionTests, Limits, StdioTests, Task, UserError
 from verifiers.kinds import Verifier
 from verifiers.programs.assertions import simple_calls
-from verifiers.programs.comparison import equal, expected_from_json, expected_from_value, python_equal, value_from_json
-from verifiers.programs.extraction import extract_program
+from verifiers.programs.checkers import check_answers
+from verifiers.programs.comparison import (
+    equal,
+    equal_unordered,
+    expected_from_json,
+    expected_from_value,
+    python_equal,
+    value_from_json,
+    with_whole_floats_as_ints,
+)
+from verifiers.programs.extraction import extract_program, is_body
+from verifiers.programs.output import same_output
 from verifiers.sandbox import pool, tiers
 from verifiers.sandbox.controller import Ended, ForkServer
 from verifiers.sandbox.errors import SandboxError, SandboxUnavailable
 from verifiers.sandbox.inside import wire
+from verifiers.sandbox.packages import ALWAYS, MissingPackage, granted, resolve
 from verifiers.verdict import Reason, Verdict
 
 VERSION = "programs@2"
@@ -56,29 +67,45 @@ def verify_program(reference: FunctionTests | StdioTests | AssertTests, completi
     A sandbox that fails is tried again; after that the verdict is `undecided`, never `wrong`.
     """
     start = time.perf_counter()
-    entry_point = getattr(reference, "entry_point", "")
-    program = extract_program(completion, entry_point)
+    program = program_for(reference, completion)
     try:
         version = f"{VERSION}+{pool.pool().tier().name}"
     except SandboxUnavailable as error:
         return Verdict.of(Reason.UNSUPPORTED, str(error), time.perf_counter() - start, f"{VERSION}+none")
     if program is None:
         return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, version)
-    reason, account = _try_often(reference, program)
+    names = granted(reference.packages, program, reference.prelude, getattr(reference, "code", ""))
+    try:
+        version += "".join(f"+{one}" for one in resolve(names).versions if names != ALWAYS)
+    except MissingPackage as error:
+        return Verdict.of(Reason.UNSUPPORTED, missing_package(str(error)), time.perf_counter() - start, version)
+    reason, account = _try_often(reference, program, names)
     answer = (
         program if reason is Reason.MATCH else account.encode(errors="replace").decode()
     )  # a lone surrogate fits no file
     return Verdict.of(reason, answer, time.perf_counter() - start, version)
 
 
-def _try_often(reference, program: str) -> Finding:
+def program_for(reference, completion: str) -> str | None:
+    """The whole program that a completion gives for a reference, the reference's own prelude before it."""
+    prelude = reference.prelude
+    if prelude and is_body(completion):  # of the function that the prelude begins
+        return prelude.rstrip() + "\n" + completion
+    program = extract_program(completion, getattr(reference, "entry_point", ""))
+    return program if program is None or not prelude else f"{prelude}\n\n{program}"
+
+
+def missing_package(name: str) -> str:
+    return f"the package {name}, which the reference grants, is not installed here: pip install {name}, or a package of its name"
+
+
+def _try_often(reference, program: str, packages: tuple[str, ...]) -> Finding:
     limits: Limits = reference.limits
     check = _Check(program, limits.cpu_seconds or CPU_SECONDS, (limits.memory_mb or MEMORY_MB) << 20)
-    with_numpy = "numpy" in program or "numpy" in getattr(reference, "code", "")
     num_kills = 0
     for trial in range(_NUM_TRIES):
         try:
-            with pool.pool().lend(with_numpy) as server:
+            with pool.pool().lend(packages) as server:
                 reason, account = _judge(server, reference, check)
                 if reason is not None:
                     return reason, account
@@ -102,38 +129,93 @@ def _judge(server: ForkServer, reference, check: _Check) -> Finding:
     if isinstance(reference, StdioTests):
         return _judge_stdio(server, reference, check)
     if isinstance(reference, FunctionTests):
-        calls = [wire.pack_call(reference.entry_point, value_from_json(case["args"]), {}) for case in reference.cases]
-        expected = [expected_from_json(case["expected"]) for case in reference.cases]
-        tolerances = [reference.tolerance] * len(expected)
-        return _judge_calls(server, check, calls, expected, tolerances, equal)
+        return _judge_function(server, reference, check)
     simple = _as_data(reference.code, reference.entry_point)
     if simple:
-        return _judge_calls(server, check, *simple, python_equal)
+        *simple, places = simple
+        return _judge_calls(server, check, *simple, python_equal, places)
     return _judge_tests(server, reference, check)
 
 
+def _judge_function(server: ForkServer, reference: FunctionTests, check: _Check) -> Finding:
+    """Calls with expected values, or with a checker for those that the program returns."""
+    calls = [
+        wire.pack_call(reference.entry_point, value_from_json(case["args"]), value_from_json(case.get("kwargs", {})))
+        for case in reference.cases
+    ]
+    if reference.checker:
+        return _judge_checked(server, reference, check, calls)
+    same = _unordered if reference.unordered else equal
+    if reference.int_is_float:
+        same = partial(_whole, same)
+    expected = [expected_from_json(case["expected"]) for case in reference.cases]
+    after = [expected_from_json(case["after"]) if "after" in case else None for case in reference.cases]
+    tolerances = [reference.tolerance] * len(expected)
+    return _judge_calls(server, check, calls, expected, tolerances, same, after=after if any(after) else None)
+
+
+def _unordered(wanted: Any, got: Any, tolerance: float) -> bool:
+    return equal_unordered(wanted, got, tolerance)
+
+
+def _whole(same, wanted: Any, got: Any, tolerance: float) -> bool:
+    return same(with_whole_floats_as_ints(wanted), with_whole_floats_as_ints(got), tolerance)
+
+
+def _judge_checked(server: ForkServer, reference: FunctionTests, check: _Check, calls: list) -> Finding:
+    job = wire.pack_job({"program": check.program, "calls": calls})
+    ended = server.wait(server.start("calls", job, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
+    stopped = _stopped(ended, check)
+    if stopped:
+        return stopped
+    answers = _answers(ended, len(calls) + 1)
+    cases = []
+    for number, case in enumerate(reference.cases):
+        where = f"case {number + 1} of {len(calls)}: "
+        kind, *parts = answers[number] if number < len(answers) else ("none",)
+        if kind == "raised":
+            return _raised(parts, where)
+        if kind == "large":
+            return Reason.OUTPUT_LIMIT, where + _shown(parts)
+        if kind != "value":
+            return Reason.MISMATCH, where + "no value was returned"
+        cases.append((value_from_json(case["args"]), parts[0], value_from_json(case["expected"])))
+    if len(answers) != len(calls):
+        return Reason.MISMATCH, "more answers than cases"
+    return check_answers(server, reference.checker, cases, check.memory_bytes)
+
+
 @lru_cache(maxsize=64)  # many programs in a row are put to the same tests
-def _as_data(code: str, entry_point: str) -> tuple[list, list, list] | None:
-    """The calls, expected values and margins of simple test code; None for code that has to run itself."""
+def _as_data(code: str, entry_point: str) -> tuple[list, list, list, list] | None:
+    """The calls, expected values, margins and places of simple test code; None for code that has to run itself."""
     simple = simple_calls(code, entry_point)
     try:
         calls = [wire.pack_call(call.name, call.args, call.kwargs) for call in simple or ()]
         expected = [expected_from_value(call.expected) for call in simple or ()]
     except wire.NotPlain:  # a literal such as `...`
         return None
-    return (calls, expected, [call.margin for call in simple]) if simple else None
+    if not simple:
+        return None
+    return calls, expected, [call.margin for call in simple], [f"line {call.line}" for call in simple]
 
 
-def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances: list[float], same) -> Finding:
-    """All calls in one process; every case needs its own well-formed answer that is the expected value."""
-    job = wire.pack_job({"program": check.program, "calls": calls, "in_place": same is equal})
-    ended = server.wait(server.start("calls", job, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
+def _judge_calls(
+    server, check: _Check, calls: list, expected: list, tolerances: list[float], same, places: list[str] | None = None,
+    after: list | None = None,
+) -> Finding:  # fmt: skip
+    """All calls in one process; every case needs its own well-formed answer that is the expected value.
+
+    `after` holds the expected arguments after each call, None where they do not matter.
+    """
+    job = {"program": check.program, "calls": calls, "in_place": same is not python_equal, "after": after is not None}
+    packed = wire.pack_job(job)
+    ended = server.wait(server.start("calls", packed, check.cpu_seconds, check.memory_bytes, check.wall_seconds))
     stopped = _stopped(ended, check)
     if stopped:
         return stopped
     answers = _answers(ended, len(expected) + 1)
     for number, wanted in enumerate(expected):
-        where = f"case {number + 1} of {len(expected)}: "
+        where = f"case {number + 1} of {len(expected)}{f' ({places[number]})' if places else ''}: "
         if number >= len(answers):
             return Reason.EXCEPTION, where + "the program ended without an answer"
         kind, *parts = answers[number]
@@ -142,7 +224,13 @@ def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances:
         if kind == "large":
             return Reason.OUTPUT_LIMIT, where + _shown(parts)
         got = _value(parts, wanted) if kind == "value" else _MALFORMED
-        if got is None and wanted is not None and len(parts) > 1:  # it changed its first argument instead
+        if after is not None and after[number] is not None:
+            then = _value(parts[1:], after[number])
+            if then is _MALFORMED or not _agrees(same, after[number], then, tolerances[number]):
+                return Reason.MISMATCH, where + "left its arguments as " + _shown(parts[1:])
+        elif (
+            got is None and wanted is not None and len(parts) > 1 and after is None
+        ):  # it changed its first argument instead
             got = _value(parts[1:], wanted)
         if got is _MALFORMED or not _agrees(same, wanted, got, tolerances[number]):
             return Reason.MISMATCH, where + "returned " + _shown(parts)
@@ -152,11 +240,11 @@ def _judge_calls(server, check: _Check, calls: list, expected: list, tolerances:
 
 
 def _judge_stdio(server: ForkServer, reference: StdioTests, check: _Check) -> Finding:
-    """A process a case; the CPU limit holds for all of them together."""
+    """A process a case; the CPU limit holds for all of them together, and one for each case where the reference sets it."""
     job = wire.pack_job({"program": check.program})
-    remaining = check.cpu_seconds
+    remaining, printed = check.cpu_seconds, []
     for number, case in enumerate(reference.cases):
-        part = _Check(check.program, max(remaining, 0.01), check.memory_bytes)
+        part = replace(check, cpu_seconds=max(min(remaining, reference.limits.case_cpu_seconds or remaining), 0.01))
         stdin = case["stdin"].encode(errors="surrogatepass")
         child = server.start("stdio", job, part.cpu_seconds, part.memory_bytes, check.wall_seconds, stdin)
         ended = server.wait(child)
@@ -164,14 +252,22 @@ def _judge_stdio(server: ForkServer, reference: StdioTests, check: _Check) -> Fi
         stopped = _stopped(ended, part)
         if stopped:
             return stopped
+        where = f"case {number + 1} of {len(reference.cases)}: "
         answers = _answers(ended)
         if answers and answers[0][0] == "raised":
-            return _raised(answers[0][1:], f"case {number + 1}: ")
+            return _raised(answers[0][1:], where)
         if os.WEXITSTATUS(ended.status):
-            return Reason.EXCEPTION, f"case {number + 1}: ended with status {os.WEXITSTATUS(ended.status)}"
-        if not _same_lines(ended.stdout, case["stdout"].encode(errors="surrogatepass")):
+            return Reason.EXCEPTION, f"{where}ended with status {os.WEXITSTATUS(ended.status)}"
+        if reference.checker:
+            text = wire.encode(ended.stdout.decode(errors="replace"))
+            printed.append((case["stdin"], text, case["stdout"]))
+        elif not same_output(
+            ended.stdout, case["stdout"].encode(errors="surrogatepass"), reference.tolerance, reference.compare
+        ):
             shown = ended.stdout[:_SHOWN].decode(errors="replace")
-            return Reason.MISMATCH, f"case {number + 1} of {len(reference.cases)}: printed {shown!r}"
+            return Reason.MISMATCH, f"{where}printed {shown!r}"
+    if reference.checker:
+        return check_answers(server, reference.checker, printed, check.memory_bytes)
     return Reason.MATCH, ""
 
 
@@ -181,7 +277,9 @@ def _judge_tests(server: ForkServer, reference: AssertTests, check: _Check) -> F
     one, other = socket.socketpair()
     with one, other:
         program = server.start("serve", wire.pack_job({"program": check.program}), *limits, channel=one.fileno())
-        job = wire.pack_job({"tests": reference.code, "entry_point": reference.entry_point})
+        job = wire.pack_job(
+            {"tests": reference.code, "entry_point": reference.entry_point, "prelude": reference.prelude}
+        )
         tests = server.start("tests", job, *limits, channel=other.fileno())
     tests_ended = server.wait(tests)
     program_ended = server.wait(program)
@@ -291,16 +389,6 @@ def _raised(parts: list[str], where: str) -> Finding:
     return reason, f"{where}{name}: {text}"[: 2 * _SHOWN]
 
 
-def _same_lines(output: bytes, wanted: bytes) -> bool:
-    """Whether the lines are the same but for trailing blanks; blank lines at the end do not count."""
-    output, wanted = output.rstrip(), wanted.rstrip()
-    if output.count(b"\n") != wanted.count(b"\n"):
-        return False
-    return all(
-        one.rstrip() == other.rstrip() for one, other in zip(output.split(b"\n"), wanted.split(b"\n"), strict=True)
-    )
-
-
 def _shown(parts: list[str]) -> str:
     return parts[0][:_SHOWN] if parts else ""
 
@@ -325,9 +413,23 @@ class ProgramVerifier(Verifier):
         solution = super().own_solution(task)
         return f"```python\n{solution}\n```" if solution else None
 
+    def wrong_solutions(self, task: Task) -> Iterable[str]:
+        """Those of the task; and where a checker judges, programs that no checker may take."""
+        yield from super().wrong_solutions(task)
+        reference = task.reference
+        if reference.checker if hasattr(reference, "checker") else "":
+            name = getattr(reference, "entry_point", "")
+            yield f"def {name.rpartition('.')[2]}(*args, **kwargs): return None" if name else "print()"
+            yield f"def {name.rpartition('.')[2]}(*args, **kwargs): return 'zq'" if name else "print('zq')"
+
     def obstacles(self, references: Sequence[Any], unsafe: bool = False) -> Iterator[str]:
         if not unsafe:
             try:
                 tiers.choose(tiers.settings_from_environment())
             except (SandboxError, UserError) as error:
                 yield f"its programs need a sandbox, and nothing here can hold one: {error}; `selfplay doctor` says more"
+        for name in dict.fromkeys(name for reference in references for name in reference.packages):
+            try:
+                resolve((name,))
+            except MissingPackage:
+                yield missing_package(name)

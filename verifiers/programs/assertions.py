@@ -4,7 +4,7 @@ All or nothing: one statement that is not simple, and the whole test code runs i
 """
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from verifiers.programs.extraction import parse_program
@@ -19,6 +19,7 @@ class Call:
     kwargs: dict
     expected: Any
     margin: float = 0.0  # largest absolute error
+    line: int = 0  # of the test code
 
 
 def simple_calls(code: str, entry_point: str) -> list[Call] | None:
@@ -46,7 +47,7 @@ def simple_calls(code: str, entry_point: str) -> list[Call] | None:
         call = _call(line, names)
         if call is None:
             return None
-        calls.append(call)
+        calls.append(replace(call, line=line.lineno))
     return calls or None
 
 

@@ -113,6 +113,35 @@ def python_equal(expected: Any, got: Any, margin: float = 0.0) -> bool:
     return type(got) in (bool, int, float) and abs(got - expected) <= margin
 
 
+def equal_unordered(expected: Any, got: Any, tolerance: float = 0.0) -> bool:
+    """Whether `got` is `expected`, the items of a list or tuple in any order."""
+    is_form = isinstance(expected, Form) and expected.tag in (ANY_SEQUENCE, "t", "q")
+    if not is_form and type(expected) is not list:
+        return equal(expected, got, tolerance)
+    wanted = expected.body if is_form else expected
+    items = _items(got, len(wanted)) if not isinstance(got, Form) or got.tag not in _SETS else got.body
+    if type(items) is not list or len(items) != len(wanted):
+        return False
+    left = list(items)
+    for one in wanted:
+        place = next((index for index, item in enumerate(left) if equal(one, item, tolerance)), None)
+        if place is None:
+            return False
+        del left[place]
+    return True
+
+
+def with_whole_floats_as_ints(value: Any) -> Any:
+    """A value in which each float that is a whole number is that int: so that 2 and 2.0 are equal."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    if type(value) is list:
+        return [with_whole_floats_as_ints(item) for item in value]
+    if isinstance(value, Form) and type(value.body) is list:
+        return Form(value.tag, [with_whole_floats_as_ints(item) for item in value.body])
+    return value
+
+
 def _equal_form(expected: Form, got: Any, tolerance: float, python: bool) -> bool:
     if expected.tag == ANY_SEQUENCE:
         items = _items(got, len(expected.body))

@@ -8,6 +8,7 @@ from verifiers.programs.extraction import extract_program
 from verifiers.sandbox import pool
 from verifiers.sandbox.controller import ForkServer
 from verifiers.sandbox.inside import wire
+from verifiers.sandbox.packages import granted
 
 _MEMORY_BYTES = 2**30
 _ANSWER_BYTES = 4096  # of one outcome; a longer one is not worth a case
@@ -21,7 +22,7 @@ def call_outcomes(
     """The result of each call, in order; after a call that does not return, the rest is None. Raises SandboxError."""
     calls = [wire.pack_call(name, args, {}) for args in inputs]
     job = wire.pack_job({"program": program, "calls": calls, "go_on": True})
-    with pool.pool().lend("numpy" in program) as server:
+    with pool.pool().lend(granted((), program)) as server:
         ended = server.wait(server.start("calls", job, cpu_seconds, _MEMORY_BYTES, wall_seconds))
     outcomes: list[CallResult] = []
     for line in ended.answers.split(b"\n")[:-1][: len(inputs)]:
@@ -33,14 +34,14 @@ def cpu_seconds_of(program: str, name: str, inputs: list[list], cpu_seconds: int
     """CPU time of a process that runs the program and makes the calls, the least of five."""
     calls = [wire.pack_call(name, args, {}) for args in inputs]
     job = wire.pack_job({"program": program, "calls": calls, "go_on": True})
-    with pool.pool().lend("numpy" in program) as server:
+    with pool.pool().lend(granted((), program)) as server:
         starts = (server.start("calls", job, cpu_seconds, _MEMORY_BYTES, 15.0) for _ in range(5))
         return min(server.wait(child).cpu_seconds for child in starts)
 
 
 def recorded_inputs(reference: AssertTests, program: str, cpu_seconds: float) -> list[list] | None:
     """The arguments of every call that test code makes of its entry point; None where the tests do not pass."""
-    with pool.pool().lend("numpy" in program + reference.code) as server:
+    with pool.pool().lend(granted((), program, reference.code)) as server:
         lines = _run_tests(server, reference, program, cpu_seconds)
     if not lines or lines[0] != ["passed"]:
         return None

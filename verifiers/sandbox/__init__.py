@@ -2,7 +2,7 @@
 
 Covered, each line with its test in tests/verifiers/test_sandbox_claims.py, which reads this list:
 
-- files outside the interpreter: neither read nor written, made, renamed or removed [test_no_program_touches_files]
+- files outside the interpreter and granted packages: neither read nor written, made, renamed or removed [test_no_program_touches_files]
 - network, unix and netlink sockets, System V and POSIX IPC [test_no_program_reaches_sockets_or_ipc]
 - other processes: no signal, trace, memory or descriptor of another [test_no_program_touches_processes]
 - new processes and programs: no fork, exec or namespace; threads yes [test_no_program_starts_processes]
@@ -19,10 +19,12 @@ Not covered:
 - a hole in the kernel's allowed system calls, in Landlock, in namespaces or in the CPU; side channels of time and cache
 - in the landlock tier: names, sizes and times of files can be asked for (stat), though not their content
 - in the landlock tier of a user who is not root: threads are counted a few times a second, not by the kernel
-- what a test itself lets pass: weak tests (see strengthen.py), names that tests take from the program, and the `==` of a
-  class that the tests name, between two of its objects
-- tests that look at an argument which a call changed in place and that returned a value too: they find it unchanged
-- programs that need sockets or processes of their own (asyncio, multiprocessing, subprocess): they fail as `refused`
+- what a test itself lets pass: weak tests (see strengthen.py), helpers that tests take from the program, and a class that
+  the tests construct: its `<`, its sequence methods, and a `==` that tells objects apart at random
+- tests that look at an argument which a call changed in place and that returned a value too: they find it unchanged, and the
+  program finds its own version when it is given the same list again
+- programs that need sockets or other programs (subprocess): they fail as `refused`; processes of multiprocessing are threads
+- files: only by relative names and through tempfile, in memory; every other path is refused
 - the interpreter's own library and shared libraries can be read; they hold no secrets
 """
 

@@ -16,6 +16,7 @@ from verifiers.sandbox.cgroup import Cgroup
 from verifiers.sandbox.errors import SandboxError
 from verifiers.sandbox.inside.confinement import MAX_THREADS, OUTPUT_BYTES
 from verifiers.sandbox.inside.forkserver import KINDS, REQUEST, WHO
+from verifiers.sandbox.packages import resolve
 from verifiers.sandbox.process_state import Look, look, process_of
 
 _START_SECONDS = 60.0
@@ -61,11 +62,11 @@ class Child:
 class ForkServer:
     """Runs programs one after another, or a few side by side. Owned by one thread at a time."""
 
-    def __init__(self, layers: frozenset[str], uid: int, with_numpy: bool = False):
+    def __init__(self, layers: frozenset[str], uid: int, packages: tuple[str, ...] = ()):
         self.layers = layers
         self._children: dict[int, Child] = {}
         self._next_token = 1
-        self._process, self._control = launch.start(layers, uid, with_numpy)
+        self._process, self._control = launch.start(layers, uid, resolve(packages))
         self._poll = select.poll()
         self._poll.register(self._control, select.POLLIN)
         self._cgroup = Cgroup()

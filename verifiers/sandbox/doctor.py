@@ -67,7 +67,7 @@ def _cgroup_row(chosen) -> Layer:
     cure = "run as root, or under systemd-run --user --scope -p Delegate=yes; without it limits hold each program alone"
     if chosen is None:
         return Layer("control group", False, "no tier to try it with", cure)
-    server = chosen.start(False)
+    server = chosen.start()
     try:
         works = server.in_cgroup
     finally:

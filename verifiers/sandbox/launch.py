@@ -1,13 +1,17 @@
 """Where a fork-server starts: under bubblewrap, or bare with what the kernel lends (Landlock, seccomp)."""
 
 import importlib.util
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
+
+from verifiers.sandbox.packages import Packages
 
 HERE = Path(__file__).parent
 _INSIDE = "/sandbox"
@@ -38,7 +42,7 @@ def numpy_folder() -> str:
     return str(Path(spec.origin).parent.parent) if spec and spec.origin else ""
 
 
-def bubblewrap_command(user_namespace: bool, with_numpy: bool) -> list[str]:
+def bubblewrap_command(user_namespace: bool, packages: Packages) -> list[str]:
     """bwrap's command line: own namespaces, read-only interpreter and libraries, nothing else of the machine."""
     command = [shutil.which("bwrap") or "bwrap", "--unshare-ipc", "--unshare-net", "--unshare-pid", "--unshare-uts"]
     command += ["--unshare-cgroup-try", "--as-pid-1", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL"]
@@ -49,8 +53,15 @@ def bubblewrap_command(user_namespace: bool, with_numpy: bool) -> list[str]:
             command += ["--cap-add", capability]
     for path in _system_paths():
         command += ["--symlink", os.readlink(path), path] if os.path.islink(path) else ["--ro-bind", path, path]
-    for path in [*_interpreter_paths(), *(_numpy_paths() if with_numpy else [])]:
+    for path in _interpreter_paths():
         command += ["--ro-bind", path, path]
+    masked = [path for path in site_folders() if path.startswith((sys.base_prefix, "/usr/lib"))]
+    for path in masked:
+        command += ["--tmpfs", path]
+    for path in packages.readable:
+        command += ["--ro-bind", path, path]
+    for path in masked:
+        command += ["--remount-ro", path]
     command += ["--ro-bind", str(HERE / "inside"), f"{_INSIDE}/inside"]
     for device in ("/dev/null", "/dev/zero", "/dev/urandom"):
         command += ["--dev-bind", device, device]
@@ -68,19 +79,31 @@ def _interpreter_paths() -> list[str]:
     return [path for path in paths if not path.startswith(("/usr/lib/", "/lib/")) and path != "/usr/lib"]
 
 
-def _numpy_paths() -> list[str]:
-    folder = numpy_folder()
-    return [path for name in ("numpy", "numpy.libs") if os.path.exists(path := os.path.join(folder, name))]
+def site_folders() -> list[str]:
+    """The folders of installed packages inside the interpreter's and the system's libraries: not for programs to read."""
+    library = sysconfig.get_path("stdlib")
+    found = {
+        os.path.join(library, "site-packages"),
+        os.path.join(library, "dist-packages"),
+        "/usr/lib/python3/dist-packages",
+    }
+    return sorted(path for path in found if os.path.isdir(path))
 
 
-def start(layers: frozenset[str], uid: int, with_numpy: bool) -> tuple[subprocess.Popen, socket.socket]:
+def start(layers: frozenset[str], uid: int, packages: Packages) -> tuple[subprocess.Popen, socket.socket]:
     """Start a fork-server with the given layers; its process and this end of the control socket."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     inner_layers = ",".join(sorted(layers))
     command = [interpreter(), "-S", "-s", "-m", "inside.forkserver", str(theirs.fileno()), inner_layers, str(uid)]
-    command.append(numpy_folder() if with_numpy else "")
+    granted = {
+        "names": packages.names,
+        "folders": packages.folders,
+        "readable": packages.readable,
+        "hidden": site_folders(),
+    }
+    command.append(json.dumps(granted))
     if "bubblewrap" in layers:
-        command = bubblewrap_command("user_namespace" in layers, with_numpy) + command
+        command = bubblewrap_command("user_namespace" in layers, packages) + command
     with theirs:
         process = subprocess.Popen(
             command,

@@ -12,12 +12,12 @@ from verifiers.sandbox.tiers import Settings, Tier, choose, settings_from_enviro
 
 
 class Pool:
-    """Idle fork-servers of one tier, by whether they hold numpy."""
+    """Idle fork-servers of one tier, by the packages that they hold."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
         self._tier: Tier | None = None
-        self._idle: dict[bool, list[ForkServer]] = {False: [], True: []}
+        self._idle: dict[tuple[str, ...], list[ForkServer]] = {}
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(max(2, 2 * (os.cpu_count() or 1)))  # more would only wait for a core
         self.num_failures = 0  # fork-servers lost or not to be had, since the start
@@ -31,14 +31,15 @@ class Pool:
             return self._tier
 
     @contextmanager
-    def lend(self, with_numpy: bool) -> Iterator[ForkServer]:
+    def lend(self, packages: tuple[str, ...] = ()) -> Iterator[ForkServer]:
         """A fork-server for the calling thread. One whose use raises SandboxError is not lent again."""
         tier = self.tier()
         with self._room:
             with self._lock:
-                server = self._idle[with_numpy].pop() if self._idle[with_numpy] else None
+                idle = self._idle.setdefault(packages, [])
+                server = idle.pop() if idle else None
             try:
-                server = server or tier.start(with_numpy)
+                server = server or tier.start(packages)
                 yield server
             except BaseException as error:
                 with self._lock:
@@ -47,7 +48,7 @@ class Pool:
                     server.close()
                 raise
             with self._lock:
-                self._idle[with_numpy].append(server)
+                self._idle.setdefault(packages, []).append(server)
 
     def take_failures(self) -> int:
         """The failures since the last time that this was asked: each is told once, whoever of several threads asks."""
@@ -59,7 +60,7 @@ class Pool:
         """End all idle fork-servers."""
         with self._lock:
             servers = [server for idle in self._idle.values() for server in idle]
-            self._idle = {False: [], True: []}
+            self._idle = {}
         for server in servers:
             server.close()
 

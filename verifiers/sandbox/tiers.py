@@ -8,7 +8,6 @@ unsafe      whatever works of these; only where the recipe says so
 import os
 import shutil
 from dataclasses import dataclass, replace
-from functools import partial
 
 from tasks import UserError
 from verifiers.sandbox.controller import ForkServer
@@ -34,8 +33,8 @@ class Tier:
     layers: frozenset[str]
     evidence: str  # what the self-attack saw
 
-    def start(self, with_numpy: bool) -> ForkServer:
-        return ForkServer(self.layers, spare_uid() if "uid" in self.layers else -1, with_numpy)
+    def start(self, packages: tuple[str, ...] = ()) -> ForkServer:
+        return ForkServer(self.layers, spare_uid() if "uid" in self.layers else -1, packages)
 
 
 def settings_from_environment() -> Settings:
@@ -90,7 +89,7 @@ def choose(settings: Settings) -> Tier:
     for name, layers in candidates(settings):
         tier = Tier(name, layers, "")
         try:
-            findings = attack(partial(tier.start, False))
+            findings = attack(tier.start)
         except SandboxError as error:
             refused.append(f"{name}: {error}")
             continue

@@ -38,26 +38,41 @@ class Confinement:
     counts_processes: bool  # the limit on processes counts this sandbox alone: an identity or user namespace of its own
 
 
-def readable_paths(with_numpy: bool) -> list[str]:
-    """The interpreter's library, the system's shared libraries, and numpy where the fork-server has it."""
+def readable_paths(packages: dict) -> list[str]:
+    """The interpreter's library, the system's shared libraries, and the packages that are granted; of folders that hold
+    other packages too, all else.
+    """
     paths = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.join(sys.base_prefix, "lib")}
     paths |= {"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/dev/urandom", "/dev/zero"}
-    if with_numpy:
-        import numpy
-
-        home = os.path.dirname(numpy.__file__)
-        paths |= {home, home + ".libs"}
-    return sorted(path for path in paths if os.path.exists(path))
+    found = set(packages["readable"])
+    for path in paths:
+        found |= _without(path, set(map(os.path.realpath, packages["hidden"])))
+    return sorted(path for path in found if os.path.exists(path))
 
 
-def confine_server(layers: set[str], uid: int, with_numpy: bool) -> Confinement:
+def _without(path: str, hidden: set[str]) -> set[str]:
+    """The path, or of a folder that hides something all its entries but that."""
+    real = os.path.realpath(path)
+    if real in hidden:
+        return set()
+    if not any(one.startswith(f"{real}/") for one in hidden):
+        return {path}
+    return set().union(*(_without(os.path.join(real, name), hidden) for name in os.listdir(real)))
+
+
+def listed_paths(packages: dict) -> list[str]:
+    """Folders whose names alone can be read: an import looks for modules there."""
+    return sorted({sysconfig.get_path("stdlib"), *packages["folders"]})
+
+
+def confine_server(layers: set[str], uid: int, packages: dict) -> Confinement:
     """Give up, in the fork-server itself, what neither it nor a child needs; OSError where a layer cannot be had.
 
     `uid` is the identity to drop to, -1 keeps this one. Where the interpreter lies in a folder that the new identity may not
     enter, the right to read and search is kept: Landlock bounds what it opens.
     """
-    paths = readable_paths(with_numpy)
-    ruleset = landlock.make_ruleset(paths, ["/dev/null"]) if "landlock" in layers else -1
+    paths = readable_paths(packages)
+    ruleset = landlock.make_ruleset(paths, ["/dev/null"], listed_paths(packages)) if "landlock" in layers else -1
     reads = uid >= 0 and ruleset >= 0 and not all(_open_to_all(path) for path in paths if os.path.isdir(path))
     if uid >= 0:
         _drop_identity(uid, reads)

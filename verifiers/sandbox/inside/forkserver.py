@@ -1,6 +1,6 @@
 """The fork-server: forks a confined child for every program, and tells when and how each one ended.
 
-Started as `python -m inside.forkserver DESCRIPTOR LAYERS UID NUMPY_FOLDER` with an empty environment but for what
+Started as `python -m inside.forkserver DESCRIPTOR LAYERS UID PACKAGES` with an empty environment but for what
 controller.py sets. Over the descriptor (a sequenced packet socket) come packets of (token, kind, cpu seconds,
 address-space bytes) with the child's descriptors. Back go JSON packets: {"ready": address space in bytes} once;
 {"token", "status", "cpu", "rss"} at a child's end; {"token", "error"} where no program ran; and to a packet of kind WHO
@@ -35,23 +35,23 @@ _PRELOADED = (
 def main() -> None:
     _raise_stack_limit()
     control = _settle(int(sys.argv[1]))
-    layers, uid, numpy_folder = set(sys.argv[2].split(",")), int(sys.argv[3]), sys.argv[4]
+    layers, uid, packages = set(sys.argv[2].split(",")), int(sys.argv[3]), json.loads(sys.argv[4])
     for name in _PRELOADED.split():
         __import__(name)
     from . import program_side, tests_side  # noqa: F401  so that no child needs this package's files
 
-    if numpy_folder:
-        sys.path.append(numpy_folder)
-        import numpy  # noqa: F401
-
-        sys.path.remove(numpy_folder)
+    sys.path += packages["folders"]
+    for name in packages["names"]:
+        __import__(name)
+    if packages["names"] == ["numpy"]:  # it is whole now, and the folder holds what is not granted
+        sys.path[:] = [path for path in sys.path if path not in packages["folders"]]
     sys.path[:] = [path for path in sys.path if os.path.basename(path) != "sandbox"]
     os.chdir("/")
     base_bytes = confinement.mapped_bytes()
     runner.prepare()
     mappings.share_code_pages()
     try:
-        confined = confinement.confine_server(layers, uid, bool(numpy_folder))
+        confined = confinement.confine_server(layers, uid, packages)
     except OSError as error:
         control.send(json.dumps({"error": str(error)}).encode())
         return

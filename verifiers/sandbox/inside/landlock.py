@@ -22,8 +22,10 @@ def abi() -> int:
     return max(0, _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION_FLAG)))
 
 
-def make_ruleset(readable: list[str], writable: list[str]) -> int:
-    """A descriptor of a ruleset under which the given folders and files can be read, the writable files written too."""
+def make_ruleset(readable: list[str], writable: list[str], listed: list[str]) -> int:
+    """A descriptor of a ruleset under which the given folders and files can be read, the writable files written too, and of
+    the listed folders only the names.
+    """
     version = abi()
     if not version:
         raise OSError("this kernel has no Landlock")
@@ -33,6 +35,8 @@ def make_ruleset(readable: list[str], writable: list[str]) -> int:
     ruleset = _call(_CREATE_RULESET, attributes, ctypes.c_size_t(size), ctypes.c_uint(0))
     for path in readable + writable:
         allow(ruleset, path, READ_FILE | (_WRITE_FILE if path in writable else 0))
+    for path in listed:
+        allow(ruleset, path, READ_DIR)
     return ruleset
 
 

@@ -39,7 +39,7 @@ def warm_up() -> None:
         part = wire.unpack_job(job)
         scope = make_module(MODULE)
         exec(compile(part["program"], "<program>", "exec", dont_inherit=True), scope)
-        make_calls(scope, part["calls"], False)
+        make_calls(scope, part)
     del sys.modules[MODULE]
 
 
@@ -58,7 +58,7 @@ def run(kind: str) -> None:
     try:
         exec(compile(job["program"], "<program>", "exec", dont_inherit=True), scope)
         if kind == "calls":
-            make_calls(scope, job["calls"], job.get("go_on", False), job.get("in_place", False))
+            make_calls(scope, job)
         elif kind == "serve":
             from . import program_side
 
@@ -77,24 +77,31 @@ def read_all(descriptor: int) -> bytes:
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
 
 
-def make_calls(scope: dict, calls: list, go_on: bool, in_place: bool = False) -> None:
-    """Call functions on fresh arguments, one answer line each; the first that raises ends it, unless it is to go on.
+def make_calls(scope: dict, job: dict) -> None:
+    """Call functions on fresh arguments, one answer line each; the first that raises ends it, unless `go_on` is set.
 
-    With `in_place` a function that returned nothing is answered with its first argument too, where that is a list.
+    With `in_place` a function that returned nothing is answered with its first argument too, where that is a list; with
+    `after` every call is answered with its arguments as they are then. With `decoded` the second argument comes as text of
+    the wire, which the judge never read.
     """
-    for name, arguments in calls:
+    in_place, after, decoded = job.get("in_place", False), job.get("after", False), job.get("decoded", False)
+    for name, arguments in job["calls"]:
         function = find(scope, name)
         args, kwargs = wire.unpack_job(arguments)
+        if decoded:
+            args[1] = wire.decode(args[1])
         try:
             result = function(*args, **kwargs)
         except BaseException as error:  # a program's own
-            if not go_on:
+            if not job.get("go_on", False):
                 raise
             report(error)
             continue
         try:
             texts = [wire.encode(result, wire.share_items)]
-            if result is None and in_place and args and isinstance(args[0], list):
+            if after:
+                texts.append(wire.encode(args, wire.share_items))
+            elif result is None and in_place and args and isinstance(args[0], list):
                 texts.append(wire.encode(args[0]))
             answer("value", *texts)
         except wire.TooLarge as error:
