@@ -11,7 +11,7 @@ import sysconfig
 from functools import cache
 from pathlib import Path
 
-from verifiers.sandbox.packages import Packages
+from verifiers.sandbox.packages import NO_PACKAGES, Packages
 
 HERE = Path(__file__).parent
 _INSIDE = "/sandbox"
@@ -42,7 +42,7 @@ def numpy_folder() -> str:
     return str(Path(spec.origin).parent.parent) if spec and spec.origin else ""
 
 
-def bubblewrap_command(user_namespace: bool, packages: Packages) -> list[str]:
+def bubblewrap_command(user_namespace: bool, packages: Packages = NO_PACKAGES) -> list[str]:
     """bwrap's command line: own namespaces, read-only interpreter and libraries, nothing else of the machine."""
     command = [shutil.which("bwrap") or "bwrap", "--unshare-ipc", "--unshare-net", "--unshare-pid", "--unshare-uts"]
     command += ["--unshare-cgroup-try", "--as-pid-1", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL"]

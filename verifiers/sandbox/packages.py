@@ -25,6 +25,9 @@ class Packages:
     versions: tuple[str, ...]  # name=version of each
 
 
+NO_PACKAGES = Packages((), (), (), ())
+
+
 class MissingPackage(Exception):
     """A package that is granted and not installed here."""
 

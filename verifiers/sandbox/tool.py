@@ -148,7 +148,7 @@ def _command_line(
     inner = [launch.interpreter(), "-S", "-s", "-m", "inside.tool", json.dumps(job)]
     if "bubblewrap" not in layers:
         return inner
-    outer = launch.bubblewrap_command("user_namespace" in layers, False)
+    outer = launch.bubblewrap_command("user_namespace" in layers)
     binds = ["--die-with-parent"]
     for path in (*installation.executables, *installation.readable):
         if os.path.exists(path) and not path.startswith(("/usr/lib/", "/lib/")):

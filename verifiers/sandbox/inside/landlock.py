@@ -3,12 +3,13 @@
 import ctypes
 import os
 import struct
+from collections.abc import Sequence
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _VERSION_FLAG, _PATH_BENEATH = 1, 1
-EXECUTE, _WRITE_FILE, READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+EXECUTE, _WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_FILE, _TRUNCATE = 1 << 4, 1 << 5, 1 << 7, 1 << 8, 1 << 14
-OWN_FOLDER = _WRITE_FILE | READ_FILE | _READ_DIR | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_FILE | _TRUNCATE
+OWN_FOLDER = _WRITE_FILE | READ_FILE | READ_DIR | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_FILE | _TRUNCATE
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}  # all rights that an ABI knows
 _NET_RIGHTS = 0b11  # ABI 4: bind and connect of TCP
 _SCOPES = 0b11  # ABI 6: abstract sockets and signals stay in the domain
@@ -22,7 +23,7 @@ def abi() -> int:
     return max(0, _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION_FLAG)))
 
 
-def make_ruleset(readable: list[str], writable: list[str], listed: list[str]) -> int:
+def make_ruleset(readable: list[str], writable: list[str], listed: Sequence[str] = ()) -> int:
     """A descriptor of a ruleset under which the given folders and files can be read, the writable files written too, and of
     the listed folders only the names.
     """
@@ -48,7 +49,7 @@ def allow(ruleset: int, path: str, rights: int) -> None:
         return
     try:
         if os.path.isdir(path):
-            rights |= _READ_DIR
+            rights |= READ_DIR
         rights &= _FILE_RIGHTS[max(known for known in _FILE_RIGHTS if known <= abi())]
         rule = struct.pack("=Qi", rights, beneath)
         _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint(0))
