@@ -156,7 +156,7 @@ def _command_line(
     binds += ["--bind", str(folder), inside]
     for link in ("/proc/self/exe", "/proc/1/exe"):  # how a program finds its own folder; there is no other /proc
         binds += ["--symlink", command[0], link]
-    place = outer.index("--remount-ro")
+    place = len(outer) - 1 - outer[::-1].index("--remount-ro")  # the last one, of the whole
     return [*outer[:place], *binds, *outer[place:], *inner]
 
 
