@@ -24,5 +24,5 @@ def test_the_module_is_the_command_and_shows_its_help_without_heavy_packages():
     watched = f"import atexit, sys; atexit.register(lambda: print(sorted(sys.modules), file=sys.stderr)); {code}"
     done = subprocess.run([sys.executable, "-c", watched], capture_output=True, text=True)
     assert done.returncode == 0 and "Usage" in done.stdout
-    for package in ("torch", "ray", "pyarrow", "numpy", "sympy", "datasets", "transformers"):
+    for package in ("torch", "ray", "pyarrow", "numpy", "pydantic", "sympy", "datasets", "transformers"):
         assert f"'{package}'" not in done.stderr, package

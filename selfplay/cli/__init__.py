@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,8 +16,7 @@ from rich.text import Text
 from selfplay.cli.audit import audit
 from selfplay.cli.data import add_commands
 from selfplay.cli.plan import plan
-from tasks import SOURCES, UserError
-from tasks.sources import options_of
+from tasks.errors import UserError
 
 STATUSES = (
     "Exit status: 0, done. 1, done, and the answer is no: an invalid reference, a damaged or differing shard, a part that does "
@@ -120,11 +120,23 @@ def verify(
     print(json.dumps({"rows": outcomes.total(), **outcomes}))
 
 
-@app.command(
-    epilog="Options of --set: " + "; ".join(f"{name} takes {', '.join(options_of(name))}" for name in SOURCES) + "."
-)
+class _TasksCommand(typer.core.TyperCommand):
+    """The command `tasks`, whose help lists the sources; they are imported when it is shown."""
+
+    @property
+    def epilog(self) -> str:
+        from tasks.sources import SOURCES, options_of
+
+        return "Options of --set: " + "; ".join(f"{name} takes {', '.join(options_of(name))}" for name in SOURCES) + "."
+
+    @epilog.setter
+    def epilog(self, text: str | None) -> None:
+        """typer sets what a command is given; this one has its own."""
+
+
+@app.command(cls=_TasksCommand)
 def tasks(
-    source: Annotated[str, typer.Argument(help=f"one of {', '.join(SOURCES)}")],
+    source: Annotated[str, typer.Argument(help="a source named below, or package.module:function of your own")],
     set: Annotated[
         list[str], typer.Option(help="option=value of the source, such as path=FILE, from those below; can be repeated")
     ] = [],
