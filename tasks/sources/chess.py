@@ -20,8 +20,8 @@ from tasks.errors import UserError
 from tasks.references import ChessReference
 from tasks.task import Task
 
-QUESTIONS = ("legal", "position", "mate")
 Question = Literal["legal", "position", "mate"]
+QUESTIONS: tuple[Question, ...] = ("legal", "position", "mate")
 _START = "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1"
 _LONGEST_GAME = 120  # moves of both sides
 _MOST_MISSES = 20_000
@@ -55,7 +55,7 @@ def chess(
     while len(seen) < num_tasks:
         question = questions[len(seen) % len(questions)]
         reference = _MAKERS[question](rng, mate_in, plies)
-        key = reference and (question, reference.fen, reference.moves)
+        key = (question, reference.fen, reference.moves) if reference else ()
         if reference is None or key in seen or split_of(reference.fen) != split:
             misses += 1
             if misses > _MOST_MISSES:
