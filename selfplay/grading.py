@@ -1,19 +1,17 @@
 """`selfplay verify`: grade completions made anywhere, one row in, one row out, in the same order."""
 
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import chain, islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from selfplay.parallel import in_order
 from tasks import Reference, UserError, reference_from_dict
 from verifiers import Reason, Verdict, verifier_of, verify_answer, verify_many
-from verifiers.mathematics.equivalence import worker_client as guard
+from verifiers.mathematics.equivalence import worker_client
 
 CHUNK_ROWS = 128
 
@@ -31,20 +29,21 @@ def grade_file(source: Path, out: Path, num_workers: int, show: Callable[[int, C
     refuse_same_file(source, out)
     try:
         with source.open(encoding="utf-8") as lines:
-            graded = _graded(lines, num_workers)
-            rows, error = first = next(graded, ([], ""))
-            if error and not rows:  # what may stand in `out` is kept
-                raise UserError(f"{source}, {error}. Nothing was written")
+            # without a worker for symbolic algebra at hand, the first questions that need one would stay undecided
+            graded = in_order(_results, _chunks(lines), num_workers, _undecided, prepare=worker_client.warm)
+            first = next(graded, None)
+            if first and isinstance(first[1], str):  # the present content of `out` is kept
+                raise UserError(f"{source}, {first[1]}. Nothing was written")
             with out.open("w", encoding="utf-8") as results:
-                for rows, error in chain([first], graded):
-                    for row in rows:
-                        results.write(json.dumps(row, ensure_ascii=False) + "\n")
-                        outcomes[row["outcome"]] += 1
-                    if error:
-                        raise UserError(
-                            f"{source}, {error}. The verdicts of the {outcomes.total()} before it are in {out}"
-                        )
-                    show(outcomes.total(), outcomes)
+                for _, row in chain([first] if first else [], graded):
+                    if isinstance(row, str):
+                        told = f"The verdicts of the {outcomes.total()} before it are in {out}"
+                        raise UserError(f"{source}, {row}. {told}")
+                    results.write(json.dumps(row, ensure_ascii=False) + "\n")
+                    outcomes[row["outcome"]] += 1
+                    if outcomes.total() % CHUNK_ROWS == 0:
+                        show(outcomes.total(), outcomes)
+                show(outcomes.total(), outcomes)
     except OSError as error:
         raise UserError(f"cannot open {error.filename}: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -117,52 +116,16 @@ def _parse(line: str) -> _Row:
     return _Row(identity, reference, text, "answer" in row)
 
 
-def _graded(lines: Iterable[str], num_workers: int) -> Iterator[Graded]:
-    chunks = _chunks(lines)
-    if num_workers == 1:
-        guard.warm()  # else the first questions that need symbolic algebra would find nobody ready, and stay undecided
-        yield from map(grade_lines, chunks)
-        return
-    pool = _pool(num_workers)
-    waiting: deque[tuple[list[Line], Future[Graded]]] = deque()
-    try:
-        while True:
-            for chunk in islice(chunks, 3 * num_workers - len(waiting)):
-                waiting.append((chunk, pool.submit(grade_lines, chunk)))
-            if not waiting:
-                return
-            chunk, future = waiting.popleft()
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                pool.shutdown(wait=False)
-                yield _one_by_one(chunk)
-                pool = _pool(num_workers)
-                waiting = deque((chunk, pool.submit(grade_lines, chunk)) for chunk, _ in waiting)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+def _results(lines: list[Line]) -> list[dict[str, Any] | str]:
+    """The row out for each line; from the first malformed one on, what is wrong with that one."""
+    rows, mistake = grade_lines(lines)
+    return [*rows, *[mistake] * (len(lines) - len(rows))]
 
 
-def _one_by_one(chunk: list[Line]) -> Graded:
-    """Grade a chunk that killed its worker; the row at fault is undecided, the others get their verdicts."""
-    rows: list[dict[str, Any]] = []
-    pool = _pool(1)
-    for line in chunk:
-        try:
-            graded, error = pool.submit(grade_lines, [line]).result()
-        except BrokenProcessPool:
-            pool = _pool(1)
-            verdict = Verdict.of(Reason.CHECKER_FAILURE, "the verifier's process died", 0.0, "none@0")
-            graded, error = [_parse(line[1]).identity | verdict.to_dict()], ""
-        rows += graded
-        if error:
-            return rows, error
-    pool.shutdown()
-    return rows, ""
-
-
-def _pool(num_workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), initializer=guard.warm)
+def _undecided(line: Line) -> dict[str, Any] | str:
+    """The row out for a line whose check killed its process."""
+    verdict = Verdict.of(Reason.CHECKER_FAILURE, "the verifier's process died", 0.0, "none@0")
+    return _parse(line[1]).identity | verdict.to_dict()
 
 
 def _chunks(lines: Iterable[str]) -> Iterator[list[Line]]:

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -17,17 +17,20 @@ def in_order(
     chunks: Iterable[list[Item]],
     num_workers: int,
     died: Callable[[Item], Result],
+    prepare: Callable[[], Any] | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Each item with its result, in order. `work` returns one result an item; `died` makes that of an item which kills its process.
 
-    With one worker the work is done in this process.
+    Each process calls `prepare` before its first work. With one worker the work is done in this process.
     """
     chunks = iter(chunks)
     if num_workers == 1:
+        if prepare:
+            prepare()
         for chunk in chunks:
             yield from zip(chunk, work(chunk), strict=True)
         return
-    pool = _pool(num_workers)
+    pool = _pool(num_workers, prepare)
     waiting: deque[tuple[list[Item], Future[list[Result]]]] = deque()
     try:
         while True:
@@ -40,8 +43,8 @@ def in_order(
                 results = future.result()
             except BrokenProcessPool:
                 pool.shutdown(wait=False)
-                results = _apart(work, chunk, died)
-                pool = _pool(num_workers)
+                results = _apart(work, chunk, died, prepare)
+                pool = _pool(num_workers, prepare)
                 waiting = deque((chunk, _submit(pool, work, chunk)) for chunk, _ in waiting)
             yield from zip(chunk, results, strict=True)
     finally:
@@ -61,18 +64,21 @@ def _submit(
 
 
 def _apart(
-    work: Callable[[list[Item]], list[Result]], chunk: list[Item], died: Callable[[Item], Result]
+    work: Callable[[list[Item]], list[Result]],
+    chunk: list[Item],
+    died: Callable[[Item], Result],
+    prepare: Callable[[], Any] | None,
 ) -> list[Result]:
     """The results of a chunk in a process of its own; if the chunk kills it too, those of its halves."""
-    with _pool(1) as pool:
+    with _pool(1, prepare) as pool:
         try:
             return pool.submit(work, chunk).result()
         except BrokenProcessPool:
             if len(chunk) == 1:
                 return [died(chunk[0])]
     half = len(chunk) // 2
-    return _apart(work, chunk[:half], died) + _apart(work, chunk[half:], died)
+    return _apart(work, chunk[:half], died, prepare) + _apart(work, chunk[half:], died, prepare)
 
 
-def _pool(num_workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"))
+def _pool(num_workers: int, prepare: Callable[[], Any] | None) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(num_workers, mp_context=get_context("spawn"), initializer=prepare)

@@ -140,13 +140,13 @@ def test_a_worker_that_is_killed_costs_no_verdict(tmp_path, monkeypatch):
     deadly.write_text(
         "import os\nimport selfplay.grading as g\nreal = g.verify_answer\n"
         "def check(reference, text):\n    os.kill(os.getpid(), 9) if text == 'DIE' else None\n    return real(reference, text)\n"
-        "g.verify_answer = check\ndef grade(lines):\n    return g.grade_lines(lines)\n"
+        "g.verify_answer = check\ndef grade(lines):\n    return g._results(lines)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path) + os.pathsep + str(ROOT))
     import deadly as planted
 
-    monkeypatch.setattr(grading, "grade_lines", planted.grade)
+    monkeypatch.setattr(grading, "_results", planted.grade)
     monkeypatch.setattr(grading, "verify_answer", planted.real)
     outcomes = grading.grade_file(source, out, 2, lambda rows, counts: None)
     assert outcomes == {"correct": 299, "undecided": 1}
