@@ -170,7 +170,7 @@ class ProofReference:
     imports: StrictStr = ""  # sentences that stand before it
     axioms: tuple[StrictStr, ...] = ()  # full names of those that a proof may assume
     mode: Literal["script", "file"] = "script"  # tactics alone, or a whole file
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=default_limits)
     kind: Literal["proof"] = field(default="proof", kw_only=True)
 
 
