@@ -14,7 +14,7 @@ from verifiers.mathematics.extraction.boxes import unboxed
 from verifiers.mathematics.extraction.conclusion import conclusion, last_equation_of
 from verifiers.mathematics.extraction.extract import closes_with, committed, extract, final_text, statements
 from verifiers.mathematics.parsing.damage import repaired
-from verifiers.mathematics.parsing.statements import text_key
+from verifiers.mathematics.parsing.statements import same_text
 from verifiers.verdict import Reason, Verdict
 
 VERSION = "math@2"
@@ -27,10 +27,8 @@ def verify_math(reference: MathReference, completion: str) -> Verdict:
     start = time.perf_counter()
     answer = extract(completion)
     verdict = _verdict(reference, answer, start) if answer is not None else _of(Reason.NO_ANSWER, "", start)
-    if verdict.reason in (Reason.MISMATCH, Reason.UNSUPPORTED, Reason.NO_ANSWER) and not _INTEGER.fullmatch(
-        reference.answer
-    ):
-        whole = next((text for text in statements(completion) if _is_reference(reference, text)), None)
+    if verdict.reason not in _RIGHT and not _INTEGER.fullmatch(reference.answer):
+        whole = next((text for text in statements(completion) if same_text(reference.answer, text)), None)
         if whole is not None:
             return _of(Reason.MATCH, whole.strip(), start)
     if verdict.reason is Reason.MISMATCH and "=" in answer:
@@ -84,8 +82,7 @@ def _conventions(reference: MathReference) -> tuple[bool, float, float] | None:
 
 def _is_reference(reference: MathReference, text: str) -> bool:
     """Whether a text of several words or formulas is the reference itself."""
-    key = text_key(reference.answer)
-    return len(key) > _MIN_KEY and key == text_key(text)
+    return len(reference.answer) > _MIN_KEY and same_text(reference.answer, text)
 
 
 _MIN_KEY = 12  # characters of a reference that is looked for as text; shorter ones are compared in value

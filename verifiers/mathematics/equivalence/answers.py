@@ -26,7 +26,7 @@ from verifiers.mathematics.equivalence.relations import (
 )
 from verifiers.mathematics.equivalence.scalars import EXPRESSIONS, Prover, Scalars
 from verifiers.mathematics.parsing.answers import readings
-from verifiers.mathematics.parsing.statements import clauses, text_key
+from verifiers.mathematics.parsing.statements import same_text
 from verifiers.mathematics.parsing.tree import (
     MINUS_ONE,
     PI,
@@ -48,7 +48,6 @@ from verifiers.verdict import Reason
 
 _MAX_ITEMS = 200
 _MAX_ANSWER_WORDS = 5  # of a reference in words; more make a sentence
-_SENTENCE = re.compile(r"[A-Za-z]{2,}.*\b(?:is|are|was|has|wins?|lies?)\b")
 _DEGREE = frozenset(["degree"])
 _ANGLE_FUNCTIONS = frozenset(["sin", "cos", "tan", "cot", "sec", "csc"])
 _WITH_UNIT = frozenset(["quantity", "percent", "degree"])
@@ -87,7 +86,7 @@ def compare(
     gives its `prover` and its own limit in `seconds` of CPU time.
     """
     comparison = Comparison(seconds, prover, conventions)
-    if _same_text(reference, answer):
+    if same_text(reference, answer):
         return Reason.MISMATCH if "0" in reference and comparison.is_undefined(reference) else Reason.MATCH
     verdicts: list[bool | None] = []
     try:
@@ -121,15 +120,6 @@ def is_read_whole(reference: str) -> bool:
     return any(node.kind not in ("text", "unread") for node in kinds) or (
         kinds[0].kind == "text" and len(kinds[0].args[0].split()) <= _MAX_ANSWER_WORDS
     )
-
-
-def _same_text(reference: str, answer: str) -> bool:
-    key = text_key(reference)
-    if not key:
-        return reference.strip() == answer.strip()
-    if key == text_key(answer):
-        return True
-    return len(key) > 20 and bool(_SENTENCE.search(reference)) and clauses(reference) == clauses(answer)
 
 
 class Comparison:
@@ -285,7 +275,11 @@ class Comparison:
             return self._based(left, right)
         if "cases" in kinds:
             return left.kind == right.kind and self._paired(list(left.args), list(right.args))
-        if "clock" in kinds or "dots" in kinds or "approx" in kinds:
+        if left.kind == right.kind == "clock" and len(left.args) != len(right.args):
+            return left.args[0] % 720 == right.args[0] % 720
+        if left.kind == right.kind == "clock":
+            return left.args[0] == right.args[0]
+        if "clock" in kinds or "date" in kinds or "dots" in kinds or "approx" in kinds:
             return left == right
         return None if left.kind in EXPRESSIONS and right.kind in EXPRESSIONS else False
 
@@ -490,6 +484,9 @@ class Comparison:
             )
         if len(left.args) != len(right.args):
             return False
+        zeros = [[rational(part) == 0 for part in side.args] for side in (left, right)]
+        if zeros[0] != zeros[1] or zeros[0][0]:
+            return self._all(zip(left.args, right.args, strict=True))
         return self._all(
             (Node("mul", (a, right.args[0])), Node("mul", (b, left.args[0])))
             for a, b in zip(left.args, right.args, strict=False)

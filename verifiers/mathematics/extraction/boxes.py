@@ -41,16 +41,17 @@ _PART_BEFORE = re.compile(rf"(?:^|[\s*]){_PART}[\s$*:.]*(?:\\\[|\\\()?\s*$")
 _STEP = re.compile(
     r"\\(?:Rightarrow|implies|therefore)(?![A-Za-z])|⇒|\.\s*$|\\text\s*\{[^{}]*[A-Za-z]+ [a-z]+ [^{}]*\}|\\begin\{align"
 )
+_MAX_NESTED = 8
 _MAX_BOXES = 400
 _MAX_UNCLOSED = 2_000  # characters of a box without a closing brace
 
 
-def unboxed(text: str) -> str:
-    """An answer without the box around it: what `\\boxed{...}` holds, or the text itself."""
-    if "box" not in text:
+def unboxed(text: str, depth: int = 0) -> str:
+    """An answer without the box around it: what `\\boxed{...}` holds, or the text itself. Boxes in boxes go down to 8."""
+    if "box" not in text or depth > _MAX_NESTED:
         return text
     found = boxes(text)
-    return joined(text, found) if found else text
+    return joined(text, found, depth) if found else text
 
 
 def boxes(text: str) -> list[tuple[int, int, str]]:
@@ -106,7 +107,7 @@ def truncated_box(text: str) -> bool:
     return bool(BOX.search(text)) and not boxes(text)
 
 
-def joined(text: str, found: list[tuple[int, int, str]]) -> str:
+def joined(text: str, found: list[tuple[int, int, str]], depth: int = 0) -> str:
     """What the last box holds; with boxes that stand side by side, all that they hold: a list, never a choice.
 
     Boxes before the last one that hold steps of a derivation are left out.
@@ -125,7 +126,7 @@ def joined(text: str, found: list[tuple[int, int, str]]) -> str:
     first = len(found) - len(held)
     if parts is not None and not _PART_BEFORE.search(text[max(0, found[first][0] - 20) : found[first][0]]):
         held, only_or = held[-1:], True
-    inner = [unboxed(part) for part in held]
+    inner = [unboxed(part, depth + 1) for part in held]
     distinct = list(dict.fromkeys(part.strip() for part in inner))
     return distinct[0] if len(distinct) == 1 else (" or " if only_or else ", ").join(inner)
 

@@ -7,6 +7,7 @@ here.
 """
 
 import re
+from collections.abc import Iterator
 
 from verifiers.mathematics.extraction.boxes import BOX, boxes, joined, truncated_box, unboxed
 from verifiers.mathematics.extraction.sentences import (
@@ -43,6 +44,46 @@ _PHRASE = re.compile(
     r"(?:(?::|：|=|\blà\b|\badalah\b|\bto\b|\bjest\b|\bwynosi\b|\bje\b|\bär\b|\bis\b|\bon\b|คือ|है|هي|هو|είναι|היא)\s{0,9}:?\s{0,9}\*{0,6}\s{0,9}|(?=[-−]?[\d$]))",
     re.I,
 )
+_PHRASE_WORDS = [
+    "answer",
+    "réponse",
+    "respuesta",
+    "antwort",
+    "resposta",
+    "risposta",
+    "result",
+    "solution",
+    "correction",
+    "最终答案",
+    "答案",
+    "答えは",
+    "答",
+    "정답은",
+    "답은",
+    "उत्तर",
+    "ответ",
+    "đáp",
+    "jawaban",
+    "hasil",
+    "cevap",
+    "sonuç",
+    "odpowiedź",
+    "wynik",
+    "odpověď",
+    "คำตอบ",
+    "الناتج",
+    "الاجابة",
+    "جواب",
+    "الجواب",
+    "الإجابة",
+    "відповідь",
+    "svar",
+    "antwoord",
+    "vastaus",
+    "απάντηση",
+    "תשובה",
+]
+_FINAL = re.compile(r"\bfinal\s{1,5}$", re.I)
 _WORDED_EQUATION = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{4,}(?![}\w]).*=")  # "adding up, 40 + 2 = 42"
 _SUPPOSED = re.compile(
     r"\b(?:suppose|supposing|assume|assuming|if|whether|unless|says?|said|claims?|claimed)\s+(?:that\s+)?"
@@ -62,6 +103,7 @@ _QUESTION = re.compile(r"[^.!?\n]{0,100}\?")
 _GLUED = re.compile(r"\(?(?:[Tt]he|[Mm]y|[Oo]ur)\s+(?:final\s+)?answer\s")  # "30The answer is 30"
 _NEXT_SPAN = re.compile(r"\s{0,3}(?:[,;]\s*(?:and\b|or\b)?|and\b|or\b|OR\b)\s{0,3}")
 _BULLETS = re.compile(r"\s*(?:[-*•]\s+\S[^\n]*(?:\n+|$)){2,12}")
+_BULLET = re.compile(r"^\s*[-*•]\s+(?=\$|\\\()")
 _ANSWER_LINE = re.compile(r"^[ \t]*\**(?:Final )?Answer:?\**:?[ \t]*\**\(?([A-J])\)?\**[ \t]*\.?$", re.M)
 _MAX_STATEMENT = 3_000  # characters that are read behind "the answer is"
 _MAX_PHRASES = 40  # of one completion, the last ones
@@ -95,7 +137,7 @@ def statements(completion: str) -> list[str]:
     text = visible(completion)
     if text is None:
         return []
-    phrases = list(_PHRASE.finditer(text))
+    phrases = _phrases(text)
     found = []
     for phrase in phrases[:1] + phrases[-3:]:
         rest = text[phrase.end() : phrase.end() + _MAX_STATEMENT]
@@ -144,7 +186,7 @@ def _last_commitment(text: str) -> str | None:
         found.append((letters[-1].start(), letters[-1][1]))
     if lines and not boxed:
         found.append((lines[-1].start(), _after_phrase(lines[-1][1]) or tidy(lines[-1][1])))
-    for phrase in reversed(list(_PHRASE.finditer(text))[-_MAX_PHRASES:]):
+    for phrase in reversed(_phrases(text)[-_MAX_PHRASES:]):
         inside = boxed and boxed[-1][0] < phrase.start() < boxed[-1][1]
         if (
             inside
@@ -160,6 +202,28 @@ def _last_commitment(text: str) -> str | None:
     return max(found)[1] if found else None
 
 
+def _phrases(text: str) -> list[re.Match[str]]:
+    """Where a text says "the answer is". The pattern is only tried where one of its words stands."""
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a sign whose small form is longer
+        return list(_PHRASE.finditer(text))
+    found, last = [], 0
+    for place in sorted(place for word in _PHRASE_WORDS for place in _places(lowered, word)):
+        final = _FINAL.search(text, max(0, place - 15), place)
+        match = _PHRASE.match(text, final.start()) if final else _PHRASE.match(text, place)
+        if match and match.start() >= last:
+            found.append(match)
+            last = match.end()
+    return found
+
+
+def _places(text: str, word: str) -> Iterator[int]:
+    place = text.find(word)
+    while place >= 0:
+        yield place
+        place = text.find(word, place + len(word))
+
+
 def _after_phrase(rest: str) -> str | None:
     """What follows "the answer is": a span of mathematics, or the text up to the end of the sentence."""
     rest = rest.partition("</answer>")[0].lstrip(" \t*:}")
@@ -170,6 +234,7 @@ def _after_phrase(rest: str) -> str | None:
     bullets = _BULLETS.match(rest)
     if bullets:
         return ", ".join(tidy(line.strip().lstrip("-*• ")) for line in bullets[0].split("\n") if line.strip())
+    rest = _BULLET.sub("", rest)
     span = MATH_SPAN.match(rest.lstrip())
     if span:
         rest = rest.lstrip()

@@ -90,6 +90,13 @@ _ALTERING = frozenset(  # words behind a number that make it another number, or 
         "if",
         "when",
         "except",
+        "is",
+        "are",
+        "was",
+        "wrong",
+        "incorrect",
+        "false",
+        "impossible",
         "maybe",
         "perhaps",
         "ish",
@@ -122,9 +129,9 @@ def readings(text: str) -> tuple[Node, ...]:
     other = second_spelling(cleaned)
     if other is not None:
         found += readings(other)
-    if found:
+    if found and not (found[0].kind == "list" and any(item.kind == "text" for item in found[0].args)):
         return tuple(found)
-    return _sentence(cleaned) or (_counted(words(cleaned)),)
+    return (*_sentence(cleaned), *found) or (_counted(words(cleaned)),)
 
 
 def _parsed(cleaned: str) -> list[Node]:
@@ -342,10 +349,16 @@ def _with_unit(value: Node, parts: list[str]) -> Node:
         raise Unreadable("words behind something that is no amount")
     if parts[0].lower() in ("percent", "percentage", "pct", "percents") or parts[:2] == ["per", "cent"]:
         return Node("percent", (value,))
+    if not parts[0].isascii() and parts[0][0] in MAGNITUDES and len(parts[0]) > 1:
+        parts = [parts[0][0], parts[0][1:], *parts[1:]]
     if parts[0].lower() in MAGNITUDES:
         value = times(num(MAGNITUDES[parts[0].lower()]), num(1) if value == sym("a") else value)
         return _with_unit(value, parts[1:]) if len(parts) > 1 else value
-    letters = [part for part in parts if len(part) == 1 and part.isalpha() and part not in SYMBOL_UNITS and part != "a"]
+    letters = [
+        part
+        for part in parts
+        if len(part) == 1 and part.isascii() and part.isalpha() and part not in SYMBOL_UNITS and part != "a"
+    ]
     if len(parts) > 8 or letters or any(part.lower() in _ALTERING for part in parts):
         raise Unreadable("words that are no unit")
     if value.kind in ("quantity", "degree"):

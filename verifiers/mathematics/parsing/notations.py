@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from math import gcd
 
 from verifiers.mathematics.parsing.tree import Node, num, sym
 from verifiers.mathematics.parsing.units import named
@@ -22,6 +23,18 @@ _PRIME = re.compile(r"\^\s*(?:\{\s*((?:\\prime\s*|')+)\}|(\\prime)\s*)")
 _AMOUNT = r"(\d+(?:\.\d+)?)"
 _FEET = re.compile(rf"^{_AMOUNT}\s*'(?:\s*{_AMOUNT}\s*(?:''|\"))?$|^{_AMOUNT}\s*(?:''|\")$")
 _ARC = re.compile(rf"^(-?)(\d+)\s*\^\s*(?:\\circ|\{{\s*\\circ\s*\}})\s*{_AMOUNT}\s*'(?:\s*{_AMOUNT}\s*(?:''|\"))?$")
+_LITERAL = re.compile(r"^0([xXbBoO])([0-9A-Fa-f_]+)$")
+_BASES = {"x": 16, "b": 2, "o": 8}
+_ISO_DATE = re.compile(r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})$")
+_SHORT_DATE = re.compile(r"^(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})$")
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_DAY_FIRST = re.compile(rf"^(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\.?,?(?:\s+(\d{{4}}))?$", re.I)
+_MONTH_FIRST = re.compile(rf"^{_MONTH}\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s+(\d{{4}}))?$", re.I)
+_TIME = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2}))?$")
+_UNIT_LETTER = re.compile(
+    r"^((?:-\s*)?\d+(?:\.\d+)?(?:\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\{-?\d+\}|\d))?|10\s*\^\s*(?:\{-?\d+\}|\d))\s+([smghLNJWVKAC])$"
+)
 _LETTER_DIGITS = re.compile(r"^\(?([0-9A-Fa-f]*[A-Fa-f][0-9A-Fa-f]*)\)?_\{?(\d\d)\}?$")
 
 
@@ -31,6 +44,9 @@ def special(text: str, read: Callable[[str], Node]) -> Node | None:
     counted = _two_numbers(simple) if simple[:1].isdigit() else None
     if counted:
         return counted
+    written = _written_otherwise(simple, read) if len(text) < 60 else None
+    if written:
+        return written
     option = _OPTION.match(text)
     if option:
         letter = option[1] or option[3] or option[5] or option[6]
@@ -44,6 +60,46 @@ def special(text: str, read: Callable[[str], Node]) -> Node | None:
         return Node("based", (digits[1].upper(), int(digits[2])))
     clock = _time_of_day(simple) if "m" in simple or "M" in simple or "oon" in simple else None
     return clock or (_primed(text) if len(text) < 60 and ("'" in text or '"' in text or "prime" in text) else None)
+
+
+def _written_otherwise(simple: str, read: Callable[[str], Node]) -> Node | None:
+    """Literals of programs, dates, times of day and amounts with a unit of one letter: 0x1f, 2024-01-03, 00:27, 4 s."""
+    literal = _LITERAL.match(simple)
+    if literal:
+        base, digits = _BASES[literal[1].lower()], literal[2].replace("_", "").upper()
+        return Node("based", (digits, base)) if all(int(digit, 36) < base for digit in digits) else None
+    if not simple[-1:].isalnum():
+        return None
+    time = _TIME.match(simple)
+    if time:
+        return _time(int(time[1]), time[1], int(time[2]), int(time[3] or 0))
+    amount = _UNIT_LETTER.match(simple)
+    if amount:
+        return Node("quantity", (read(amount[1]), named(amount[2])))
+    return _date(simple)
+
+
+def _date(simple: str) -> Node | None:
+    """A date: (year, month, day), the year 0 if none is written. With slashes the order of day and month is the writer's
+    own, so such a date only equals itself."""
+    iso, short = _ISO_DATE.match(simple), _SHORT_DATE.match(simple)
+    if iso and 1 <= int(iso[2]) <= 12 and 1 <= int(iso[3]) <= 31:
+        return Node("date", (int(iso[1]), int(iso[2]), int(iso[3])))
+    if short:
+        return Node("date", ("short", int(short[1]), int(short[3]), int(short[4]) % 100))
+    month_first, day_first = _MONTH_FIRST.match(simple), _DAY_FIRST.match(simple)
+    if not month_first and not day_first:
+        return None
+    month, day, year = month_first.groups() if month_first else (day_first[2], day_first[1], day_first[3])
+    return Node("date", (int(year or 0), _MONTHS.index(month[:3].lower()) + 1, int(day)))
+
+
+def _time(hour: int, written: str, minute: int, second: int) -> Node | None:
+    """7:05 and 00:27 are times of day; 7:32 may be a ratio, unless it is not in lowest terms."""
+    if hour > 23 or minute > 59 or second > 59:
+        return None
+    is_ratio = second == 0 and minute > 9 and written[0] != "0" and gcd(hour, minute) == 1
+    return None if is_ratio else Node("clock", (hour * 60 + minute + Fraction(second, 60), "AM or PM"))
 
 
 def _two_numbers(simple: str) -> Node | None:

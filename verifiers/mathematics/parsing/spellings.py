@@ -29,7 +29,7 @@ _ROWS = re.compile(r"\\(?:begin|end)\s*\{(?:aligned|align|split|gathered|gather|
 _NEXT_ROW = re.compile(r"\\\\\s*(?==|\\approx|[<>])")  # a row that goes on with the chain before it
 _ROW_SPACE = re.compile(r"\\\\\s*\[\s*-?[\d.]+\s*(?:pt|em|ex|mm|cm|in)\s*\]")  # \\[4pt]
 _DOUBLED = re.compile(
-    r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|text|left|right|pi|cdot|times|infty|begin|boxed|le|ge|cup|in|pm|circ|mathrm|mathbb)(?![A-Za-z]))"
+    r"(?<!\\)\\\\(?=(?:[dt]?frac|sqrt|text|left|right|pi|cdot|times|infty|begin|boxed|le|ge|cup|in|pm|circ|mathrm|mathbb)(?![A-Za-z])|[{}])"
 )
 _SINGLE = re.compile(r"(?<!\\)(?:\\\\)*\\(?!\\)")
 _UNIT_QUOTIENT = re.compile(

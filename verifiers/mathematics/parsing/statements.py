@@ -12,6 +12,10 @@ _TEXT_GROUP = re.compile(r"\\(?:text|mbox|textrm|mathrm|textbf|operatorname)\s*\
 _LOOSE_BLANK = re.compile(
     r"(?<!\w)\s+|\s+(?!\w)|(?<=[A-Za-z]) +(?=\d)|(?<=\d) +(?=[A-Za-z])"
 )  # a blank that keeps nothing apart
+_MIN_SENTENCE = 20  # characters
+_STATING = re.compile(
+    r"[A-Za-z]{2,}.*\b(?:is|are|was|has|wins?|lies?)\b|\b(?:is|are|was|has|wins?|lies?)\b.*[A-Za-z]{2,}"
+)
 _WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{2,}")
 _LARGE = re.compile(r"\\[dt]frac")
 _QUALIFIER = re.compile(
@@ -50,6 +54,16 @@ def text_key(text: str) -> str:
     return text.casefold() if len(_WORD.findall(text)) > 2 else text
 
 
+def same_text(reference: str, answer: str) -> bool:
+    """Whether an answer is the reference itself, perhaps with its clauses in another order."""
+    key = text_key(reference)
+    if not key:
+        return reference.strip() == answer.strip()
+    if key == text_key(answer):
+        return True
+    return len(key) > _MIN_SENTENCE and bool(_STATING.search(reference)) and clauses(reference) == clauses(answer)
+
+
 def unqualified(text: str) -> tuple[str, tuple[str, ...]] | None:
     """(what is stated, the conditions named) of "f(x) = ax, where a is a constant"; None for a text without such words."""
     found = _QUALIFIER.search(text)
@@ -66,6 +80,7 @@ def without_equivalent(text: str) -> str:
 
 def labelled(text: str) -> list[tuple[str, str]] | None:
     """[(label, value), ...] of "the minimum is 3 and the maximum is 5", of "Minimum: 3, Maximum: 5"; None for other texts."""
+    text = _WHEN.sub("", text)
     if _DENYING.search(text) or len(text) > 300:
         return None
     counted = _THERE_ARE.fullmatch(text.strip())
@@ -76,7 +91,7 @@ def labelled(text: str) -> list[tuple[str, str]] | None:
         match = _LABELLED.fullmatch(clause.strip())
         if not match:
             return None
-        value = _WHEN.sub("", match[2])
+        value = match[2]
         if re.search(r"(?<![\\A-Za-z])[A-Za-z]{3,}", re.sub(_TEXT_GROUP, " ", value)):
             return None
         pairs.append((_label(match[1]), value))

@@ -241,7 +241,12 @@ def _is_amount_before(found: list[Token]) -> bool:
     last = found[-1]
     if last.value in ("/", "cdot") and len(found) > 1:
         return found[-2].in_text
-    return last.kind == "number" or last.in_text or (last.value == "}" and last.kind == "sign")
+    return (
+        last.kind == "number"
+        or last.in_text
+        or last.value in ("circ", "degree")
+        or (last.value == "}" and last.kind == "sign")
+    )
 
 
 def _command(name: str, text: str, position: int, in_text: bool, spaced: bool) -> tuple[Token | None, int]:

@@ -11,7 +11,7 @@ Answers
     list(*items)  either(*items): parted by "or" alone  set(*items)  bracket(open, close, *items)  builder(variable, *conditions)  matrix(rows)
     relation(operators, *sides)  union(*sets)  meet(*sets)  minus(set, set)  region("R" | "Z" | ...)  empty()
     ratio(*parts)  quantity(value, unit)  percent(value)  based(digits, base)  text(words)  choice(letter, content)
-    cases(*list(value, condition))  approx(exact, decimal)  dots()  clock(minutes)  date(year, month, day)
+    cases(*list(value, condition))  approx(exact, decimal)  dots()  clock(minutes[, "AM or PM" where neither is written])  date(year, month, day)
     where(value, conditions): qualified in words  unread(text): signs of mathematics that make none  deep(text): nested too deep to read in this process
 """
 

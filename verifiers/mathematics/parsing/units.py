@@ -118,6 +118,7 @@ MAGNITUDES = {
     "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12, "lakh": 10**5, "lakhs": 10**5,
     "lac": 10**5, "crore": 10**7, "crores": 10**7, "bn": 10**9, "mn": 10**6, "mln": 10**6, "bln": 10**9, "tn": 10**12,
     "thousands": 10**3, "millions": 10**6, "billions": 10**9, "quadrillion": 10**15,
+    "百": 100, "千": 1000, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8,
 }  # fmt: skip
 _FILLERS = frozenset(
     [

@@ -199,7 +199,7 @@ def is_math_word(word: str) -> bool:
     ):
         return False
     return (
-        len(word) <= 2
+        (len(word) <= 2 and word.isascii())
         or word in FUNCTIONS
         or word in CONSTANTS
         or word in GREEK
