@@ -28,7 +28,7 @@ def trace_hashes(samples: SampleTable) -> NDArray[np.uint64]:
     """64 bits of each sample's task and text, shape [samples]: the same wherever the same text was sampled of the task."""
     tasks = [hashlib.blake2b(task_id.encode(), digest_size=8).digest() for task_id in samples.task_ids]
     numbers = np.array([int.from_bytes(digest) for digest in tasks], np.uint64)
-    return numbers[samples.task] * _MIX + samples.text
+    return numbers[samples.task] * _MIX + samples.text.astype(np.uint64, copy=False)
 
 
 def accepted_texts(shards: Path) -> Iterator[str]:

@@ -68,11 +68,11 @@ def watch(earlier: Sequence[tuple[str, SampleTable]], present: SampleTable, k: i
         ("distinct", "distinct texts of correct samples", -1),
         ("repeats", "pairs of samples with the same wrong text", 1),
     ):
-        found = [
+        compared = (
             _compare(figure, name, sign, title, _figures(figure, past, present, k), confidence)
             for title, past in earlier
-        ]
-        found = [watched for watched in found if watched is not None]
+        )
+        found = [watched for watched in compared if watched is not None]
         if found:
             worst.append(max(found, key=lambda watched: (watched.raised, sign * (watched.after - watched.before))))
     return worst

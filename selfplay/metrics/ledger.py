@@ -106,7 +106,7 @@ def round_ledger(samples: RoundSamples, metrics: dict[str, Any]) -> dict[str, An
     """
     sampled, accepted = samples.sampled, samples.accepted
     evaluations = [table for _, table in samples.evaluations[-2:]]
-    ledger = {
+    ledger: dict[str, Any] = {
         "tokens": tokens_of(sampled),
         "flops": {
             "sampling": _total(samples.flops),
@@ -121,7 +121,9 @@ def round_ledger(samples: RoundSamples, metrics: dict[str, Any]) -> dict[str, An
         },
         "accepted": samples.cost(),
         "information": {
-            "surprisal_bits_per_token": surprisal(accepted.logprob, accepted.completion_tokens),
+            "surprisal_bits_per_token": surprisal(
+                accepted.logprob.astype(np.float64, copy=False), accepted.completion_tokens
+            ),
             "compressed_bytes_per_character": compressed_size(accepted_texts(samples.folder / "shards")),
         },
         "tokens_per_trace": {
@@ -233,7 +235,8 @@ def _lengths(evaluations: Sequence[SampleTable]) -> dict[str, Any]:
     figures: dict[str, Any] = {"after": _mean(np.array(list(lengths[-1].values())))}
     shared = sorted(set.intersection(*map(set, lengths))) if len(lengths) > 1 else []
     if shared:
-        change = paired_difference(*(np.log([each[task_id] for task_id in shared]) for each in lengths))
+        before, after = (np.log([each[task_id] for task_id in shared]) for each in lengths)
+        change = paired_difference(before, after)
         figures |= {
             "change": expm1(change.value),
             "low": expm1(change.low),
@@ -273,7 +276,8 @@ def _total(values: Floats | None, chosen: NDArray[np.bool_] | slice = slice(None
 
 def _sum(*parts: float | None) -> float | None:
     """None if a part is not known."""
-    return None if None in parts else float(sum(parts))
+    known = [part for part in parts if part is not None]
+    return float(sum(known)) if len(known) == len(parts) else None
 
 
 def _mean(values: NDArray[Any]) -> float | None:

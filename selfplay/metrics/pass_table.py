@@ -43,8 +43,9 @@ class Wanted:
 
     @property
     def columns(self) -> list[Column]:
-        """The columns of a table of samples that the figures need, beside the outcomes."""
-        return [*(["answer"] if self.majority else []), *(["logprob"] if self.best_of else [])]
+        """The columns of a table of samples that the figures need, besides the outcomes."""
+        columns: list[Column] = ["answer"] if self.majority else []
+        return [*columns, "logprob"] if self.best_of else columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from selfplay.estimators.forecast import Forecast, forecast
 from selfplay.estimators.intervals import Interval, over_tasks, paired_difference
-from selfplay.estimators.passk import pass_at_every_k, pass_at_k, pass_at_k_bounds
+from selfplay.estimators.passk import pass_at_every_k, pass_at_k_bounds
 from selfplay.journal.samples import SampleTable, read_samples
 from selfplay.layout import CONTROL, METRICS, RECIPE, base_folder, finished_rounds, is_control
+from selfplay.metrics.collapse import coverage
 from selfplay.rounds.run_folder import stored_recipe
 from selfplay.storage import read_json
 from tasks import UserError
@@ -170,11 +171,7 @@ def paired(left: Evaluation, right: Evaluation, k: int) -> Interval | None:
     shared = [task_id for task_id in left.samples.task_ids if task_id in right.samples.places]
     if not shared:
         return None
-    figures = []
-    for each in (left, right):
-        places = [each.samples.places[task_id] for task_id in shared]
-        figures.append(pass_at_k(each.samples.num_decided[places], each.samples.num_correct[places], k))
-    interval = paired_difference(*figures)
+    interval = paired_difference(coverage(left.samples, shared, k), coverage(right.samples, shared, k))
     return interval if interval.num_tasks > 1 else None
 
 

@@ -223,8 +223,8 @@ def bar_chart(
         axes.grid(axis="x", visible=False)
         bottom, marks = [0.0] * len(groups), []
         width = 0.8 if stacked else 0.8 / max(len(bars), 1)
-        for place, series in enumerate(bars):
-            at = [i if stacked else i - 0.4 + width * (place + 0.5) for i in range(len(groups))]
+        for number_of_bars, series in enumerate(bars):
+            at = [i if stacked else i - 0.4 + width * (number_of_bars + 0.5) for i in range(len(groups))]
             axes.bar(
                 at, series.heights, width * 0.92, bottom if stacked else 0, color=SURFACE
             )  # hides the grid behind a faint bar
@@ -269,11 +269,11 @@ def to_svg(canvas: Canvas, title: str, marks: Sequence[Mark] = ()) -> str:
     """
     out = io.StringIO()
     with rc_context({**STYLE, "svg.hashsalt": title}):
-        for part in (canvas, *canvas.axes):
-            part.patch.set_visible(False)
+        for patch in (canvas.patch, *(axes.patch for axes in canvas.axes)):
+            patch.set_visible(False)
         FigureCanvasSVG(canvas).print_svg(out, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     svg = out.getvalue()
-    view = re.search(r'viewBox="[^"]*"', svg).group()
+    (view,) = re.findall(r'viewBox="[^"]*"', svg)[:1]
     body = svg[svg.index("</defs>") + len("</defs>") :]  # the first definitions hold a style for the whole page
     referred = set(re.findall(r"#([\w.-]+)", body))
     body = re.sub(r' id="([^"]*)"', lambda match: match.group() if match.group(1) in referred else "", body)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from selfplay.estimators.forecast import Forecast
 from selfplay.estimators.intervals import Interval
@@ -64,8 +65,9 @@ def _round_chart(title: str, label: str, arms: list[Arm], figure: Callable[[Stag
     for color, arm in enumerate(arms):
         points = [(stage.position - 1, value) for stage in arm.rounds if (value := figure(stage)) is not None]
         if any(value for _, value in points):
-            lines.append(Line(arm.name, color, *zip(*points, strict=True), dashed=arm.is_control))
-    last = max((x for line in lines for x in line.x), default=0)
+            x, y = zip(*points, strict=True)
+            lines.append(Line(arm.name, color, x, y, dashed=arm.is_control))
+    last = max((int(x) for line in lines for x in line.x), default=0)
     names = [f"round {number}" for number in range(last + 1)]
     return [line_chart(title, lines, "", label, x_names=names, share=False)] if last else []
 
@@ -86,11 +88,17 @@ def curve_charts(arms: list[Arm]) -> list[Chart]:
     for color, arm in enumerate(arms):
         lines = []
         for place, stage in enumerate(arm.stages):
-            style = {"dashed": place == 0, "strength": 1.0 if place == 0 else _strength(place, len(arm.stages))}
-            lines.append(_line(stage.name, 7 if place == 0 else color, list(stage.evaluation.curve.items()), **style))
+            draw = partial(
+                _line,
+                stage.name,
+                7 if place == 0 else color,
+                dashed=place == 0,
+                strength=1.0 if place == 0 else _strength(place, len(arm.stages)),
+            )
+            lines.append(draw(list(stage.evaluation.curve.items())))
             if place in (0, len(arm.stages) - 1) and stage.evaluation.forecast:
                 ahead = [(point.k, point) for point in stage.evaluation.forecast]
-                lines.append(_line(stage.name, 7 if place == 0 else color, ahead, is_forecast=True, **style))
+                lines.append(draw(ahead, is_forecast=True))
         if lines and max(len(line.x) for line in lines) > 1:
             note = interval_note([arm]) + _forecast_note(arm)
             charts.append(line_chart(f"pass@k against k: {arm.name}", lines, "k", "pass@k", log_x=True, note=note))

@@ -109,7 +109,7 @@ def stage_name(recipe: Recipe, folder: Path) -> str:
 
 def evaluation_tasks(recipe: Recipe, run: Path | None = None) -> Iterator[Task]:
     """The held-out tasks, the same before the first round and after each: as `run` keeps them, or else from their source."""
-    return _held_out(recipe, EVALUATION, recipe.evaluation.tasks, run)
+    return _held_out(recipe, EVALUATION, held_out_sets(recipe)[EVALUATION], run)
 
 
 def keep_held_out_tasks(recipe: Recipe, run: Path) -> None:

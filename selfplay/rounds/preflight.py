@@ -134,8 +134,8 @@ def _prompts(recipe: Recipe, thorough: bool) -> Iterator[str]:
         refused = []
         try:
             for task in islice(load(section.source, **section.options), NUM_RENDERED):
-                if error := refuses(task.prompt):
-                    refused.append((task.id, error))
+                if reason := refuses(task.prompt):
+                    refused.append((task.id, reason))
         except UserError:
             continue  # _tasks says so
         if refused:

@@ -187,10 +187,11 @@ def reverify(run: Path, num_workers: int = 1, show: Callable[[str], None] = lamb
     if older := [problem for folder in folders if (problem := other_schema(folder))]:
         raise UserError("nothing verified: " + "\n".join(older))
     recipe = stored_recipe(run)
-    return [
-        _round(recipe, folder, num_workers, lambda text, name=folder.name: show(f"{name}: {text}"))
-        for folder in folders
-    ]
+    return [_round(recipe, folder, num_workers, _named(show, folder.name)) for folder in folders]
+
+
+def _named(show: Callable[[str], None], name: str) -> Callable[[str], None]:
+    return lambda text: show(f"{name}: {text}")
 
 
 def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str], None]) -> Report:

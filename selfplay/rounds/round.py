@@ -40,7 +40,7 @@ def play(round: Round, models: RoundModels, executor: Executor, progress: Progre
     shards, selection = round.make_shards()
     training = train(recipe, f"{round.name}: training", folder, models.start, progress) if recipe.training else {}
     after = models_after(round, models)
-    evaluation = evaluate(recipe, folder, after.trained, executor, progress) if recipe.evaluation else {}
+    evaluation = evaluate(recipe, folder, after.trained, executor, progress)
     parts = {
         "sampling": timing(stats),
         "health": seen,
@@ -76,13 +76,18 @@ def health(round: Round) -> dict[str, Any]:
 
 
 def evaluate(recipe: Recipe, folder: Path, model: str, executor: Executor, progress: Progress) -> dict[str, Any]:
-    """pass@k of a model on the held-out tasks; `folder` is that of the round that made it, or of the first models."""
+    """pass@k of a model on the held-out tasks; `folder` is that of the round that made it, or of the first models.
+
+    Empty without [evaluation].
+    """
+    if (settings := recipe.evaluation) is None:
+        return {}
     tasks = list(evaluation_tasks(recipe, folder.parent))
-    allocation = Allocation(rule="fixed", samples_per_task=recipe.evaluation.samples_per_task)
+    allocation = Allocation(rule="fixed", samples_per_task=settings.samples_per_task)
     plan = SamplingPlan((model,), lambda *sample: number_of(recipe.seed, "evaluation", folder.name, *sample))
     with progress.step(f"{stage_name(recipe, folder)}: evaluation") as show:
         executor.run_pass(tasks, plan, allocation, folder / "evaluation", shown_by(show, allocation, len(tasks)))
-    return evaluation_metrics(read_samples(folder / "evaluation"), tasks, recipe.evaluation.k)
+    return evaluation_metrics(read_samples(folder / "evaluation"), tasks, settings.k)
 
 
 def complete(round: Round, models: RoundModels, after: RoundModels, shards: list[Shard]) -> None:

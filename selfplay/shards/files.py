@@ -193,7 +193,7 @@ class _Writer:
         if self._rows:
             self._write_group()
         if self._parquet:
-            self._finish()
+            self._finish(self._parquet)
         return self._shards
 
     def _write_group(self) -> None:
@@ -205,15 +205,16 @@ class _Writer:
             self._parquet = pq.ParquetWriter(
                 self._out, SCHEMA, compression="zstd", use_dictionary=DICTIONARY_COLUMNS, store_schema=False
             )
-        self._parquet.write_table(self._table(self._rows))
+        parquet = self._parquet
+        parquet.write_table(self._table(self._rows))
         self._num_rows += len(self._rows)
         self._rows, self._bytes = [], 0
         if self._out.num_bytes >= self._shard_bytes:
-            self._finish()
+            self._finish(parquet)
 
-    def _finish(self) -> None:
-        self._parquet.add_key_value_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
-        self._parquet.close()
+    def _finish(self, parquet: pq.ParquetWriter) -> None:
+        parquet.add_key_value_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
+        parquet.close()
         self._parquet = None
         self._out.finish()
         self._files.mv(self._temporary, f"{self._root}/{self._name}")
