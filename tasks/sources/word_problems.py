@@ -1,7 +1,7 @@
 """Generated word problems of one to four steps, for small pretrained models.
 
-One real row: prompt `Mia has 14 marbles. She buys 9 more marbles. How many marbles does Mia have now? Answer in one short
-sentence.`, reference `23`, difficulty 1 (the number of steps).
+One real row: prompt `Lena has 4 marbles. Lena buys 5 more marbles. How many marbles does Lena have now? Answer in one short
+sentence.`, reference `9`, difficulty 1 (the number of steps).
 
 A problem is a beginning, as many steps as asked for, and a question. The splits `train` and `test` share no sentence:
 every template of a beginning, of a step and of a question belongs to one of them, and so does every thing and every name.
@@ -27,13 +27,16 @@ MOST = 999
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Everything that the problems of one split are written with. {n} is a number, {who} a name, {things} what is counted."""
+    """The vocabulary of one split: {n} and {m} are numbers, {who} is a name, {things} are what is counted."""
 
     names: tuple[str, ...]
     things: tuple[str, ...]
     beginnings: tuple[str, ...]
+    groups: tuple[str, ...]  # a beginning and a multiplication in one
     steps: dict[str, tuple[str, ...]]
+    shares: tuple[str, ...]  # a division that other steps follow
     questions: tuple[str, ...]
+    share_questions: tuple[str, ...]  # after a division
 
 
 _SPLITS = {
@@ -42,43 +45,47 @@ _SPLITS = {
         things=("marbles", "pencils", "apples", "books", "coins", "stickers", "shells", "cards", "eggs", "buttons"),
         beginnings=(
             "{who} has {n} {things}.",
+            "{who} has {n} {things} in a box.",
             "There are {n} {things} on {who}'s table.",
-            "{who} starts the day with {n} {things}.",
-            "A box of {who}'s holds {n} {things}.",
+            "In the morning {who} has {n} {things}.",
             "{who} counts {n} {things} at home.",
-            "In the morning {who} collects {n} {things}.",
+        ),
+        groups=(
+            "{who} has {m} bags with {n} {things} in each bag.",
+            "{who} buys {m} boxes. Each box has {n} {things}.",
+            "There are {n} {things} on each of {who}'s {m} shelves.",
         ),
         steps={
             "add": (
-                "Then {who} buys {n} more {things}.",
-                "A friend gives {who} {n} {things}.",
+                "{who} buys {n} more {things}.",
+                "A friend gives {who} {n} more {things}.",
                 "{who} finds {n} more {things}.",
-                "Later {who} gets another {n} {things}.",
-                "{n} more {things} arrive for {who}.",
+                "Then {who} gets another {n} {things}.",
             ),
             "subtract": (
-                "Then {who} gives away {n} {things}.",
-                "{who} loses {n} of the {things}.",
-                "{who} sells {n} {things}.",
-                "A friend takes {n} of the {things}.",
-                "{n} of the {things} get broken.",
+                "{who} gives away {n} {things}.",
+                "{who} loses {n} {things}.",
+                "{who} sells {n} of the {things}.",
+                "A friend takes {n} {things}.",
             ),
             "multiply": (
-                "Then the number of {things} becomes {n} times as large.",
-                "{who} works until there are {n} times as many {things}.",
                 "By the evening {who} has {n} times as many {things}.",
+                "The next day {who} has {n} times as many {things}.",
             ),
             "divide": (
-                "Then {who} shares the {things} equally among {n} bags and keeps one bag.",
-                "{who} splits the {things} into {n} equal piles and keeps only one pile.",
-                "{who} packs the {things} evenly into {n} boxes and keeps one box.",
+                "{who} shares the {things} equally among {n} friends.",
+                "{who} puts all {things} into {n} equal piles.",
             ),
         },
+        shares=("{who} splits all {things} into {n} equal parts and keeps one part.",),
         questions=(
             "How many {things} does {who} have now?",
-            "How many {things} are left in the end?",
-            "What is the number of {things} now?",
-            "How many {things} are there at the end?",
+            "How many {things} are there now?",
+            "How many {things} does {who} have in total?",
+        ),
+        share_questions=(
+            "How many {things} are in each share?",
+            "How many {things} are in one pile or share?",
         ),
     ),
     "test": _Words(
@@ -95,37 +102,35 @@ _SPLITS = {
             "flowers",
             "stones",
         ),
-        beginnings=(
-            "{who} owns {n} {things}.",
-            "At first {who} keeps {n} {things} in a basket.",
-            "On Monday {who} had {n} {things}.",
-            "{who}'s bag contains {n} {things}.",
+        beginnings=("{who} owns {n} {things}.", "{who} starts with {n} {things}.", "On Monday {who} has {n} {things}."),
+        groups=(
+            "{who} packs {m} baskets with {n} {things} each.",
+            "{who} has {m} jars. There are {n} {things} in every jar.",
         ),
         steps={
             "add": (
-                "{who}'s aunt sends {n} additional {things}.",
-                "After that {who} picks up {n} extra {things}.",
-                "{who} wins {n} further {things} in a game.",
+                "{who}'s mother brings {n} more {things}.",
+                "Then {who} picks up {n} extra {things}.",
+                "{who} wins {n} more {things}.",
             ),
             "subtract": (
-                "{who} then donates {n} {things}.",
-                "After lunch {n} {things} are missing.",
-                "{who}'s brother borrows {n} {things}.",
+                "Then {who} throws away {n} {things}.",
+                "{who}'s brother takes {n} of the {things}.",
+                "{who} drops {n} {things} and cannot find them again.",
             ),
-            "multiply": (
-                "A trick makes the {things} {n} times as numerous.",
-                "In a week {who}'s {things} grow to {n} times their number.",
-            ),
+            "multiply": ("After a week {who} owns {n} times as many {things}.",),
             "divide": (
-                "{who} divides the {things} fairly between {n} children, and looks at the share of one child.",
-                "The {things} are put on {n} shelves in equal numbers, and {who} takes those of a single shelf.",
+                "{who} divides the {things} fairly between {n} children.",
+                "{who} lays the {things} into {n} rows of the same length.",
             ),
         },
+        shares=("{who} makes {n} equal groups of all {things} and takes one group.",),
         questions=(
-            "Tell how many {things} {who} has after all this.",
-            "So how many {things} remain with {who}?",
-            "Find the final number of {things}.",
+            "How many {things} does {who} have at the end?",
+            "How many {things} does {who} have after that?",
+            "What is the number of {things} in the end?",
         ),
+        share_questions=("How many {things} belong to each child or row?",),
     ),
 }
 
@@ -136,12 +141,13 @@ def word_problems(
     seed: int = 0,
     steps: tuple[int, ...] = (1, 2, 3, 4),
     operations: tuple[str, ...] = OPERATIONS,
+    largest: Annotated[int, Field(ge=3, le=99)] = 20,
     instruction: str = INSTRUCTION,
 ) -> Iterator[Task]:
     """Distinct problems, each number of steps as often as the others.
 
-    `steps`: how many steps a problem may have, 1 to 4; `operations`: add, subtract, multiply, divide; `instruction`
-    closes each prompt.
+    `steps`: how many steps a problem may have, 1 to 4; `operations`: add, subtract, multiply, divide; `largest`: of the
+    numbers that begin a problem or are added; `instruction` closes each prompt.
     """
     if split not in _SPLITS:
         raise UserError(f'word_problems has no split "{split}"; one of {", ".join(_SPLITS)}')
@@ -154,7 +160,7 @@ def word_problems(
     misses = 0
     while len(seen) < num_tasks:
         num_steps = steps[len(seen) % len(steps)]
-        text, answer = _problem(rng, _SPLITS[split], num_steps, operations)
+        text, answer = _problem(rng, _SPLITS[split], num_steps, operations, largest)
         prompt = f"{text} {instruction}".strip()
         if prompt in seen:
             misses += 1
@@ -176,46 +182,55 @@ def word_problems(
         )
 
 
-def _problem(rng: random.Random, words: _Words, num_steps: int, operations: tuple[str, ...]) -> tuple[str, int]:
+def _problem(
+    rng: random.Random, words: _Words, num_steps: int, operations: tuple[str, ...], largest: int
+) -> tuple[str, int]:
     """A problem's text and its answer."""
-    who, things = rng.choice(words.names), rng.choice(words.things)
-    number = rng.randrange(2, 50)
-    sentences = [rng.choice(words.beginnings).format(n=number, who=who, things=things)]
-    while len(sentences) <= num_steps:
-        operation = rng.choice(operations)
-        drawn = _STEPS[operation](rng, number)
-        if drawn is None:  # no such step leads on from here: begin once more
-            number = rng.randrange(2, 50) * rng.choice((1, 12))
-            sentences = [rng.choice(words.beginnings).format(n=number, who=who, things=things)]
-            continue
-        number, operand = drawn
-        sentences.append(rng.choice(words.steps[operation]).format(n=operand, who=who, things=things))
-    return " ".join([*sentences, rng.choice(words.questions).format(who=who, things=things)]), number
+    chain = _chain(rng, num_steps, operations, largest)
+    (start, _, _), steps = chain[0], chain[1:]
+    named = {"who": rng.choice(words.names), "things": rng.choice(words.things)}
+    if steps[0][1] == "multiply":
+        sentences = [rng.choice(words.groups).format(n=start, m=steps[0][2], **named)]
+    else:
+        sentences = [rng.choice(words.beginnings).format(n=start, **named)]
+    for place, (_, operation, operand) in enumerate(steps):
+        is_last = place == num_steps - 1
+        templates = words.shares if operation == "divide" and not is_last else words.steps[operation]
+        if place or operation != "multiply":
+            sentences.append(rng.choice(templates).format(n=operand, **named))
+    questions = words.share_questions if steps[-1][1] == "divide" else words.questions
+    return " ".join([*sentences, rng.choice(questions).format(**named)]), steps[-1][0]
 
 
-def _add(rng: random.Random, number: int) -> tuple[int, int] | None:
-    operand = rng.randrange(2, 50)
-    return (number + operand, operand) if number + operand <= MOST else None
+def _chain(rng: random.Random, num_steps: int, operations: tuple[str, ...], largest: int) -> list[tuple[int, str, int]]:
+    """The numbers of a problem: what there is at first, and after each step, with its operation and its operand."""
+    while True:
+        chain = [(rng.randrange(2, largest + 1) * (rng.choice((1, 12)) if "divide" in operations else 1), "", 0)]
+        for _ in range(num_steps):
+            number, operation = chain[-1][0], rng.choice(operations)
+            operands = [
+                operand
+                for operand in range(2, largest + 1 if operation in ("add", "subtract") else 10)
+                if _is_possible(operation, number, operand)
+            ]
+            if not operands:
+                break
+            operand = rng.choice(operands)
+            chain.append((_RESULTS[operation](number, operand), operation, operand))
+        if len(chain) == num_steps + 1:
+            return chain
 
 
-def _subtract(rng: random.Random, number: int) -> tuple[int, int] | None:
-    operand = rng.randrange(2, number) if number > 2 else 0
-    return (number - operand, operand) if operand else None
-
-
-def _multiply(rng: random.Random, number: int) -> tuple[int, int] | None:
-    operands = [operand for operand in range(2, 10) if number * operand <= MOST]
-    return (number * (operand := rng.choice(operands)), operand) if operands else None
-
-
-def _divide(rng: random.Random, number: int) -> tuple[int, int] | None:
-    operands = [operand for operand in range(2, 10) if number % operand == 0]
-    return (number // (operand := rng.choice(operands)), operand) if operands else None
-
-
-_STEPS: dict[str, Callable[[random.Random, int], tuple[int, int] | None]] = {
-    "add": _add,
-    "subtract": _subtract,
-    "multiply": _multiply,
-    "divide": _divide,
+_RESULTS: dict[str, Callable[[int, int], int]] = {
+    "add": lambda number, operand: number + operand,
+    "subtract": lambda number, operand: number - operand,
+    "multiply": lambda number, operand: number * operand,
+    "divide": lambda number, operand: number // operand,
 }
+
+
+def _is_possible(operation: str, number: int, operand: int) -> bool:
+    """Whether a step leads to a whole number from 1 to MOST."""
+    if operation == "divide":
+        return number % operand == 0
+    return 1 <= _RESULTS[operation](number, operand) <= MOST

@@ -43,7 +43,7 @@ def test_every_reference_passes_its_own_verifier_and_every_number_is_small_and_w
 def test_one_operation_alone_makes_problems_of_all_lengths(operation):
     for task in load("word_problems", num_tasks=60, operations=[operation]):
         numbers = [int(number) for number in re.findall(r"\d+", task.prompt[0]["content"])]
-        total = numbers[0]
+        total = numbers[0]  # of a group, either number may come first
         for number in numbers[1:]:
             total = {"add": total + number, "subtract": total - number, "multiply": total * number,
                      "divide": total / number}[operation]  # fmt: skip
