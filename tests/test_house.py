@@ -29,16 +29,8 @@ HEAVY = {  # packages worth an import within a function: each takes from a tenth
 }  # fmt: skip
 MOST_FILES = 10
 
-# What does not hold yet; each entry goes with the fault that it names.
-CIRCLES_LEFT = {
-    "verifiers.sandbox.inside.proxy", "verifiers.sandbox.inside.runner", "verifiers.sandbox.inside.tests_side"
-}  # fmt: skip
-LATE_LEFT = {
-    "selfplay.rounds.preflight", "selfplay.shards.provenance",
-    "verifiers.mathematics",
-    "verifiers.mathematics.worker", "verifiers.sandbox.inside.forkserver", "verifiers.sandbox.inside.proxy",
-    "verifiers.sandbox.inside.runner", "verifiers.sandbox.tiers",
-}  # fmt: skip
+# Processes inside the sandbox: the fork server imports what its children share, and a child the one side that it plays.
+IN_THE_SANDBOX = {"verifiers.sandbox.inside.forkserver", "verifiers.sandbox.inside.runner"}
 
 
 @cache
@@ -127,7 +119,7 @@ def test_no_import_goes_in_a_circle():
     above = set(needs)  # the circles, and all that reaches one
     while free := {name for name in above if not any(name in needs[other] for other in above)}:
         above -= free
-    assert above <= CIRCLES_LEFT
+    assert above == set()
 
 
 def test_only_heavy_packages_are_imported_late():
@@ -142,7 +134,7 @@ def test_only_heavy_packages_are_imported_late():
     }
     assert {
         name for name in late if name not in ("selfplay", "tasks") and not name.startswith("selfplay.cli")
-    } <= LATE_LEFT
+    } == IN_THE_SANDBOX
 
 
 def test_every_module_says_what_it_is():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.models.files import count_parameters, model_digest
+from selfplay.models.flops import decoder_of
 from selfplay.recipe.sections import Recipe, Sampling
 from selfplay.samplers import sampler_class
 from selfplay.storage import read_json, write_json
@@ -89,8 +90,6 @@ def read_provenance(folder: Path) -> Provenance:
 
 
 def _described(model: str) -> dict[str, Any]:
-    from selfplay.models.flops import decoder_of
-
     decoder = decoder_of(model)
     return {
         "model_digest": model_digest(model),

@@ -13,6 +13,7 @@ from verifiers.kinds import Verifier
 from verifiers.mathematics.extraction.boxes import unboxed
 from verifiers.mathematics.extraction.conclusion import conclusion, last_equation_of
 from verifiers.mathematics.extraction.extract import closes_with, committed, extract, final_text, statements
+from verifiers.mathematics.literal import is_written_out
 from verifiers.mathematics.parsing.damage import repaired
 from verifiers.mathematics.parsing.statements import same_text
 from verifiers.verdict import Reason, Verdict
@@ -64,8 +65,6 @@ def _verdict(reference: MathReference, answer: str, start: float) -> Verdict:
         concluded = compare(wanted, last, conventions=conventions) if last else reason
         reason = concluded if concluded in _RIGHT else reason
     if reference.literal and reason in _RIGHT:
-        from verifiers.mathematics.literal import is_written_out
-
         reason = reason if is_written_out(shown) else Reason.MISMATCH
     return _of(reason, shown, start)
 

@@ -8,6 +8,7 @@ import threading
 import time
 
 from verifiers.mathematics.equivalence.worker_client import MEMORY_BYTES, QUESTION_SECONDS
+from verifiers.mathematics.parsing.tokens import limits
 from verifiers.verdict import Reason
 
 _STACK_BYTES = 512 << 20  # of the thread that works: reserved, and used only by what nests deep
@@ -28,7 +29,6 @@ def main() -> None:
 def _serve() -> None:
     from verifiers.mathematics.equivalence import symbolic
     from verifiers.mathematics.equivalence.answers import compare
-    from verifiers.mathematics.parsing.tokens import limits
 
     limits.depth, limits.tokens = _DEPTH, _TOKENS
     symbolic.load()

@@ -13,6 +13,7 @@ from tasks import UserError
 from verifiers.sandbox.controller import ForkServer
 from verifiers.sandbox.errors import SandboxError, SandboxUnavailable
 from verifiers.sandbox.inside import landlock, seccomp
+from verifiers.sandbox.selftest import attack
 
 TIERS = ("bubblewrap", "landlock", "unsafe")
 
@@ -83,8 +84,6 @@ def candidates(settings: Settings) -> list[tuple[str, frozenset[str]]]:
 
 def choose(settings: Settings) -> Tier:
     """The best tier that holds under attack; SandboxUnavailable, with the reasons, where none does."""
-    from verifiers.sandbox.selftest import attack
-
     refused = []
     for name, layers in candidates(settings):
         tier = Tier(name, layers, "")
