@@ -7,7 +7,9 @@ from selfplay.samplers.turns import TurnFormat
 from tasks import MathReference
 from tests.chat_formats import FORMATS, tokenizer_of
 from verifiers import Outcome, verify
+from verifiers.games.countdown import final_expression
 from verifiers.programs.extraction import extract_program
+from verifiers.proofs.extraction import extract_script
 from verifiers.thinking import spoken_part
 
 ASKED = ({"role": "user", "content": "How many?"},)
@@ -170,6 +172,14 @@ def test_a_program_within_the_thinking_is_no_answer():
     block = "```python\ndef f(): return 1\n```"
     assert extract_program(f"<think>\n{block}\nwait") is None
     assert extract_program(f"<think>\n{block}</think>\n```python\nx = 2\n```") == "x = 2\n"
+
+
+def test_a_proof_or_an_expression_within_the_thinking_is_no_answer():
+    script = "```lean\ntheorem a : True := trivial\n```"
+    assert extract_script(f"<think>\n{script}\nwait", frozenset({"lean"})) is None
+    assert "trivial" in extract_script(f"<think>\nhm</think>\n{script}", frozenset({"lean"}))
+    assert final_expression("[THINK]maybe <answer>1+2</answer>, wait") is None
+    assert final_expression("[THINK]hm[/THINK]<answer>1+2</answer>") == "1+2"
 
 
 def test_thinking_of_any_length_that_was_cut_is_no_answer():

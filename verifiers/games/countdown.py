@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from tasks import CountdownReference, Task
 from verifiers.answers import AnswerVerifier
+from verifiers.thinking import spoken_part
 from verifiers.verdict import Reason
 
 MOST_CHARACTERS = 2000  # of an expression: 32 numbers, and LaTeX around them
@@ -66,7 +67,7 @@ class CountdownVerifier(AnswerVerifier):
 
 def final_expression(completion: str) -> str | None:
     """The text of the final answer: the last <answer>, box, or `####`, else what follows "answer is", else the last line."""
-    text = completion.rpartition("</think>")[2]
+    text = spoken_part(completion) or ""
     lower = text.lower()
     if "<answer>" in lower:
         start = lower.rindex("<answer>") + len("<answer>")

@@ -2,13 +2,17 @@
 
 import re
 
+from verifiers.thinking import spoken_part
+
 _FENCE = re.compile(r"^[ \t]*(`{3,}+|~{3,}+)[ \t]*+([^\s`]*+)[^\n`]*$")
-_AFTER_THINKING = re.compile(r".*</think(?:ing)?>", re.S)
 
 
 def extract_script(completion: str, languages: frozenset[str]) -> str | None:
-    """The text of the proof; None where there is none. A block that is never closed runs to the end of the text."""
-    text = _AFTER_THINKING.sub("", completion, count=1) if "</think" in completion else completion
+    """The text of the proof; None if there is none. A block that is never closed runs to the end of the text.
+
+    A script within the model's thinking is no answer.
+    """
+    text = spoken_part(completion) or ""
     blocks = _blocks(text)
     ours = [content for language, content in blocks if language in languages] or [content for _, content in blocks]
     script = ours[-1] if ours else text
