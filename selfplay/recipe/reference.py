@@ -36,6 +36,10 @@ from `selfplay/recipe/sections.py` by `python -m selfplay.recipe.reference`, and
 | [quickstart.toml](quickstart.toml) | a small model learns sums from its own verified attempts, on a CPU; [quickstart.sh](quickstart.sh) runs it |
 | [gsm8k_replay.toml](gsm8k_replay.toml) | verifies and selects stored completions of grade-school problems |
 | [gsm8k_vllm.toml](gsm8k_vllm.toml) | a language model on grade-school problems, sampled by vLLM on a GPU |
+| [countdown.toml](countdown.toml) | a small model searches for expressions of given numbers, on a CPU |
+| [proofs.toml](proofs.toml) | a small model proves propositions and list lemmas in Rocq, on a CPU; needs coqc |
+| [chess.toml](chess.toml) | a small model says which moves are legal, on a CPU; needs the extra `chess` |
+| [families.toml](families.toml) | a small model on two of reasoning-gym's families, on a CPU; needs the extra `families` |
 """
 
 

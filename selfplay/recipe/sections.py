@@ -24,7 +24,7 @@ FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
 YOUNGER = {
     "allocation": {"total_accepted"},
     "sampling": {"chat_template", "more"},
-    "pretraining": {"micro_batch_size"},
+    "pretraining": {"corpus", "micro_batch_size"},
     "training": {"micro_batch_size"},
     "selection": {"exclude"},
 }
@@ -100,9 +100,12 @@ class Fitting(Section):
 
 
 class Pretraining(Fitting):
-    """[pretraining]: fit the model of [model.create] to a corpus of sums, whose steps are often wrong."""
+    """[pretraining]: fit the model of [model.create] to a corpus that is often wrong."""
 
-    corruption: Share = 0.2  # share of wrong steps in the corpus
+    # sums with their steps, or the search for a Countdown's expression; "solutions": tasks of the recipe's own source
+    # with the solutions that they hold
+    corpus: Literal["arithmetic", "countdown", "solutions"] = "arithmetic"
+    corruption: Share = 0.2  # share of wrong steps in the corpus, or of solutions that are another task's
     redundancy: Annotated[float, Field(ge=0, lt=1)] = (
         0.0  # chance that a step repeats its terms, and that it does again
     )
