@@ -50,7 +50,7 @@ def chess(
     if importlib.util.find_spec("rust_chess") is None:
         raise UserError("the source chess needs rust-chess: pip install 'selfplay[chess]'")
     rng = _rng(f"chess/{seed}/{split}")
-    seen: set[tuple] = set()
+    seen: set[tuple[str, str, tuple[str, ...]]] = set()
     misses = 0
     while len(seen) < num_tasks:
         question = questions[len(seen) % len(questions)]
@@ -62,8 +62,12 @@ def chess(
                 raise UserError(f"chess finds {len(seen)} tasks of {', '.join(questions)}; ask for fewer")
             continue
         misses = 0
-        seen.add(key)
+        seen.add(_key(reference))
         yield _task(reference, split, style, len(seen) - 1)
+
+
+def _key(reference: ChessReference) -> tuple[str, str, tuple[str, ...]]:
+    return reference.question, reference.fen, reference.moves
 
 
 def _task(reference: ChessReference, split: str, style: str, number: int) -> Task:

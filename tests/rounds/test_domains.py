@@ -46,4 +46,4 @@ def test_a_run_samples_verifies_and_writes_shards(name, tmp_path):
         assert verify(trace.task, trace.sample.text).outcome is trace.verdict.outcome
     assert read_json(folder / "metrics.json")
     write_report([tmp_path / name], tmp_path / "report.html")
-    assert rows[0][0].task.id in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "report.html").stat().st_size > 10_000
