@@ -144,6 +144,7 @@ class StdioTests:
     tolerance: Number = 0.0  # largest absolute or relative error of a decimal number; 0 means exact
     compare: Literal["lines", "tokens"] = "lines"  # whether line ends count
     checker: StrictStr = ""  # source of `check(input, output, expected)`, for inputs with several right outputs
+    language: StrictStr = "python"  # of the program: "python", or "cpp" where g++ is installed
     prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
     packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside numpy
     kind: Literal["stdio_tests"] = field(default="stdio_tests", kw_only=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from tasks import AssertTests, FunctionTests, Limits, StdioTests, Task, UserError
 from verifiers.kinds import Verifier
+from verifiers.programs import cpp
 from verifiers.programs.assertions import simple_calls
 from verifiers.programs.checkers import check_answers
 from verifiers.programs.comparison import (
@@ -28,7 +29,7 @@ from verifiers.programs.comparison import (
 )
 from verifiers.programs.extraction import extract_program, is_body
 from verifiers.programs.output import same_output
-from verifiers.sandbox import pool, tiers
+from verifiers.sandbox import pool, tiers, tool
 from verifiers.sandbox.controller import Ended, ForkServer
 from verifiers.sandbox.errors import SandboxError, SandboxUnavailable
 from verifiers.sandbox.inside import wire
@@ -67,6 +68,8 @@ def verify_program(reference: FunctionTests | StdioTests | AssertTests, completi
     A sandbox that fails is tried again; after that the verdict is `undecided`, never `wrong`.
     """
     start = time.perf_counter()
+    if getattr(reference, "language", "python") != "python":
+        return _verify_other_language(reference, completion, start)
     program = program_for(reference, completion)
     try:
         version = f"{VERSION}+{pool.pool().tier().name}"
@@ -84,6 +87,57 @@ def verify_program(reference: FunctionTests | StdioTests | AssertTests, completi
         program if reason is Reason.MATCH else account.encode(errors="replace").decode()
     )  # a lone surrogate fits no file
     return Verdict.of(reason, answer, time.perf_counter() - start, version)
+
+
+def _verify_other_language(reference: StdioTests, completion: str, start: float) -> Verdict:
+    """The verdict of a program in C++; of any other language it is `unsupported`, by name."""
+    version, answer = VERSION, ""
+    try:
+        if reference.language != "cpp":
+            raise cpp.NoCompiler(f"programs in {reference.language!r} are not run here; python and cpp are")
+        version = f"{VERSION}+{tool.tool_tier().name}+{cpp.version()}"
+        program = extract_program(completion, "", "cpp")
+        reason = Reason.NO_ANSWER
+        if program is not None:
+            reason, account = _judge_cpp(reference, f"{reference.prelude}\n{program}" if reference.prelude else program)
+            answer = program if reason is Reason.MATCH else account
+    except (cpp.NoCompiler, SandboxUnavailable) as error:
+        reason, answer = Reason.UNSUPPORTED, str(error)
+    except SandboxError as error:
+        reason, answer = Reason.CHECKER_FAILURE, str(error)
+    return Verdict.of(reason, answer.encode(errors="replace").decode(), time.perf_counter() - start, version)
+
+
+def _judge_cpp(reference: StdioTests, program: str) -> tuple[Reason, str]:
+    limits = reference.limits
+    check = _Check(program, limits.cpu_seconds or CPU_SECONDS, (limits.memory_mb or MEMORY_MB) << 20)
+    remaining, printed = check.cpu_seconds, []
+    with cpp.compiled(program) as (binary, fault):
+        if binary is None:
+            return fault
+        for number, case in enumerate(reference.cases):
+            where = f"case {number + 1} of {len(reference.cases)}: "
+            allowed = max(min(remaining, limits.case_cpu_seconds or remaining), 0.01)
+            done = cpp.run(binary, case["stdin"], allowed, check.memory_bytes, check.wall_seconds)
+            remaining -= done.cpu_seconds
+            if done.timed_out or done.cpu_seconds > allowed:
+                return (
+                    Reason.TIMEOUT,
+                    f"{where}{done.cpu_seconds:.2f} s of CPU time, {done.wall_seconds:.1f} s of wall time",
+                )
+            if done.status:
+                memory = "bad_alloc" in done.stderr
+                return Reason.MEMORY if memory else Reason.EXCEPTION, f"{where}ended with status {done.status}"
+            if len(done.stdout) >= tool.OUTPUT_BYTES:
+                return Reason.OUTPUT_LIMIT, where
+            if reference.checker:
+                printed.append((case["stdin"], wire.encode(done.stdout), case["stdout"]))
+            elif not same_output(done.stdout.encode(), case["stdout"].encode(), reference.tolerance, reference.compare):
+                return Reason.MISMATCH, f"{where}printed {done.stdout[:_SHOWN]!r}"
+    if reference.checker:
+        with pool.pool().lend() as server:
+            return check_answers(server, reference.checker, printed, check.memory_bytes)
+    return Reason.MATCH, ""
 
 
 def program_for(reference, completion: str) -> str | None:
