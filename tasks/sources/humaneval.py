@@ -32,7 +32,7 @@ def humaneval(
         yield Task.make(
             "humaneval",
             template.format(problem=row["prompt"]),
-            AssertTests(_own_helpers(row) + row["test"], row["entry_point"]),
+            AssertTests(own_helpers(row) + row["test"], row["entry_point"]),
             number=number,
             name=row.get("task_id"),
             solution=row["prompt"] + row.get("canonical_solution", ""),
@@ -40,7 +40,7 @@ def humaneval(
         )
 
 
-def _own_helpers(row: dict) -> str:
+def own_helpers(row: dict) -> str:
     """Those functions of the prompt that the tests call beside the one asked for: taken from the program, they could lie."""
     try:
         body = ast.parse(row["prompt"]).body

@@ -1,5 +1,7 @@
 """Options of the references of programs: what each accepts and refuses."""
 
+import shutil
+
 import pytest
 
 from tasks import Task, reference_from_dict
@@ -139,3 +141,37 @@ def test_no_generic_cheat_passes_a_check(name):
     code += "        assert abs(candidate(a, b) - a - b) < 1e-6\n"
     reference = {"kind": "assert_tests", "code": code, "entry_point": "add", "limits": {"cpu_seconds": 1.0}}
     assert verify_program(reference_from_dict(reference), cheats("add")[name]).outcome == "wrong"
+
+
+def _cpp(program: str, wanted: str, stdin: str = "", **options):
+    cases = [{"stdin": stdin, "stdout": wanted}]
+    return verify_program(
+        reference_from_dict({"kind": "stdio_tests", "language": "cpp", "cases": cases, **options}), program
+    )
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
+@pytest.mark.parametrize(
+    ("program", "wanted", "reason"),
+    [
+        ("```cpp\n#include <bits/stdc++.h>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b; }\n```", "3", "match"),
+        ("#include <cstdio>\nint main() { puts(\"4\"); }", "3", "mismatch"),
+        ("int main() { return x; }", "", "exception"),
+        ("int main() { for (volatile int i = 0;; i++); }", "", "timeout"),
+        ("#include <vector>\nint main() { std::vector<char> v(3ll << 30, 1); return v[5] == 2; }", "", "memory"),
+        ("#include <cstdio>\nint main() { puts(fopen(\"/etc/passwd\", \"r\") ? \"through\" : \"safe\"); }", "safe", "match"),
+        ("#include <cstdio>\n#include <unistd.h>\nint main() { puts(fork() < 0 ? \"safe\" : \"through\"); }", "safe", "match"),
+        ("#include \"/etc/passwd\"\nint main() {}", "", "exception"),
+        ("int main() { return 3; }", "", "exception"),
+    ],
+)  # fmt: skip
+def test_cpp_is_compiled_and_run_confined(program, wanted, reason):
+    verdict = _cpp(program, wanted, "1 2", limits={"cpu_seconds": 1.0})
+    assert verdict.reason == reason, verdict
+    assert "+g++=" in verdict.verifier
+
+
+def test_other_languages_are_unsupported_by_name():
+    reference = reference_from_dict({"kind": "stdio_tests", "cases": [_PRINTS], "language": "java"})
+    verdict = verify_program(reference, "class Main {}")
+    assert verdict.reason == "unsupported" and "java" in verdict.answer
