@@ -11,10 +11,13 @@ from typing import get_args
 
 import pytest
 
-from selfplay.allocation import RULES, Allocation
-from selfplay.recipe.sections import ENGINES, Filter, Sampling
+from selfplay.allocation import RULES, Allocation, Allocator, make_allocator
+from selfplay.recipe.sections import ENGINES, Filter, Sampling, Selection
 from selfplay.samplers import SAMPLERS
 from selfplay.selection.filters import FILTERS
+from selfplay.selection.selection import select
+from tests.factories import trace_of
+from verifiers import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tasks", "verifiers", "selfplay")  # each imports only those before it
@@ -166,3 +169,33 @@ def test_no_test_imports_from_another_test_file():
     pattern = re.compile(r"^from tests\.(?:\w+\.)*(test_\w+) import", re.MULTILINE)
     found = {(path.stem, name) for path in (ROOT / "tests").rglob("*.py") for name in pattern.findall(path.read_text())}
     assert {(importer, name) for importer, name in found if importer != name} == set()
+
+
+def test_a_rule_is_one_class_and_one_row(monkeypatch):
+    """Its name in recipes is the third and last place."""
+
+    class Once(Allocator):
+        keys = frozenset()
+
+        @property
+        def rule(self):
+            return {"rule": "once"}
+
+        def _needed(self, state):
+            return 1 - state.granted
+
+        def _complete(self, state):
+            return state.granted == 1
+
+    monkeypatch.setitem(RULES, "once", Once)
+    allocator = make_allocator(Allocation.model_construct(rule="once"))
+    allocator.add("a task")
+    assert allocator.next(9) == [("a task", (0,))]
+    assert allocator.observe("a task", 0, Outcome.WRONG, 5) == ["a task"]
+
+
+def test_a_filter_is_one_function_and_one_row(monkeypatch):
+    monkeypatch.setitem(FILTERS, "shouting", lambda trace: trace.sample.text.isupper())
+    traces = [trace_of("####12", index=0), trace_of("IT IS ####12", index=1)]
+    settings = Selection.model_construct(reject=["shouting"])
+    assert [reason for _, reason in select(traces, settings)] == ["accepted", "shouting"]
