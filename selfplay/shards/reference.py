@@ -25,7 +25,7 @@ The traces of a round as Parquet files, one row a trace, in `RUN/round_000/shard
   This selfplay reads that version alone; `selfplay shards check` takes any.
 
 ```python
-from selfplay.shards import read_shards
+from selfplay import read_shards
 
 for row in read_shards("runs/quickstart"):  # accepted traces of all finished rounds; kind="rejected" for the others
     print(row["prompt"][-1]["content"], row["completion"], row["verifier"])
