@@ -59,7 +59,7 @@ def card(format: Format, summary: Summary, name: str, audit: dict[str, Any] | No
         "## How far to trust it",
         f"- {_share(undecided, summary.num_traces)} of the traces could not be decided; they are in no row.\n"
         f"- {_share(step, summary.outcomes['correct'])} of the correct traces reach a right answer over an equation that does not hold; they are"
-        " rejected where the recipe checks steps.\n"
+        " rejected if the recipe checks steps.\n"
         f"- {_share(summary.num_wrong_steps, summary.selections['accepted'])} of the accepted traces hold such an equation.\n"
         + "\n".join([_audited(audit), *map(_errors, sorted(summary.deciders))]),
         "## What selection did",

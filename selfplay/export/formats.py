@@ -50,7 +50,7 @@ class Format:
     name: str
     rows: Callable[[Groups, Choices], Iterator[Row]]
     described: str  # the columns and which traces they hold, in Markdown
-    readers: str  # who reads the rows, and how one tells them to; Markdown
+    readers: str  # trainers that read the rows, and their settings; Markdown
     writer: Writer
     needs: str = "an accepted trace"  # of a task, or there is no row
     takes_plain: bool = False
@@ -145,7 +145,7 @@ def kto_rows(groups: Groups, choices: Choices) -> Iterator[Row]:
 
 
 def prm_rows(groups: Groups, choices: Choices) -> Iterator[Row]:
-    """Steps are lines. A step is wrong where one of its equations is, and so is all that follows it; the last step is
+    """Steps are lines. A step is wrong if one of its equations is, and so is all that follows it; the last step is
     right only in a correct trace. A wrong trace whose steps show no mistake is left out: where it errs is not known."""
     for group in groups:
         for trace, _ in group:

@@ -104,9 +104,7 @@ class SeededChoice(LogitsProcessor):
     def __init__(self, seeds: list[int], temperature: float, device: str):
         self._generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
         self._greedy = temperature == 0
-        self._noise: torch.Tensor | None = (
-            None  # [rows, steps, vocabulary], drawn some steps ahead for small vocabularies
-        )
+        self._noise: torch.Tensor | None = None  # [rows, steps, vocabulary], some steps ahead for small vocabularies
         self._step = 0
         self.logprobs: list[torch.Tensor] = []
 

@@ -73,7 +73,7 @@ class OpenAISampler:
         self._switched = False
         self._has_answered = False  # a call: then its fields are not refused
         self._opening: asyncio.Task[str] | None = None  # asks the server, once, how its prompts end
-        self._counter: Callable[[str], int] | None = None  # of tokens, for a server that tells no usage
+        self._counter: Callable[[str], int] | None = None  # of tokens, for a server that reports no usage
 
     @staticmethod
     def in_flight(settings: Sampling) -> int:
@@ -187,7 +187,7 @@ class OpenAISampler:
             await asyncio.sleep(delay or min(longest, 0.25 * 2 ** min(num_tries, 9)) * random.uniform(0.75, 1.0))
 
     def _fields(self, seed: int, model: str) -> dict[str, Any]:
-        """The fields of a request beside its prompt, as far as they are not at their default and the recipe omits none."""
+        """The fields of a request except its prompt: no field at its default, and none that the recipe omits."""
         settings, more = self._settings, self._settings.more
         fields = {
             "model": model,
@@ -200,7 +200,7 @@ class OpenAISampler:
             "top_k": (
                 settings.top_k,
                 0,
-            ),  # not in OpenAI's protocol; the servers that know these take them beside the rest
+            ),  # not in OpenAI's protocol; servers that know these accept them as further fields
             "stop": (settings.stop, []),
             "min_p": (more.min_p, 0.0),
             "presence_penalty": (more.presence_penalty, 0.0),
@@ -268,7 +268,7 @@ class OpenAISampler:
             except (OSError, ValueError):
                 self._counter = lambda text: math.ceil(len(text.encode("utf-8", "replace")) / 4)
                 how = "they are estimated, a token for each 4 bytes"
-            warnings.warn(f"{self._client.base_url} tells no usage of tokens: {how}", stacklevel=2)
+            warnings.warn(f"{self._client.base_url} reports no usage of tokens: {how}", stacklevel=2)
         return self._counter
 
     async def _opening_of(self, request: Request, model: str) -> str:
@@ -313,7 +313,7 @@ class OpenAISampler:
         if isinstance(error, openai.NotFoundError):
             raise UserError(
                 f'{server} knows no model "{model}" ({error.message}); {await self._served()}; '
-                "set [model] path to the name of one, and [sampling] base_url to end in /v1 where the server wants that"
+                "set [model] path to the name of one, and [sampling] base_url to end in /v1 if the server wants that"
             ) from error
         if isinstance(error, openai.BadRequestError) and "chat template" in error.message.lower():
             raise UserError(
@@ -343,7 +343,7 @@ class OpenAISampler:
         return f"it serves {', '.join(names)}"
 
     async def absence(self) -> str:
-        """Why no connection to the server comes about, in words; empty where one does, whatever is then answered."""
+        """Why the server cannot be connected to; empty if it can, whatever it then answers."""
         client = self._client.with_options(timeout=openai.Timeout(LOOK_SECONDS, connect=CONNECT_SECONDS))
         try:
             await client.models.with_raw_response.list()
@@ -371,7 +371,7 @@ def in_words(error: Exception) -> str:
 
 
 def _asked_delay(error: openai.APIStatusError) -> float:
-    """Seconds that Retry-After names, as a number or as a date; 0 where it names none."""
+    """Seconds that Retry-After names, as a number or as a date; 0 if it names none."""
     named = error.response.headers.get("retry-after", "")
     try:
         seconds = float(named)

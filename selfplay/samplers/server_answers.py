@@ -42,12 +42,12 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One completion, as far as the server tells of it."""
+    """One completion, with the figures that the server reports."""
 
     text: str
     finish_reason: str  # "stop" or "length"
-    token_ids: tuple[int, ...]  # empty: not told
-    prompt_tokens: int | None  # None: not told
+    token_ids: tuple[int, ...]  # empty: not reported
+    prompt_tokens: int | None  # None: not reported
     cached_tokens: int
     completion_tokens: int | None
 
@@ -150,7 +150,7 @@ def _parts(content: Any) -> tuple[str, str]:
 
 
 def _usage(answer: Any) -> tuple[int | None, int, int | None]:
-    """Tokens of the prompt, of these from the cache, and of the completion; None for those that are not told."""
+    """Tokens of the prompt, of these from the cache, and of the completion; None for those that are not reported."""
     usage = getattr(answer, "usage", None)
     if usage is None:
         return None, 0, None

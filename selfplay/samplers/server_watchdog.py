@@ -1,4 +1,4 @@
-"""Tells a server that answers nothing from one that is slow, long before every retry of its calls has timed out."""
+"""Distinguishes a dead server from a slow one, long before every retry of its calls has timed out."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ class ServerWatch:
         self._watching: asyncio.Task[None] | None = None  # while there are calls; ends only by UserError
 
     async def while_heard(self, call: Coroutine[Any, Any, Answer]) -> Answer:
-        """The answer to a call; UserError where the server has been silent for too long before it came."""
+        """The answer to a call; UserError if the server has been silent for too long before it came."""
         if not self._num_calls:
             self._heard = self._answered = time.monotonic()
             self._watching = asyncio.create_task(self._watch())
@@ -67,7 +67,7 @@ class ServerWatch:
                 raise UserError(
                     f"{self._client.base_url} has answered no request for a sample for {unanswered:.0f} s. What was acknowledged "
                     f"is on disk; restart the server, or raise [sampling] timeout_seconds = {self._timeout_seconds:g} "
-                    "where one sample may take longer, and run the same command again"
+                    "if one sample may take longer, and run the same command again"
                 )
             await asyncio.sleep(min(QUIET_SECONDS, SILENT_SECONDS / 4, self._timeout_seconds))
         raise UserError(

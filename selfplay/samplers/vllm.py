@@ -44,7 +44,7 @@ class VllmSampler:
     must meet again. Nothing is lost by it: vLLM itself splits n into such requests, and in both cases a prompt is
     computed once through the prefix cache, in whole blocks (16 tokens on a GPU).
 
-    A seed fixes the noise of a sample's draws, whatever else the engine computes beside it. On a GPU the sums behind
+    A seed fixes the noise of a sample's draws, whatever else the engine computes at the same time. On a GPU the sums behind
     the logits may still round differently in other company; VLLM_BATCH_INVARIANT=1 fixes them too, at some cost.
     """
 
@@ -189,7 +189,7 @@ class VllmSampler:
     async def load(self, model: str) -> None:
         """Put the weights at `model` into the running engine, after the samples in flight have finished.
 
-        Requests that arrive meanwhile wait, and draw from the new weights. RuntimeError where they need another engine:
+        Requests that arrive meanwhile wait, and draw from the new weights. RuntimeError if they need another engine:
         vLLM itself would take what fits and leave the rest as it was.
         """
         async with self._loading:
@@ -215,7 +215,7 @@ class VllmSampler:
 
 
 def _difference(old: str, new: str) -> str:
-    """What keeps the weights of `new` out of an engine made for `old`, in a word; empty where nothing does."""
+    """The part of `new` that differs too much for an engine made for `old`, in a word; empty if none does."""
     from transformers import AutoConfig, AutoTokenizer
 
     configs = [AutoConfig.from_pretrained(model).to_dict() for model in (old, new)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from selfplay.storage import force_to_disk, read_json, write_json
 
 CHECKPOINT_SECONDS = 60.0  # between two checkpoints, at least: about what a kill can cost
-MOST_SHARE = 0.05  # of a training's time that writing checkpoints may take, where one of them takes long
+MOST_SHARE = 0.05  # of a training's time that writing checkpoints may take, if one of them takes long
 
 _NOTE = "checkpoints.json"  # whose checkpoints these are, the last that is whole, and how long it took to that one
 
@@ -24,7 +24,7 @@ class Checkpoints:
         self._every_seconds = every_seconds
         self._started = time.monotonic()
         self._seconds_before = 0.0
-        self.last = ""  # folder of the checkpoint to go on from; empty where there is none
+        self.last = ""  # folder of the checkpoint to go on from; empty if there is none
         note = read_json(folder / _NOTE) if (folder / _NOTE).exists() else {}
         if note.get("identity") == identity:
             self.last, self._seconds_before = str(folder / note["last"]), note["seconds"]

@@ -1,4 +1,4 @@
-"""What a round trains on beside its own accepted traces, against collapse: a share of earlier rounds, and of the corpus.
+"""Further training rows against collapse: a share of earlier rounds, and of the corpus.
 
 A model that learns only from its last self forgets what that one happened not to write; a share of what came before
 keeps it (Shumailov et al. 2024 on the collapse, Gerstgrasser et al. 2024 on what a share of the first data prevents).
@@ -27,7 +27,7 @@ EARLIER, CORPUS = "earlier_rounds", "corpus"
 def make_mixed(
     recipe: Recipe, index: int, run: Path, num_accepted: int, contamination: Contamination | None, shards: Path
 ) -> list[Shard]:
-    """Write what round `index` of the folder `run` trains on beside so many accepted traces; the same rows each time."""
+    """Write the rows that round `index` of the folder `run` adds to its accepted traces; the same rows each time."""
     wanted = num_wanted(recipe, index, num_accepted)
     earlier = _earlier(recipe, index, run, wanted[EARLIER])
     corpus = _of_corpus(recipe, index, wanted[CORPUS], contamination)
@@ -43,7 +43,7 @@ def num_wanted(recipe: Recipe, index: int, num_accepted: int) -> dict[str, int]:
 
 
 def mix_metrics(recipe: Recipe, index: int, num_accepted: int, shards: Path) -> dict[str, Any]:
-    """Rows trained on by where they are from, beside those asked for: fewer where there were no more."""
+    """Rows trained on and rows asked for, by origin; fewer were found if there were no more."""
     wanted = num_wanted(recipe, index, num_accepted)
     rounds: Counter[str] = Counter()
     found: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""The models that a run begins with, made and fitted where its recipe says so."""
+"""The models that a run begins with; created and pretrained if the recipe says so."""
 
 import shutil
 from collections.abc import Iterator

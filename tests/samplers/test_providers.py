@@ -232,7 +232,7 @@ def test_tokens_that_a_server_does_not_tell_are_counted(provide):
         warnings.simplefilter("always")
         sample = one(provide(lambda fields, number: (200, said("a" * 40, usage=None))))
     assert sample.completion_tokens == 10 and sample.prompt_tokens == 1
-    assert any("tells no usage" in str(warning.message) for warning in caught)
+    assert any("reports no usage" in str(warning.message) for warning in caught)
 
 
 def test_template_variables_penalties_and_a_system_message_are_sent(provide):
