@@ -1,4 +1,4 @@
-"""What breaks around a run: the disk, the checkers, the server. A clear message, a clean stop or a retry, nothing lost."""
+"""Troubles around a run: a full disk, failing verifiers, dying engines, a dead server. A clear message, a retry or a clean stop; nothing is lost."""
 
 import asyncio
 import random
