@@ -123,7 +123,7 @@ class FunctionTests:
     int_is_float: StrictBool = False  # whether 2 and 2.0 are equal
     checker: StrictStr = ""  # source of `check(args, result, expected)`, for calls with several right values
     prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
-    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside numpy
+    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside the usual few
     kind: Literal["function_tests"] = field(default="function_tests", kw_only=True)
 
 
@@ -146,7 +146,7 @@ class StdioTests:
     checker: StrictStr = ""  # source of `check(input, output, expected)`, for inputs with several right outputs
     language: StrictStr = "python"  # of the program: "python", or "cpp" where g++ is installed
     prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
-    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside numpy
+    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside the usual few
     kind: Literal["stdio_tests"] = field(default="stdio_tests", kw_only=True)
 
 
@@ -158,7 +158,7 @@ class AssertTests:
     entry_point: StrictStr = ""  # with a name: `check` is called on that function of the program
     limits: Limits = field(default_factory=default_limits)
     prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
-    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside numpy
+    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside the usual few
     kind: Literal["assert_tests"] = field(default="assert_tests", kw_only=True)
 
 

@@ -33,7 +33,7 @@ from verifiers.sandbox import pool, tiers, tool
 from verifiers.sandbox.controller import Ended, ForkServer
 from verifiers.sandbox.errors import SandboxError, SandboxUnavailable
 from verifiers.sandbox.inside import wire
-from verifiers.sandbox.packages import ALWAYS, MissingPackage, granted, resolve
+from verifiers.sandbox.packages import MissingPackage, granted, resolve
 from verifiers.verdict import Reason, Verdict
 
 VERSION = "programs@2"
@@ -79,7 +79,7 @@ def verify_program(reference: FunctionTests | StdioTests | AssertTests, completi
         return Verdict.of(Reason.NO_ANSWER, "", time.perf_counter() - start, version)
     names = granted(reference.packages, program, reference.prelude, getattr(reference, "code", ""))
     try:
-        version += "".join(f"+{one}" for one in resolve(names).versions if names != ALWAYS)
+        version += "".join(f"+{one}" for one in resolve(names).versions if names != ("numpy",))
     except MissingPackage as error:
         return Verdict.of(Reason.UNSUPPORTED, missing_package(str(error)), time.perf_counter() - start, version)
     reason, account = _try_often(reference, program, names)

@@ -1,7 +1,8 @@
 """The packages that programs may import here: resolved from this machine's own installation, with all that they need.
 
-A program sees the standard library, and of the installed packages those alone that its reference grants, numpy among them
-always. They are imported in the fork-server, once.
+A program sees the standard library, and of the installed packages those alone that its reference grants, and the few that
+programs of every kind expect, where they are installed. They are imported in the fork-server, once, and only for programs
+that speak of them.
 """
 
 import importlib.metadata
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
 
-ALWAYS = ("numpy",)
+ALWAYS = ("networkx", "numpy", "pandas", "scipy", "sortedcontainers", "sympy")  # granted where they are installed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def _owners() -> dict[str, list[str]]:
 
 
 def _distribution_of(name: str) -> importlib.metadata.Distribution | None:
-    if name in ALWAYS:  # without reading what all installed packages hold
+    if name == "numpy":  # without reading what all installed packages hold
         return importlib.metadata.distribution(name)
     owners = _owners().get(name)
     return importlib.metadata.distribution(owners[0]) if owners else None
@@ -89,5 +90,11 @@ def _add(distribution: importlib.metadata.Distribution, seen: set[str], folders:
 
 def granted(names: tuple[str, ...], *texts: str) -> tuple[str, ...]:
     """Those of the packages that may be used which some text speaks of: the others need not be there."""
-    allowed = dict.fromkeys((*ALWAYS, *names))
-    return tuple(sorted(name for name in allowed if any(name in text for text in texts)))
+    allowed = dict.fromkeys((*names, *ALWAYS))
+    spoken_of = [name for name in allowed if any(name in text for text in texts)]
+    return tuple(sorted(name for name in spoken_of if name in names or _is_installed(name)))
+
+
+@cache
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
