@@ -17,6 +17,7 @@ from pathlib import Path
 from tasks import FunctionTests, Limits, StdioTests
 from tests.program_cases.canary import SECRET, Canary, traces_left
 from tests.program_cases.case import RIGHT, WRONG, Case
+from tests.program_cases.forgeries import FORGERIES
 from tests.program_cases.honest import HONEST
 from tests.program_cases.hostile import EXHAUSTS, REACHES
 from tests.program_cases.tricks import TRICKS
@@ -45,7 +46,7 @@ class Row:
 
 
 def own_rows() -> list[Row]:
-    families = {"host": REACHES + EXHAUSTS, "trick": TRICKS, "honest": HONEST}
+    families = {"host": REACHES + EXHAUSTS, "trick": TRICKS, "forgery": FORGERIES, "honest": HONEST}
     return [Row(f"own {family}", case) for family, cases in families.items() for case in cases]
 
 
