@@ -341,6 +341,7 @@ def test_a_server_that_fails_stops_the_pass_and_loses_nothing(tmp_path, monkeypa
             executor.run_pass(load("arithmetic", num_tasks=40), plan, rule, tmp_path)
         assert not list(read_journal(tmp_path))
         server.mode = "working"
+        monkeypatch.undo()  # a machine that is busy may take longer for an answer
         with Executor(recipe.sampling, recipe.verification, recipe.ray) as executor:
             executor.run_pass(load("arithmetic", num_tasks=40), plan, rule, tmp_path)
         assert len(keys(list(read_journal(tmp_path)))) == 160
