@@ -41,7 +41,7 @@ MOST = 300  # scripts in a batch: beyond, the judge's term grows faster than the
 UNSOUND_BEFORE = (9, 3)  # its kernels accept a proof of False by recursion
 LANGUAGES = frozenset({"coq", "rocq", "v", "gallina"})  # of a fenced block
 _SHARE_SECONDS = 0.5  # of CPU time that a batch gets for each script beside the largest limit
-_OPTIONS = ("-q", "-w", "none", "-native-compiler", "no")
+_OPTIONS = ("-q", "-w", "none", "-native-compiler", "no", "-noglob")
 _ERROR = re.compile(r'^File "\./P\.v", line (\d+), characters [\d-]+:\n(?:Error|Anomaly)\b', re.M)
 _MEMORY = re.compile(r"Out of memory|out of memory|Stack overflow", re.I)
 _SHOWN = 300  # characters of the prover's words in an account
@@ -321,7 +321,8 @@ class Rocq:
         marker = f"marker_{secrets.token_hex(8)}"
         text, stated = _preamble(context, [submission.statement for submission in submissions])
         together = "".join(f"let _ := checked_{number} in\n" for number in range(len(names)))
-        text += "Print Assumptions allowed.\nRequire Sub.P.\n"
+        text += "Print Assumptions allowed.\n" if context.axioms else ""  # a search of all that is loaded
+        text += "Require Sub.P.\n"
         for number, (name, submission) in enumerate(zip(names, submissions, strict=True)):
             text += f"Definition checked_{number} := {stated[submission.statement]} (@Sub.P.{name}.answer).\n"
         text += f"Definition together := {together}I.\nDefinition {marker} := I.\nPrint {marker}.\n"
@@ -334,7 +335,8 @@ class Rocq:
         if result.status or result.timed_out:
             return result.timed_out or _shown(result.stderr) or f"exit status {result.status}"
         before, found, after = result.stdout.partition(f"{marker} = I\n     : True\n")
-        allowed, assumed = _axioms(before), _axioms(after)
+        allowed = _axioms(before) if context.axioms else set() if not before else None
+        assumed = _axioms(after)
         if not found or allowed is None or assumed is None or result.stderr.strip():
             return "more"
         return "" if assumed <= allowed else "more"
