@@ -50,7 +50,7 @@ async def through_sampler(sampler: VllmSampler, requests: list[Request]) -> int:
 
 
 def encoded(sampler: VllmSampler, requests: list[Request]) -> list[tuple[Request, list[int]]]:
-    return [(request, encode_prompt(sampler._tokenizer, request.prompt)) for request in requests]
+    return [(request, encode_prompt(sampler._turns.tokenizer, request.prompt)) for request in requests]
 
 
 async def engine_alone(sampler: VllmSampler, requests: list[tuple[Request, list[int]]]) -> int:

@@ -234,7 +234,7 @@ def test_engine_option_that_vllm_does_not_know_is_a_user_error(small_models):
 
 KILLED = """
 import multiprocessing, os, sys, threading, time
-from selfplay.recipe import Sampling
+from selfplay.recipe.sections import Sampling
 from selfplay.samplers.vllm import VllmSampler
 
 def kill_while_it_loads():
