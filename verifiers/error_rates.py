@@ -49,6 +49,24 @@ MEASURED = {
             cases="wrong programs that try to be accepted, and honest ones",
             command="python -m tests.benchmarks.programs_attacks",
         ),
+        ErrorRates(
+            "proof@1",
+            accepted=0,
+            wrong=95,
+            rejected=0,
+            right=32,
+            cases="Rocq scripts that try to be accepted without a proof, and honest ones, written with the checker",
+            command="python -m pytest tests/verifiers/test_proofs.py",
+        ),
+        ErrorRates(
+            "countdown@1",
+            accepted=0,
+            wrong=81,
+            rejected=0,
+            right=27,
+            cases="expressions that try to be accepted, and solutions in many notations, written with the checker",
+            command="python -m pytest tests/verifiers/test_countdown.py",
+        ),
     )
 }
 

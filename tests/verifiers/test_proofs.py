@@ -35,11 +35,15 @@ def reference(case, limits=QUICK):
 @needs_rocq
 @pytest.mark.parametrize("tier", TIERS)
 def test_no_cheat_is_accepted_and_every_honest_script_is(tier):
-    """All in one go, so that each batch holds right and wrong scripts, and scripts of one statement that is false."""
+    """All in one go, so that each batch holds right and wrong scripts, and scripts of one statement that is false. The tier
+    that is not used by default sees every third.
+    """
     pool.configure(tier=tier)
-    cases = [*rocq_cases.CHEATS, *rocq_cases.HONEST]
+    every = 1 if tier == TIERS[0] else 3
+    cheats, honest = rocq_cases.CHEATS[::every], rocq_cases.HONEST[::every]
+    cases = [*cheats, *honest]
     verdicts = verify_many([reference(case) for case in cases], [case.completion for case in cases])
-    wanted = [Outcome.WRONG] * len(rocq_cases.CHEATS) + [Outcome.CORRECT] * len(rocq_cases.HONEST)
+    wanted = [Outcome.WRONG] * len(cheats) + [Outcome.CORRECT] * len(honest)
     found = zip(cases, verdicts, wanted, strict=True)
     assert [
         (case.why, verdict.reason, verdict.answer) for case, verdict, want in found if verdict.outcome != want
