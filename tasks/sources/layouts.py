@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.errors import UserError, did_you_mean
-from tasks.references import AssertTests, FunctionTests, Limits, Reference, StdioTests
+from tasks.references import AssertTests, Call, Exchange, FunctionTests, Limits, Reference, StdioTests
 from tasks.sources.humaneval import TEMPLATE, own_helpers
 
 _ASK = "\n\nAnswer with the whole program in one code block."
@@ -135,13 +135,13 @@ def _single(output: Any) -> Any:
 
 
 def _calls(name: str, inputs, outputs, prelude: str = "") -> FunctionTests:
-    cases = tuple({"args": list(args), "expected": value} for args, value in zip(inputs, outputs, strict=True))
+    cases = tuple(Call(args=list(args), expected=value) for args, value in zip(inputs, outputs, strict=True))
     return FunctionTests(name, cases, prelude=prelude)
 
 
 def _runs(inputs, outputs, limits: Limits | None = None) -> StdioTests:
-    cases = tuple({"stdin": _lines(one), "stdout": _lines(two)} for one, two in zip(inputs, outputs, strict=True))
-    return StdioTests(cases, **({"limits": limits} if limits else {}))
+    cases = tuple(Exchange(stdin=_lines(one), stdout=_lines(two)) for one, two in zip(inputs, outputs, strict=True))
+    return StdioTests(cases, limits=limits or Limits())
 
 
 def _lines(text: Any) -> str:
