@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from tasks import TextReference
 from verifiers.answers import AnswerVerifier
+from verifiers.mathematics.extraction.visible import visible
 from verifiers.verdict import Reason
 
 _SIGNS = str.maketrans("‘’‚‛ʼ“”„‟‐‑‒–−", "'''''\"\"\"\"-----")
@@ -40,6 +41,7 @@ _MARKED = re.compile(r"\\f?boxed|</|####")  # an answer that is told apart from 
 _SENTENCE_END = re.compile(r"(?<=[^\s.]{2})(?<!\b(?:Dr|Mr|Ms|St|Mt|Jr|Sr|No))[.!?]\s+(?=[A-Z])")
 _ESCAPED = re.compile(r"\\([_%&#${} ])")
 _LONGEST = 100_000  # characters that are compared
+_SHORT = 1000  # characters that are remembered
 
 
 class TextVerifier(AnswerVerifier):
@@ -50,11 +52,11 @@ class TextVerifier(AnswerVerifier):
 
     def extract(self, completion: str) -> str | None:
         """The answer as in mathematics, but a sentence behind "the answer is" counts whole, with all its clauses."""
-        answer = super().extract(completion)
-        if answer is None:
-            return None
-        ends = [stated.end() for stated in _STATED.finditer(completion, max(0, len(completion) - _LONGEST))]
-        rest = completion[ends[-1] :] if ends else ""
+        answer, text = super().extract(completion), visible(completion)
+        if answer is None or text is None:
+            return answer
+        ends = [stated.end() for stated in _STATED.finditer(text)]
+        rest = text[ends[-1] :] if ends else ""
         clause = rest.partition("\n")[0]
         if answer not in clause or _MARKED.search(rest):
             return answer
@@ -72,9 +74,12 @@ class TextVerifier(AnswerVerifier):
         return reference.answer
 
 
-@lru_cache(maxsize=4096)  # the samples of a task share their reference, and often their answer
 def normalised(text: str, case_sensitive: bool = False) -> str:
     """The text without what does not count."""
+    return (_remembered if len(text) <= _SHORT else _normalised)(text, case_sensitive)
+
+
+def _normalised(text: str, case_sensitive: bool) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFC", "".join(map(_usual_form, _INVISIBLE.sub("", text)))).translate(_SIGNS)
     text = " ".join(text.split())
@@ -85,6 +90,9 @@ def normalised(text: str, case_sensitive: bool = False) -> str:
     if text.endswith(".") and not text.endswith(".."):
         text = text[:-1].rstrip() or text
     return text if case_sensitive else unicodedata.normalize("NFC", text.lower())
+
+
+_remembered = lru_cache(maxsize=4096)(_normalised)  # samples of a task share their reference, and often their answer
 
 
 def _usual_form(sign: str) -> str:

@@ -25,6 +25,8 @@ RIGHT = [  # reference, completion, why
     ("the U.S. Army", "The answer is the U.S. Army. I hope it is correct.", "abbreviations, and what follows"),
     ("x²", "\\boxed{x²}", "a superscript"),
     ("6", "The answer is not 5; the answer is 6.", "the last statement"),
+    ("Paris", "[THINK]the answer is Paris maybe[/THINK]\nParis", "thinking of another form"),
+    ("Paris", "The answer is Paris.<|im_end|>", "the end of a turn"),
 ]
 WRONG = [
     ("Paris", "The answer is Rome.", "another word"),
@@ -41,6 +43,7 @@ WRONG = [
     ("½", "\\boxed{12}", "a fraction is no number of two digits"),
     ("1000", "\\boxed{1,000}", "no mathematics here"),
     ("2+2", "\\boxed{4}", "no mathematics here"),
+    ("Paris", "<|channel|>analysis<|message|>The answer is Paris", "an unfinished channel"),
     ("Maße", "\\boxed{Masse}", "other letters"),
 ]
 
@@ -67,7 +70,7 @@ def test_a_reference_without_text_accepts_nothing(empty):
         assert verify(TextReference(empty), completion).outcome != "correct"
 
 
-@pytest.mark.parametrize("part", ["the answer is ", "answer:", "**", "\\text{", "`", "$", "\\boxed{", "\u200b"])
+@pytest.mark.parametrize("part", ["the answer is ", "answer:", "**", "\\text{", "`", "$", "\\boxed{", "\u200b", "ﬁ"])
 def test_no_text_stalls_it(part):
     text = part * (50_000 // len(part))
     start = time.process_time()
