@@ -37,8 +37,9 @@ def grade_file(source: Path, out: Path, num_workers: int, show: Callable[[int, C
             with out.open("w", encoding="utf-8") as results:
                 for _, row in chain([first] if first else [], graded):
                     if isinstance(row, str):
-                        told = f"The verdicts of the {outcomes.total()} before it are in {out}"
-                        raise UserError(f"{source}, {row}. {told}")
+                        raise UserError(
+                            f"{source}, {row}. The verdicts of the {outcomes.total()} before it are in {out}"
+                        )
                     results.write(json.dumps(row, ensure_ascii=False) + "\n")
                     outcomes[row["outcome"]] += 1
                     if outcomes.total() % CHUNK_ROWS == 0:
@@ -52,7 +53,7 @@ def grade_file(source: Path, out: Path, num_workers: int, show: Callable[[int, C
 
 
 def refuse_same_file(source: Path, out: Path) -> None:
-    """UserError where writing `out` would empty `source`."""
+    """UserError if writing `out` would empty `source`."""
     if source.exists() and out.exists() and source.samefile(out):
         raise UserError(f"{out} is the file to read, and writing it would empty it; name another --out")
 
@@ -87,7 +88,7 @@ class _Row:
 
 
 def _parse(line: str) -> _Row:
-    """The row that a line holds; UserError where it is malformed."""
+    """The row of a line; UserError if it is malformed."""
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:

@@ -8,7 +8,7 @@ FEW = 8  # words that an error may list
 
 
 class UserError(Exception):
-    """Bad input: its text says what was wrong, where, what is allowed and what to do.
+    """Bad input. Its text names the mistake, its place, what is allowed and the cure.
 
     Commands print it on one line, without a traceback, and exit with status 2.
     """

@@ -1,6 +1,6 @@
 """Objects by name, `package.module:name`: the door through which users bring sources and kinds of their own.
 
-A module is looked for where Python looks, then in the working directory, then in the folders of `look_in`, such as that
+A module is looked for on Python's own path, then in the working directory, then in the folders of `look_in`, such as that
 of a recipe. These come last, so that a file of the user's hides no installed package.
 """
 
@@ -35,7 +35,7 @@ def folders() -> list[str]:
 def load_named(name: str, place: str) -> Any:
     """The object of a name such as `package.module:name`.
 
-    `place` says where the name stands, for the error: 'the source "mine:tasks"'. UserError when the form is another, or
+    `place` is the name's own place, for the error: 'the source "mine:tasks"'. UserError when the form is another, or
     the module or its attribute is not there; an error that the module itself raises is named with its file and line.
     """
     module, _, attribute = name.partition(":")

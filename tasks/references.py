@@ -1,7 +1,7 @@
 """References: one frozen dataclass a kind, and their form as JSON.
 
 To add a kind, write its dataclass with a `kind` of its own, and name it in `Reference`. Every field is checked when a
-reference is made, from JSON or in Python. Fields come with a default where they can, and new ones must: the reference of a row
+reference is made, from JSON or in Python. A field has a default if it can, and a new field must: the reference of a row
 that lacks them means what it meant before.
 """
 
@@ -123,7 +123,7 @@ class FunctionTests:
     int_is_float: StrictBool = False  # whether 2 and 2.0 are equal
     checker: StrictStr = ""  # source of `check(args, result, expected)`, for calls with several right values
     prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
-    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside the usual few
+    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import besides the usual few
     kind: Literal["function_tests"] = field(default="function_tests", kw_only=True)
 
 
@@ -146,7 +146,7 @@ class StdioTests:
     checker: StrictStr = ""  # source of `check(input, output, expected)`, for inputs with several right outputs
     language: StrictStr = "python"  # of the program: "python", or "cpp" where g++ is installed
     prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
-    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside the usual few
+    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import besides the usual few
     kind: Literal["stdio_tests"] = field(default="stdio_tests", kw_only=True)
 
 
@@ -158,7 +158,7 @@ class AssertTests:
     entry_point: StrictStr = ""  # with a name: `check` is called on that function of the program
     limits: Limits = field(default_factory=default_limits)
     prelude: StrictStr = ""  # starter code before the program: imports, helper classes, the head of a function
-    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import, beside the usual few
+    packages: tuple[StrictStr, ...] = ()  # installed packages that the program may import besides the usual few
     kind: Literal["assert_tests"] = field(default="assert_tests", kw_only=True)
 
 
@@ -274,9 +274,9 @@ def _in_words(mistakes: list[Any], kind: str, cls: type) -> Iterator[str]:
         *outer, key = mistake["loc"]
         if mistake["type"] == "too_short" and any(place[:-1][: len(outer) + 1] == (*outer, key) for place in places):
             continue  # pydantic counts only the items that are as they should be
-        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in outer)[1:]
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in outer)[1:]
         text, hint = words_of(mistake, str(key), _keys_of(cls, *outer))
-        yield f"{text} in {f'{where} of ' if where else ''}the {kind} reference{hint}"
+        yield f"{text} in {f'{path} of ' if path else ''}the {kind} reference{hint}"
 
 
 def _keys_of(cls: Any, *path: str | int) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.grading import refuse_same_file
-from tasks import AssertTests, FunctionTests, Task, load
-from verifiers.programs.strengthen import Report, strengthen
-from verifiers.validation import validate as put_to_test
+from tasks import Task, load
+from verifiers import validation
+from verifiers.programs.strengthen import Report, can_grow, strengthen
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ def list_tasks(
 
 def _strengthened(task: Task, num_cases: int, counts: Counts) -> Task:
     solution = task.metadata.get("solution")
-    if not isinstance(task.reference, (FunctionTests, AssertTests)) or not solution:
+    if not can_grow(task.reference) or not solution:
         print(f"task {task.id}: not strengthened, since it has no function tests with a reference program")
         return task
     prompt = "\n".join(message["content"] for message in task.prompt)
@@ -89,7 +89,7 @@ def _strengthened(task: Task, num_cases: int, counts: Counts) -> Task:
 
 
 def _try(task: Task, counts: Counts) -> None:
-    tried = put_to_test(task)
+    tried = validation.validate(task)
     counts.num_tried += tried.valid is not None
     if tried.valid is False:
         counts.num_invalid += 1

@@ -41,7 +41,7 @@ def humaneval(
 
 
 def own_helpers(row: dict) -> str:
-    """Those functions of the prompt that the tests call beside the one asked for: taken from the program, they could lie."""
+    """The other functions of the prompt that the tests call. A program could redefine them, so the tests bring their own."""
     try:
         body = ast.parse(row["prompt"]).body
     except SyntaxError:

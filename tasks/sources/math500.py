@@ -15,7 +15,7 @@ from tasks.task import Task
 def competition_math(
     path: str = "HuggingFaceH4/MATH-500", split: str = "test", num_tasks: NumTasks = 0, template: Template = BOXED
 ) -> Iterator[Task]:
-    """MATH-500 or any dataset of its form: columns problem and answer, solution where there is one. 0 tasks means all."""
+    """MATH-500 or any dataset of its form: columns problem and answer, and solution if there is one. 0 tasks means all."""
     for number, row in enumerate(rows_of(path, split)):
         if num_tasks and number >= num_tasks:
             return

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks import AssertTests, FunctionTests, UserError
+from tasks import AssertTests, FunctionTests, Reference, UserError
 from verifiers.programs import verify_program
 from verifiers.programs.assertions import Call, simple_calls
 from verifiers.programs.comparison import value_from_json, value_to_json
@@ -48,6 +48,11 @@ class Strengthened:
     reference: FunctionTests | AssertTests
     held_back: tuple[str, ...]  # calls of `reference` that a prompt must not show, as source
     report: Report
+
+
+def can_grow(reference: Reference) -> bool:
+    """Whether a reference is of a kind whose tests can grow: calls of one function."""
+    return isinstance(reference, FunctionTests | AssertTests)
 
 
 def strengthen(
