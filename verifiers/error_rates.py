@@ -35,7 +35,7 @@ MEASURED = {
             "math@2",
             accepted=0,
             wrong=693,
-            rejected=23,
+            rejected=21,
             right=872,
             cases="pairs of reference and answer from public responses, test suites and issue threads, labelled by hand, which it was developed against",
             command="python -m tests.benchmarks.math_cases",

@@ -144,6 +144,12 @@ def tasks(
     validate: Annotated[
         bool, typer.Option("--validate", help="prove that every reference passes its own verifier")
     ] = False,
+    attack: Annotated[
+        bool,
+        typer.Option(
+            "--attack", help="try cheap answers on every final answer, and list the references that accept one"
+        ),
+    ] = False,
     strengthen: Annotated[
         int, typer.Option(min=0, help="add so many test cases to tasks that have a reference program")
     ] = 0,
@@ -151,14 +157,15 @@ def tasks(
         Path | None, typer.Option(help="write the tasks to a JSONL file that the source `files` reads")
     ] = None,
 ) -> None:
-    """Show the tasks of a source. Status 1 where --validate finds a reference that its own verifier does not accept."""
+    """Show the tasks of a source. Status 1 if --validate finds a reference that its own verifier does not accept, or --attack
+    one that accepts an answer which says nothing or something else."""
     from selfplay.cli.task_listing import list_tasks
 
     if strengthen and not out:
         raise UserError("--strengthen makes a new file of tasks: name it with --out")
-    counts = list_tasks(source, _options(set), show, validate, strengthen, out)
+    counts = list_tasks(source, _options(set), show, validate, strengthen, out, attack)
     print(counts.in_words())
-    if counts.num_invalid:
+    if counts.num_invalid or counts.num_exploitable:
         raise typer.Exit(1)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from selfplay.grading import refuse_same_file
 from tasks import Task, load
-from verifiers import validation
+from verifiers import validation, verifier_of
+from verifiers.exploits import exploits
 from verifiers.programs.strengthen import Report, can_grow, strengthen
 
 
@@ -25,7 +26,9 @@ class Counts:
     num_wrong: int = 0  # slightly changed reference programs that are known to be wrong
     num_past_given: int = 0  # of these, those that pass the given tests
     num_past_grown: int = 0  # of these, those that pass the strengthened tests
+    num_exploitable: int = 0  # references that accept an answer which says nothing, or something else
     validated: bool = False
+    attacked: bool = False
 
     def add(self, report: Report) -> None:
         self.num_strengthened += report.num_grown > 0
@@ -41,6 +44,8 @@ class Counts:
             parts.append(f"{self.num_tried - self.num_invalid} valid, {self.num_invalid} not")
             if untried := self.num_tasks - self.num_tried:
                 parts.append(f"{untried} without a reference solution to try")
+        if self.attacked:
+            parts.append(f"{self.num_exploitable} exploitable")
         if self.num_strengthened:
             parts.append(
                 f"{self.num_cases} cases added to {self.num_strengthened} of them, {self.num_held_back} held back from prompts"
@@ -53,10 +58,17 @@ class Counts:
 
 
 def list_tasks(
-    source: str, options: dict[str, Any], num_shown: int, validate: bool, num_cases: int, out: Path | None
+    source: str,
+    options: dict[str, Any],
+    num_shown: int,
+    validate: bool,
+    num_cases: int,
+    out: Path | None,
+    attack: bool = False,
 ) -> Counts:
     """Go through a source once; prints the first tasks, every invalid one, and every one that could not be strengthened."""
-    counts = Counts(validated=validate)
+    counts = Counts(validated=validate, attacked=attack)
+    references: dict[Any, str] = {}  # of final answers, each with the first task that has it
     if out and isinstance(options.get("path"), str):
         refuse_same_file(Path(options["path"]), out)
     with contextlib.ExitStack() as stack:
@@ -69,9 +81,20 @@ def list_tasks(
                 print(json.dumps(task.to_dict(), ensure_ascii=False, indent=1))
             if validate:
                 _try(task, counts)
+            if attack and verifier_of(task.reference).has_answers:
+                references.setdefault(task.reference, task.id)
             if results:
                 results.write(json.dumps(task.to_dict(), ensure_ascii=False) + "\n")
+    if attack:
+        _attack(references, counts)
     return counts
+
+
+def _attack(references: dict[Any, str], counts: Counts) -> None:
+    found = exploits(references)
+    for exploit in found:
+        print(f"task {references[exploit.reference]}: accepts {exploit.answer!r}, which {exploit.why}")
+    counts.num_exploitable = len({references[exploit.reference] for exploit in found})
 
 
 def _strengthened(task: Task, num_cases: int, counts: Counts) -> Task:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.benchmarks.math_fuzz import texts
 from verifiers.mathematics.extraction.boxes import unboxed
 from verifiers.mathematics.extraction.extract import extract
 
@@ -65,9 +66,32 @@ def test_any_text_is_read_without_an_exception(text):
 
 @pytest.mark.parametrize(
     "sign",
-    ["$", r"\[", "<answer>", r"\boxed{", r"\boxed{1} ", "answer is ", "so it is 5. ", "**a", "1,", "\\", "所以", " "],
+    [
+        "$",
+        r"\[",
+        "<answer>",
+        r"\boxed{",
+        r"\boxed{1} ",
+        "answer is ",
+        "so it is 5. ",
+        "**a",
+        "1,",
+        "\\",
+        "所以",
+        " ",
+        "The answer is: 30",
+        "the answer is $x$ ",
+        "`",
+    ],
 )
 def test_long_rows_of_one_sign_are_read_in_time(sign):
     start = time.thread_time()
     extract(sign * (200_000 // len(sign)))
     assert time.thread_time() - start < 0.5
+
+
+def test_texts_that_repeat_nest_and_cut_real_ones_are_read_in_time():
+    for text in texts(60, seed=5):
+        start = time.thread_time()
+        extract(text)
+        assert time.thread_time() - start < 0.5, (len(text), text[:60])

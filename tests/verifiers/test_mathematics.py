@@ -10,7 +10,8 @@ import pytest
 
 from tasks import MathReference
 from tests.shared_data import SHARED
-from verifiers import Outcome, Reason, verify, verify_answer
+from verifiers import Outcome, Reason, verifier_of, verify, verify_answer
+from verifiers.exploits import exploits
 from verifiers.mathematics.extraction.extract import looks_like_prose
 
 TABLE = Path(__file__).parents[1] / "math_cases"
@@ -30,6 +31,7 @@ def rows(*names: str) -> list:
 
 
 VALUES = rows("numbers", "measures", "expressions", "relations", "words", "traps")
+SIDED = rows("sides")
 COMPLETIONS = rows("extraction")
 
 
@@ -44,6 +46,47 @@ def test_verdict_is_the_tables_and_swapping_sides_keeps_it(equal, reference, ans
     assert verdict.reason is not Reason.CHECKER_FAILURE
     swapped = verify_answer(MathReference(answer), reference)
     assert (swapped.outcome is Outcome.CORRECT) == equal, swapped
+
+
+@pytest.mark.parametrize("equal, reference, answer", SIDED)
+def test_a_reference_is_read_whole(equal, reference, answer):
+    for verdict in (
+        verify_answer(MathReference(reference), answer),
+        verify(MathReference(reference), f"So we get $\\boxed{{{answer}}}$."),
+    ):
+        assert (verdict.outcome is Outcome.CORRECT) == equal, verdict
+
+
+def test_a_reference_that_cannot_be_read_is_undecided_and_listed_by_validate():
+    reference = MathReference("It is impossible to find such 5 numbers")
+    assert verify_answer(reference, "5").reason is Reason.UNSUPPORTED
+    assert verify_answer(reference, "it is impossible to find such 5 numbers.").reason is Reason.MATCH
+    assert "cannot be read" in verifier_of(reference).fault(reference)
+    assert not verifier_of(MathReference("5")).fault(MathReference("5"))
+
+
+def test_tolerance_is_relative_or_absolute_and_said_in_the_reason():
+    assert verify_answer(MathReference("9.81", tolerance=0.01), "9.8").reason is Reason.WITHIN_TOLERANCE
+    assert verify_answer(MathReference("9.81", tolerance=0.0001), "9.8").reason is Reason.MISMATCH
+    assert verify_answer(MathReference("9.81", absolute_tolerance=0.02), "9.8").reason is Reason.WITHIN_TOLERANCE
+    assert verify_answer(MathReference("100", tolerance=0.01), "101").reason is Reason.WITHIN_TOLERANCE
+    assert (
+        verify_answer(MathReference("9.81 \\text{ m/s}^2", tolerance=0.01), "9.8 \\text{ m/s}^2").outcome
+        is Outcome.CORRECT
+    )
+    assert verify_answer(MathReference("9.81"), "9.8").reason is Reason.MISMATCH
+
+
+def test_order_counts_where_the_reference_asks_for_it():
+    assert verify_answer(MathReference("a, b, c", ordered=True), "b, a, c").outcome is Outcome.WRONG
+    assert verify_answer(MathReference("a, b, c", ordered=True), "a, b, c").outcome is Outcome.CORRECT
+    assert verify_answer(MathReference("3, 1, 2"), "1, 2, 3").outcome is Outcome.CORRECT
+
+
+def test_cheap_answers_are_not_accepted_and_exploits_are_found():
+    references = [MathReference(answer) for answer in ("5", r"\frac{1}{2}", "x^2+y^2=4", r"\log_2(8)=3", "x=3")]
+    assert exploits(references) == []
+    assert exploits([MathReference("1^5")])[0].why == "is the reference's own format with another value"
 
 
 @pytest.mark.parametrize("equal, reference, completion", COMPLETIONS)

@@ -361,6 +361,8 @@ class Comparison:
         2x = 10 is an equation that is still to be solved.
         """
         sides = relation.args[1:]
+        if len(set(sides)) == 1:
+            return False  # 5 = 5
         if set(relation.args[0]) - {"=", "~"} or not all(
             side.kind in EXPRESSIONS or side.kind in _WITH_UNIT for side in sides
         ):
@@ -621,8 +623,8 @@ class Comparison:
                 return self.scalars.same(_radians(degrees), radians)
             return False
         if scale == other:
-            return self.scalars.same(first, second)
-        return self.scalars.same(Node("mul", (num(scale), first)), Node("mul", (num(other), second)))
+            return self._expressions(first, second)
+        return self._expressions(Node("mul", (num(scale), first)), Node("mul", (num(other), second)))
 
     def _unit_left_out(self, a: tuple, b: tuple) -> bool | None:
         (amount, unit), (bare, _) = (a, b) if a[1] is not None else (b, a)
@@ -634,7 +636,7 @@ class Comparison:
                 if share is False and value is not None and abs(value) >= _PERCENT_LEFT_OUT
                 else share
             )
-        same = self.scalars.same(amount, bare)
+        same = self._expressions(amount, bare)
         if (
             same is False
             and unit == DEGREES

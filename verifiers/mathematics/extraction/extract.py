@@ -102,11 +102,12 @@ _YES_OR_NO = re.compile(r"\W*(Yes|No)\b\**[,.]")  # "Yes, it is."
 _QUESTION = re.compile(r"[^.!?\n]{0,100}\?")
 _GLUED = re.compile(r"\(?(?:[Tt]he|[Mm]y|[Oo]ur)\s+(?:final\s+)?answer\s")  # "30The answer is 30"
 _NEXT_SPAN = re.compile(r"\s{0,3}(?:[,;]\s*(?:and\b|or\b)?|and\b|or\b|OR\b)\s{0,3}")
-_BULLETS = re.compile(r"\s*(?:[-*•]\s+\S[^\n]*(?:\n+|$)){2,12}")
+_BULLETS = re.compile(r"\s*(?:[-*•][ \t]+\S[^\n]*(?:\n\s*|$)){2,12}")
 _BULLET = re.compile(r"^\s*[-*•]\s+(?=\$|\\\()")
 _ANSWER_LINE = re.compile(r"^[ \t]*\**(?:Final )?Answer:?\**:?[ \t]*\**\(?([A-J])\)?\**[ \t]*\.?$", re.M)
 _MAX_STATEMENT = 3_000  # characters that are read behind "the answer is"
-_MAX_PHRASES = 40  # of one completion, the last ones
+_MAX_SENTENCE = 1_000  # characters of a sentence without a formula at its start
+_MAX_PHRASES = 12  # of one completion, the last ones
 _ALTERNATIVE = re.compile(r"\s*,?\s*(?:or|and|times|plus|minus|divided|more|less|fewer)\s+(?=\S)")
 
 
@@ -245,11 +246,11 @@ def _after_phrase(rest: str) -> str | None:
             end = span.end()
         if len(held) > 1:
             return (" or " if only_or else ", ").join(held)
-        tail = split_sentences(rest[end:].split("\n")[0] or " ")[0]
+        tail = split_sentences(rest[end : end + _MAX_SENTENCE].split("\n")[0] or " ")[0]
         if _ALTERNATIVE.match(tail):
             return tidy(held[0] + tail.replace("$", " "))
         return held[0] if len(re.findall(r"\w+", tail)) > 4 or "$" in tail else tidy(held[0] + _unit_tail(tail))
-    sentence = next((part for part in split_sentences(rest.lstrip()) if part.strip()), "")
+    sentence = next((part for part in split_sentences(rest.lstrip()[:_MAX_SENTENCE]) if part.strip()), "")
     sentence = _POLITE_VERB.sub("", _REASON.split(sentence)[0] or sentence)
     if looks_like_prose(sentence):
         return value_of_sentence(sentence) or tidy(sentence)
