@@ -17,8 +17,8 @@ from collections import Counter
 
 from tasks import ChessReference, ProofReference, UserError, load, reference_from_dict
 from tasks.sources.reasoning_gym import REFUSED
+from tests.countdown_oracle import differences
 from tests.shared_data import SHARED
-from tests.verifiers.test_countdown import differences
 from verifiers import Outcome, verifier_of, verify, verify_many
 from verifiers.games.countdown import holds
 
