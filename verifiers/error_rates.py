@@ -67,6 +67,15 @@ MEASURED = {
             cases="expressions that try to be accepted, and solutions in many notations, written with the checker",
             command="python -m pytest tests/verifiers/test_countdown.py",
         ),
+        ErrorRates(
+            "programs@2",
+            accepted=0,
+            wrong=205,
+            rejected=0,
+            right=116,
+            cases="wrong programs that try to be accepted, and honest ones, which it was developed against",
+            command="python -m tests.benchmarks.programs_attacks",
+        ),
     )
 }
 

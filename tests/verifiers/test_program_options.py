@@ -59,6 +59,8 @@ def _calls(**options) -> dict:
         (_calls(cases=[{"args": [[3, 1]], "expected": 2, "after": [[1, 3]]}]), "def f(a): a.sort(); return 2", "match"),
         (_calls(cases=[{"args": [[3, 1]], "expected": 2, "after": [[1, 3]]}]), "def f(a): return 2", "mismatch"),
         (_calls(cases=[{"args": [[3, 1]], "expected": [1, 3]}]), "def f(a): a.sort()", "match"),  # changed in place
+        (_calls(cases=[{"args": [[1, 3]], "expected": [1, 3]}]), "def f(a): pass", "mismatch"),  # nothing was done
+        (_calls(), "async def f(n): return [2, 3]", "match"),
         (_calls(cases=[{"args": [2], "expected": [0, 1]}]), "def f(n): return map(int, '01')", "match"),
         (_calls(cases=[{"args": [2], "expected": {"$list": [0, 1]}}]), "def f(n): return range(2)", "mismatch"),
         (_calls(entry_point="Solution().f"), "class Solution:\n    def f(self, n): return [2, 3]", "match"),
@@ -163,6 +165,7 @@ def _cpp(program: str, wanted: str, stdin: str = "", **options):
         ("#include <cstdio>\n#include <unistd.h>\nint main() { puts(fork() < 0 ? \"safe\" : \"through\"); }", "safe", "match"),
         ("#include \"/etc/passwd\"\nint main() {}", "", "exception"),
         ("int main() { return 3; }", "", "exception"),
+        ("#include <sys/resource.h>\nint main() { rlimit r = {0, 0}; setrlimit(RLIMIT_CPU, &r); for (;;); }", "", "refused"),
     ],
 )  # fmt: skip
 def test_cpp_is_compiled_and_run_confined(program, wanted, reason):

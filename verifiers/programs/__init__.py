@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
@@ -105,6 +105,8 @@ def _verify_other_language(reference: StdioTests, completion: str, start: float)
         reason, answer = Reason.UNSUPPORTED, str(error)
     except SandboxError as error:
         reason, answer = Reason.CHECKER_FAILURE, str(error)
+        if "killed" in answer and _innocent_lives_now():
+            reason, answer = Reason.REFUSED, "killed by the kernel, by its own doing: another program lives on"
     return Verdict.of(reason, answer.encode(errors="replace").decode(), time.perf_counter() - start, version)
 
 
@@ -179,6 +181,14 @@ def _innocent_lives(server: ForkServer) -> bool:
     return ended.status == 0
 
 
+def _innocent_lives_now() -> bool:
+    try:
+        with pool.pool().lend() as server:
+            return _innocent_lives(server)
+    except SandboxError:
+        return False
+
+
 def _judge(server: ForkServer, reference, check: _Check) -> Finding:
     if isinstance(reference, StdioTests):
         return _judge_stdio(server, reference, check)
@@ -205,7 +215,13 @@ def _judge_function(server: ForkServer, reference: FunctionTests, check: _Check)
     expected = [expected_from_json(case["expected"]) for case in reference.cases]
     after = [expected_from_json(case["after"]) if "after" in case else None for case in reference.cases]
     tolerances = [reference.tolerance] * len(expected)
-    return _judge_calls(server, check, calls, expected, tolerances, same, after=after if any(after) else None)
+
+    def given(number: int) -> Any:
+        return wire.decode_forms(wire.encode(value_from_json(reference.cases[number]["args"][0])))
+
+    return _judge_calls(
+        server, check, calls, expected, tolerances, same, after=after if any(after) else None, given=given
+    )
 
 
 def _unordered(wanted: Any, got: Any, tolerance: float) -> bool:
@@ -256,10 +272,12 @@ def _as_data(code: str, entry_point: str) -> tuple[list, list, list, list] | Non
 def _judge_calls(
     server, check: _Check, calls: list, expected: list, tolerances: list[float], same, places: list[str] | None = None,
     after: list | None = None,
+    given: Callable[[int], Any] | None = None,
 ) -> Finding:  # fmt: skip
     """All calls in one process; every case needs its own well-formed answer that is the expected value.
 
-    `after` holds the expected arguments after each call, None where they do not matter.
+    `after` holds the expected arguments after each call, None where they do not matter; `given` the first
+    argument of each before it.
     """
     job = {"program": check.program, "calls": calls, "in_place": same is not python_equal, "after": after is not None}
     packed = wire.pack_job(job)
@@ -267,7 +285,7 @@ def _judge_calls(
     stopped = _stopped(ended, check)
     if stopped:
         return stopped
-    answers = _answers(ended, len(expected) + 1)
+    answers, in_place = _answers(ended, len(expected) + 1), []
     for number, wanted in enumerate(expected):
         where = f"case {number + 1} of {len(expected)}{f' ({places[number]})' if places else ''}: "
         if number >= len(answers):
@@ -286,10 +304,13 @@ def _judge_calls(
             got is None and wanted is not None and len(parts) > 1 and after is None
         ):  # it changed its first argument instead
             got = _value(parts[1:], wanted)
+            in_place.append(number)
         if got is _MALFORMED or not _agrees(same, wanted, got, tolerances[number]):
             return Reason.MISMATCH, where + "returned " + _shown(parts)
     if len(answers) != len(expected):
         return Reason.MISMATCH, "more answers than cases"
+    if in_place and given and all(_agrees(same, expected[number], given(number), 0.0) for number in in_place):
+        return Reason.MISMATCH, "returned nothing, and changed nothing"
     return Reason.MATCH, ""
 
 

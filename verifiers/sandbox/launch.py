@@ -69,7 +69,7 @@ def bubblewrap_command(user_namespace: bool, packages: Packages = NO_PACKAGES) -
 
 
 def _system_paths() -> list[str]:
-    candidates = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache")
+    candidates = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache", "/usr/share/zoneinfo")
     return [path for path in candidates if os.path.exists(path)]
 
 

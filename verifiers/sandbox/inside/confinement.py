@@ -43,7 +43,16 @@ def readable_paths(packages: dict) -> list[str]:
     other packages too, all else.
     """
     paths = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.join(sys.base_prefix, "lib")}
-    paths |= {"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache", "/dev/urandom", "/dev/zero"}
+    paths |= {
+        "/lib",
+        "/lib64",
+        "/usr/lib",
+        "/usr/lib64",
+        "/etc/ld.so.cache",
+        "/usr/share/zoneinfo",
+        "/dev/urandom",
+        "/dev/zero",
+    }
     found = set(packages["readable"])
     for path in paths:
         found |= _without(path, set(map(os.path.realpath, packages["hidden"])))

@@ -13,6 +13,7 @@ import sys
 import threading
 
 from . import surroundings, wire
+from .peer import finished
 from .program import MODULE, answer, find, make_module
 
 JOB = 3  # the descriptor of the job
@@ -92,6 +93,8 @@ def make_calls(scope: dict, job: dict) -> None:
             args[1] = wire.decode(args[1])
         try:
             result = function(*args, **kwargs)
+            if hasattr(type(result), "__await__"):
+                result = finished(result)
         except BaseException as error:  # a program's own
             if not job.get("go_on", False):
                 raise
