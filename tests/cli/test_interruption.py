@@ -32,7 +32,8 @@ def stop_when(recipe, shown, number=signal.SIGINT, overrides=()):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-c", "from selfplay.cli import main; main()", "run", str(recipe), *overrides]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200", MARK: str(recipe)}
-    hears = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it, and so would its children
+    # a shell's background job ignores SIGINT, and so would its children
+    hears = signal.signal(signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
     signal.signal(signal.SIGINT, hears)
     os.close(theirs)
