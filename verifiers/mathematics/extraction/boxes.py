@@ -29,11 +29,13 @@ _SHOWN = re.compile(
     r"\\(?:displaystyle|[lL]arge|huge|Huge|bf|left|right|color\s*\{\w*\}|[,;:! ])|~"
 )  # shapes, not values
 _TEXT_WORDS = re.compile(r"\\(?:text|mathrm|mbox|textrm)\s*\{\s*([A-Za-z%\\ ./^\d]*?)\s*\}")
-_OPERAND = re.compile(r"(?:\\[A-Za-z]+|[\d.,\s(){}^_*/+\-−!|\[\]°%]|\\%|(?<![A-Za-z])[A-Za-z]{1,2}(?![A-Za-z]))+")
-_ADJACENT_BEFORE = re.compile(r"(?:^|[\s(*:=$])([-−]?(?:\d[\d,]*\.?|\.)|[-−]|(?<=\s)[-−]?\d*\.)$")
+_OPERAND = re.compile(r"(?:\\[A-Za-z]+|[\d.,\s(){}^_*/+\-−!|\[\]°%]|\\%|(?<![A-Za-z])[A-Za-z](?![A-Za-z]))+")
+_ADJACENT_BEFORE = re.compile(r"(?:^|[\s(*:=$])([-−]?(?:\d[\d,]*\.?|\.)|[-−]|(?<=\s)[-−]?\d*\.)\Z")
 _ADJACENT_BEHIND = re.compile(r"\\?%|\^\s*(?:\d|\{[^{}]*\})|\\sqrt\s*(?:\{[^{}]*\}|\d)|\\pi(?![A-Za-z])|°|\^?\\circ")
 _POWER_BEHIND = re.compile(r"\s*(?:\\(?:times|cdot)|[×*])\s*10\s*\^\s*(?:\{[^{}]*\}|\d)|\s*\^\s*(?:\d|\{-?\d+\})")
 _WORD_BEHIND = re.compile(r"\s*(?:\$|\\\)|\\\])?\s*(\\?%|[A-Za-z]+(?:/[A-Za-z]+)?)")
+_SENTENCE_END = re.compile(r"[.!?](?:\s|\Z)")
+_SPACED_NUMBER = re.compile(r"\s+[\d.]")
 _MAX_OPERAND = 60  # characters beside a box
 _PART = r"(?:\(?(?:[a-h]|i{1,3}|iv|\d)\)|[Pp]art\s+\(?[A-Da-d\d]\)?|[a-d]\.)"
 _PART_JOINT = re.compile(rf"[\s$.;,*]*{_PART}[\s$*:.]*(?:\\\[|\\\()?\s*")
@@ -146,8 +148,10 @@ def _operand(text: str, box: tuple[int, int, str]) -> str:
     stops = list(_LEFT_END.finditer(before))
     in_formula = bool(stops) and stops[-1][0] not in (":", "\n", ",", ";")
     if in_formula:
-        left = _factor(before[stops[-1].end() :])
+        left = _factor(_adjoining(before[stops[-1].end() :]))
         right = _factor(behind[: _right_end(behind)])
+        if _SPACED_NUMBER.match(right and behind):
+            right = ""
     else:
         adjacent, power = _ADJACENT_BEFORE.search(before), _POWER_BEHIND.match(behind)
         left = adjacent[1] if adjacent else ""
@@ -164,6 +168,14 @@ def _operand(text: str, box: tuple[int, int, str]) -> str:
         return f"{left}{held}{right}"
     plain = re.fullmatch(r"\w+|\\frac\{\w+\}\{\w+\}", held.strip()) and not re.search(r"[\dA-Za-z]\s*$", left)
     return f"{left}{held if plain else f'({held})'}{right}"
+
+
+def _adjoining(before: str) -> str:
+    """Of a formula before a box, the operand: nothing behind the end of a sentence, nor a number or a letter that a space
+    parts from the box, since "9-4=5 \\boxed{5}" and "9-4=5. So \\boxed{5}" say 5 twice."""
+    if _SENTENCE_END.search(before) and not re.fullmatch(r"\s*[-−]?\d*\.", before):
+        return ""
+    return "" if re.search(r"(?:[\d.]|(?<![A-Za-z\\])[A-Za-z])\s+\Z", before) else before
 
 
 def _right_end(behind: str) -> int:
