@@ -69,15 +69,16 @@ def _apart(
     died: Callable[[Item], Result],
     prepare: Callable[[], Any] | None,
 ) -> list[Result]:
-    """The results of a chunk in a process of its own; if the chunk kills it too, those of its halves."""
-    with _pool(1, prepare) as pool:
-        try:
-            return pool.submit(work, chunk).result()
-        except BrokenProcessPool:
-            if len(chunk) == 1:
-                return [died(chunk[0])]
-    half = len(chunk) // 2
-    return _apart(work, chunk[:half], died, prepare) + _apart(work, chunk[half:], died, prepare)
+    """The results of a chunk of which an item may kill its process: each item on its own, and a new process after each death."""
+    results: list[Result] = []
+    while len(results) < len(chunk):
+        with _pool(1, prepare) as pool:
+            try:
+                for item in chunk[len(results) :]:
+                    results += pool.submit(work, [item]).result()
+            except BrokenProcessPool:
+                results.append(died(chunk[len(results)]))
+    return results
 
 
 def _pool(num_workers: int, prepare: Callable[[], Any] | None) -> ProcessPoolExecutor:
