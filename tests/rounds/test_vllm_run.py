@@ -23,7 +23,7 @@ def small(folder, *more):
         "rounds=2",
         "control=false",
         "tasks.num_tasks=40",
-        "pretraining.steps=150",
+        "pretraining.steps=90",
         "training.steps=10",
         "evaluation.tasks.num_tasks=20",
         "evaluation.samples_per_task=4",

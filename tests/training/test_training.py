@@ -94,6 +94,13 @@ SUMS = [lesson(f"{a}+{b}=", f"####{a + b}") for a in range(7) for b in range(7)]
 THREE_EPOCHS = Training(epochs=3, batch_size=5, learning_rate=1e-2)  # 30 steps; the last batch of each epoch is short
 
 
+@pytest.fixture(scope="module")
+def whole(model, tmp_path_factory):
+    """A training of SUMS that nothing disturbed: its folder and its result."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    return folder, fit(model, SUMS, THREE_EPOCHS, folder, 3, quiet)
+
+
 def weights_of(folder):
     return AutoModelForCausalLM.from_pretrained(folder).state_dict()
 
@@ -112,7 +119,7 @@ def fit_with_checkpoints(model, out):
     )
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(model, tmp_path):
+def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(model, whole, tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.training.test_training", "trl"])
     process = context.Process(target=fit_with_checkpoints, args=(model, tmp_path / "killed"))
@@ -126,11 +133,11 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_weights(model
     process.join()
     steps = []
     resumed = fit(model, SUMS, THREE_EPOCHS, tmp_path / "killed", 3, lambda step, *rest: steps.append(step))
-    whole = fit(model, SUMS, THREE_EPOCHS, tmp_path / "whole", 3, quiet)
     assert steps == [20, 30]  # the steps up to the checkpoint are not done again
-    assert_equal_weights(tmp_path / "killed", tmp_path / "whole")
+    folder, undisturbed = whole
+    assert_equal_weights(tmp_path / "killed", folder)
     same = ("num_rows", "num_tokens", "num_steps", "mean_context")
-    assert [getattr(resumed, name) for name in same] == [getattr(whole, name) for name in same]
+    assert [getattr(resumed, name) for name in same] == [getattr(undisturbed, name) for name in same]
     left = {path.name for path in (tmp_path / "killed").iterdir()}
     assert left == {
         "config.json",
@@ -158,16 +165,15 @@ def stopped_at_10(model, out, settings, monkeypatch):
     monkeypatch.undo()
 
 
-def test_a_checkpoint_that_was_not_written_to_its_end_is_not_gone_on_from(model, tmp_path, monkeypatch):
+def test_a_checkpoint_that_was_not_written_to_its_end_is_not_gone_on_from(model, whole, tmp_path, monkeypatch):
     stopped_at_10(model, tmp_path / "out", THREE_EPOCHS, monkeypatch)
-    (whole,) = (tmp_path / "out").glob("checkpoint-*")
+    (complete,) = (tmp_path / "out").glob("checkpoint-*")
     torn = tmp_path / "out" / "checkpoint-10"
-    shutil.copytree(whole, torn)
+    shutil.copytree(complete, torn)
     state = torn / "trainer_state.json"
     state.write_text(state.read_text()[:-10])
     fit(model, SUMS, THREE_EPOCHS, tmp_path / "out", 3, quiet)
-    fit(model, SUMS, THREE_EPOCHS, tmp_path / "whole", 3, quiet)
-    assert_equal_weights(tmp_path / "out", tmp_path / "whole")
+    assert_equal_weights(tmp_path / "out", whole[0])
 
 
 def test_checkpoints_of_another_training_are_thrown_away(model, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from tasks import Task, reference_from_dict
 from tests.program_cases.cheats import cheats
 from verifiers.kinds import verifier_of
-from verifiers.programs import verify_program
+from verifiers.programs import checkers, verify_program
 from verifiers.programs.output import same_output
 from verifiers.validation import validate
 
@@ -85,7 +85,8 @@ def _calls(**options) -> dict:
         ),
     ],
 )  # fmt: skip
-def test_options_mean_what_they_say(reference, program, reason):
+def test_options_mean_what_they_say(reference, program, reason, monkeypatch):
+    monkeypatch.setattr(checkers, "_CPU_SECONDS", 1.0)  # for the checker that never ends
     assert verify_program(reference_from_dict(reference), program).reason == reason
 
 
