@@ -24,7 +24,7 @@ STATUSES = (
 )
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, epilog=STATUSES)
-UsageError = typer.BadParameter.__bases__[0]  # the base of what typer raises for a wrong command line
+UsageError: Any = typer.BadParameter.__bases__[0]  # the base of what typer raises for a wrong command line
 
 
 @app.callback()

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import shutil
 import sys
@@ -74,7 +75,7 @@ def _ray() -> Finding:
     import ray
 
     try:
-        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")
+        ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         answer = ray.get(ray.remote(lambda: __import__("verifiers").__file__).remote(), timeout=60)
     except (ConnectionError, RuntimeError, OSError, ray.exceptions.RayError) as error:
         return Finding(
@@ -83,7 +84,7 @@ def _ray() -> Finding:
     finally:
         ray.shutdown()
     ours = Path(__file__).resolve().parents[2] / "verifiers" / "__init__.py"
-    if Path(answer).resolve() != ours:
+    if Path(str(answer)).resolve() != ours:
         cure = "uninstall PyPI's package `verifiers`, which is another project's, from this environment"
         return Finding("Ray", False, f"a worker takes `verifiers` from {answer}", cure)
     return Finding("Ray", True, f"{ray.__version__}, a local worker answers")

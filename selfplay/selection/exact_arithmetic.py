@@ -80,12 +80,12 @@ def _power(tokens: tuple[Token, ...], at: int, percent: Number) -> tuple[Number,
         exponent, at = _power(tokens, at + 1, percent)
         if (
             exponent.denominator != 1
-            or abs(exponent) > MAX_POWER
+            or abs(Fraction(exponent)) > MAX_POWER
             or value.numerator.bit_length() > 256
             or value.denominator.bit_length() > 256
         ):
             raise _NoArithmetic
-        value = Fraction(value) ** int(exponent)
+        value = Fraction(Fraction(value) ** int(exponent))
     return value, at
 
 

@@ -7,7 +7,7 @@ import functools
 import os
 import re
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 
 from selfplay.parallel import in_order
@@ -20,7 +20,8 @@ CHUNK_TRACES = 256
 WORTH_TRACES = 50_000  # fewer are read before further processes have started
 MOST_PROCESSES = 4  # the process that hands out traces keeps no more busy
 DIED = "rules_died"  # reason of a trace whose text killed the process that read it
-Found = tuple[list[str], Counter[str]]  # by trace of a task the filter that rejects it, or ""; seconds of each filter
+# by trace of a task the filter that rejects it, or ""; seconds of each filter
+Found = tuple[list[str], dict[str, float]]
 
 
 def filter_texts(
@@ -32,9 +33,7 @@ def filter_texts(
     """
     names = tuple(name for name in FILTERS if name in reject)
     work = functools.partial(_read, names=names, each_text_once=each_text_once)
-    return in_order(
-        work, _chunks(groups), num_processes if names else 1, lambda group: ([DIED] * len(group), Counter())
-    )
+    return in_order(work, _chunks(groups), num_processes if names else 1, lambda group: ([DIED] * len(group), {}))
 
 
 def processes_for(num_traces: int) -> int:
@@ -47,7 +46,9 @@ def _read(groups: list[list[Trace]], names: tuple[str, ...], each_text_once: boo
 
 
 def _read_task(traces: list[Trace], names: tuple[str, ...], each_text_once: bool) -> Found:
-    faults, seconds, seen = [], Counter(), set()
+    faults: list[str] = []
+    seconds: dict[str, float] = defaultdict(float)
+    seen: set[str] = set()
     for trace in traces:
         text = normalised(trace.sample.text)
         read = trace.verdict.outcome is Outcome.CORRECT and not (each_text_once and text in seen)
@@ -57,7 +58,7 @@ def _read_task(traces: list[Trace], names: tuple[str, ...], each_text_once: bool
     return faults, seconds
 
 
-def _fault(trace: Trace, names: tuple[str, ...], seconds: Counter[str]) -> str:
+def _fault(trace: Trace, names: tuple[str, ...], seconds: dict[str, float]) -> str:
     """The first filter that rejects a trace."""
     for name in names:
         started = time.perf_counter()

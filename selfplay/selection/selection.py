@@ -46,7 +46,7 @@ class SelectionStats:
         self.lost_tasks: Counter[str] = (
             Counter()
         )  # tasks with a correct trace and none accepted, by their first rejection
-        self.seconds: Counter[str] = Counter()  # of each filter's or stage's work
+        self.seconds: dict[str, float] = defaultdict(float)  # of each filter's or stage's work
         self.contaminated: dict[str, str] = {}  # task id -> evaluation task
 
     def record(self, selected: Iterable[tuple[Trace, str]]) -> Iterator[tuple[Trace, str]]:
@@ -115,7 +115,8 @@ def _by_task(
     for task_traces, (faults, seconds) in filter_texts(
         groups, settings.reject, settings.drop_duplicates, num_processes
     ):
-        stats.seconds.update(seconds)
+        for name, spent in seconds.items():
+            stats.seconds[name] += spent
         reasons = [_verdict_reason(trace) or ("excluded" if excluded.holds(trace) else "") for trace in task_traces]
         if not all(reasons) and contamination is not None:
             copied = _timed(stats, "contaminated", contamination.match, text_of(task_traces[0].task))
@@ -166,7 +167,9 @@ def _text_reason(
 
 def _across(traces: list[Trace], reasons: list[str], settings: Selection, before: KeptTraces) -> None:
     """Reject traces that nearly repeat one kept for a task with nearly the same prompt."""
-    others = before.of_like_tasks(text_of(traces[0].task)) if not all(reasons) else ()
+    if all(reasons):
+        return
+    others = before.of_like_tasks(text_of(traces[0].task))
     for number, trace in enumerate(traces if len(others) else ()):
         if not reasons[number] and (others == sketch_of(trace.sample.text)).mean(axis=1).max() >= (
             settings.near_duplicates or 1.0

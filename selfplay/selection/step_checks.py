@@ -144,7 +144,7 @@ def _annotation_right(expression: str, result: str) -> bool | None:
 
 
 def _tokens(text: str) -> list[Token]:
-    return [(match.lastgroup, match.group()) for match in _TOKEN.finditer(text)]
+    return [(match.lastgroup or "", match.group()) for match in _TOKEN.finditer(text)]
 
 
 @lru_cache(1 << 14)
@@ -178,7 +178,7 @@ def _end_of(side: str) -> list[Token]:
     if tokens is None:
         return []
     if window and all(kind in _ARITHMETIC | {"space"} for kind, _ in tokens):  # it may begin before the window
-        tokens = _without_trailing_unit(_without_dollars(_tokens(side)))
+        tokens = _without_trailing_unit(_without_dollars(_tokens(side))) or []
     start = len(tokens)
     while start and tokens[start - 1][0] in _ARITHMETIC | {"space"}:
         start -= 1
@@ -282,13 +282,14 @@ def _same(a: Reading, b: Reading) -> bool:
     """Equal, or one is a decimal literal that the other rounds to, or is cut to."""
     if a.value == b.value:
         return True
-    error = abs(a.value - b.value)
-    if max(a.decimals, b.decimals) >= _FLOAT_DECIMALS and error <= 1e-9 * max(1, abs(a.value)):
+    one, two = abs(Fraction(a.value)), abs(Fraction(b.value))
+    error = abs(Fraction(a.value) - Fraction(b.value))
+    if max(a.decimals, b.decimals) >= _FLOAT_DECIMALS and 10**9 * error <= max(Fraction(1), one):
         return True  # floating point, as a calculator writes it
-    for literal, other in ((a, b), (b, a)):
-        if literal.decimals:
-            unit = Fraction(1, 10**literal.decimals)
-            if error <= unit / 2 or (error < unit and abs(literal.value) < abs(other.value)):
+    for decimals, literal, other in ((a.decimals, one, two), (b.decimals, two, one)):
+        if decimals:
+            unit = Fraction(1, 10**decimals)
+            if error <= unit / 2 or (error < unit and literal < other):
                 return True
     return False
 

@@ -9,7 +9,7 @@ program returns the same plain value twice. Of many, those are kept that tell sm
 import ast
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from tasks import AssertTests, FunctionTests, Reference, UserError
 from verifiers.programs import verify_program
@@ -50,7 +50,7 @@ class Strengthened:
     report: Report
 
 
-def can_grow(reference: Reference) -> bool:
+def can_grow(reference: Reference) -> TypeGuard[FunctionTests | AssertTests]:
     """Whether a reference is of a kind whose tests can grow: calls of one function."""
     return isinstance(reference, FunctionTests | AssertTests)
 
