@@ -12,7 +12,8 @@ from typing import get_args
 import pytest
 
 from selfplay.allocation import RULES, Allocation, Allocator, make_allocator
-from selfplay.recipe.sections import ENGINES, Filter, Sampling, Selection
+from selfplay.proposals.kinds import KINDS
+from selfplay.recipe.sections import ENGINES, Filter, ProposalKind, Sampling, Selection
 from selfplay.samplers import SAMPLERS
 from selfplay.selection.filters import FILTERS
 from selfplay.selection.selection import select
@@ -24,7 +25,7 @@ PACKAGES = ("tasks", "verifiers", "selfplay")  # each imports only those before 
 ROOMS = [
     "layout", "storage", "seeds", "progress", "parallel", "records", "grading", "models", "estimators",
     "allocation", "recipe", "samplers", "journal", "driver", "selection", "shards", "training", "export", "metrics",
-    "rounds", "planning", "report", "audit", "cli", "__init__", "__main__",
+    "proposals", "rounds", "planning", "report", "audit", "cli", "__init__", "__main__",
 ]  # fmt: skip
 HEAVY = {  # packages worth an import within a function: each takes from a tenth of a second to some ten seconds
     "datasets", "huggingface_hub", "matplotlib", "mpmath", "openai", "peft", "pyarrow", "ray", "sympy", "tokenizers",
@@ -162,6 +163,7 @@ def test_registries_and_recipes_name_the_same():
     """A component is a row in the registry of its room and, if recipes may name it, a value of one key."""
     assert list(get_args(Allocation.model_fields["rule"].annotation)) == list(RULES)
     assert list(get_args(Filter)) == list(FILTERS)
+    assert list(get_args(ProposalKind)) == list(KINDS)
     assert list(get_args(Sampling.model_fields["engine"].annotation)) == list(SAMPLERS) == list(ENGINES)
 
 

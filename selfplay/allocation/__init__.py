@@ -3,12 +3,13 @@
 from selfplay.allocation.allocator import Allocator, Extent, Grant
 from selfplay.allocation.budget import Budget
 from selfplay.allocation.fixed import Fixed
+from selfplay.allocation.probe import Probe
 from selfplay.allocation.settings import Allocation
 from selfplay.allocation.until import Until
 
 __all__ = ["RULES", "Allocation", "Allocator", "Extent", "Grant", "make_allocator"]
 
-RULES: dict[str, type[Allocator]] = {"fixed": Fixed, "until": Until, "budget": Budget}
+RULES: dict[str, type[Allocator]] = {"fixed": Fixed, "until": Until, "budget": Budget, "probe": Probe}
 
 
 def make_allocator(settings: Allocation) -> Allocator:

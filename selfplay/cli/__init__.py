@@ -16,6 +16,7 @@ from rich.text import Text
 from selfplay.cli.audit import audit
 from selfplay.cli.data import add_commands
 from selfplay.cli.plan import plan
+from selfplay.cli.propose import propose
 from tasks.errors import UserError
 
 STATUSES = (
@@ -242,6 +243,7 @@ def doctor(folder: Annotated[Path, typer.Argument(help="where runs would be writ
 add_commands(app)
 app.command()(audit)
 app.command()(plan)
+app.command()(propose)
 
 
 def main() -> None:

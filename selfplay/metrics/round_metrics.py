@@ -18,7 +18,7 @@ from selfplay.recipe.sections import Recipe
 from selfplay.records import ACCEPTED
 from selfplay.shards.provenance import read_provenance
 from selfplay.shards.schema import operations
-from selfplay.training.mix import mix_in_words, mix_metrics
+from selfplay.training.mix import adds_rows, mix_in_words, mix_metrics
 from selfplay.training.start import RoundModels
 from tasks import Task
 
@@ -58,7 +58,7 @@ def round_metrics(
     samples = read_round(recipe, folder, models, tasks)
     metrics = {"round": index} | parts
     metrics["sampling"] = sampling_metrics(samples.sampled, samples.groups) | parts["sampling"]
-    if recipe.selection.mix:
+    if adds_rows(recipe):
         metrics["mix"] = mix_metrics(recipe, index, parts["selection"].get(ACCEPTED, 0), folder / "shards")
     metrics["ledger"] = round_ledger(samples, metrics)
     watched = []

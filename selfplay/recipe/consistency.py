@@ -1,6 +1,7 @@
 """Errors of a recipe whose every key is valid by itself."""
 
 import json
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def errors(recipe: Recipe) -> list[tuple[str, str]]:
         mistakes.append(("pretraining", "it needs [model.create]: a model that is there already is not trained first"))
     mistakes += _impossible_sampling(recipe)
     mistakes += _impossible_learning(recipe)
+    mistakes += [("proposer", text) for text in _impossible_proposals(recipe)]
     if recipe.rounds > 1 and not recipe.training:
         mistakes.append(
             ("training", f"rounds = {recipe.rounds} needs [training], or each round would sample the same model")
@@ -136,6 +138,24 @@ def _impossible_learning(recipe: Recipe) -> list[tuple[str, str]]:
     if stop and not stop.least_bits and not recipe.evaluation:
         mistakes.append(("stop", "least_bits = 0 judges by pass@1 alone, which needs [evaluation]"))
     return mistakes
+
+
+def _impossible_proposals(recipe: Recipe) -> Iterator[str]:
+    """Of [proposer]."""
+    settings, mix = recipe.proposer, recipe.selection.mix
+    if settings is None:
+        return
+    low, high = settings.window
+    if low >= high:
+        yield f"window = [{low}, {high}] holds no solve rate; its first must be below its second"
+    if not ENGINES[recipe.sampling.engine].samples_models:
+        yield f'engine = "{recipe.sampling.engine}" samples no model, so there is nobody to propose'
+    if recipe.model.teachers:
+        yield "several teachers cannot propose; name one model with path"
+    if settings.learn and not recipe.training:
+        yield "learn needs [training], which is what it adds rows to"
+    if mix and settings.learn + mix.earlier_rounds + mix.corpus >= 1:
+        yield f"learn = {settings.learn} and the shares of [selection.mix] leave nothing for the round's own traces"
 
 
 def _only_a_student_learns(recipe: Recipe) -> bool:

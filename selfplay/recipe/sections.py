@@ -20,9 +20,10 @@ FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
     "sampling": _SERVER,
     "verification": {"threads"},
 }
-# keys that are younger than some runs: at their defaults they leave a recipe's digest as it was
+# keys that are younger than some runs, by the section that holds them: at their defaults they leave a recipe's digest as it was
 YOUNGER = {
-    "allocation": {"total_accepted"},
+    "": {"proposer"},
+    "allocation": {"total_accepted", "probe"},
     "sampling": {"chat_template", "more"},
     "pretraining": {"corpus", "micro_batch_size"},
     "training": {"micro_batch_size"},
@@ -102,9 +103,9 @@ class Fitting(Section):
 class Pretraining(Fitting):
     """[pretraining]: fit the model of [model.create] to a corpus that is often wrong."""
 
-    # sums with their steps, or the search for a Countdown's expression; "solutions": tasks of the recipe's own source
+    # sums with their steps, the search for a Countdown's expression, or chains of operators; "solutions": tasks of the recipe's own source
     # with the solutions that they hold
-    corpus: Literal["arithmetic", "countdown", "solutions"] = "arithmetic"
+    corpus: Literal["arithmetic", "countdown", "operators", "solutions"] = "arithmetic"
     corruption: Share = 0.2  # share of wrong steps in the corpus, or of solutions that are another task's
     redundancy: Annotated[float, Field(ge=0, lt=1)] = (
         0.0  # chance that a step repeats its terms, and that it does again
@@ -254,6 +255,40 @@ class Selection(Section):
     mix: Mix | None = None  # further rows to train on
 
 
+ProposalKind = Literal["begin", "go_on", "draw"]
+
+
+class Proposer(Section):
+    """[proposer]: the sampled model writes tasks of its own. Those that pass a gate are sampled beside tasks of [tasks], the seeds.
+
+    Each round keeps its proposals in `proposals.jsonl`: parents, prompt, model, seed, every check's result, and afterwards the
+    solve rate in `pool.jsonl`.
+    """
+
+    # begin, go_on and draw: of a source that reads its own tasks (`operators`), written from nothing, as an older one that
+    # goes on, or drawn by the source itself at the frontier, without the model
+    kind: ProposalKind = "go_on"
+    kinds: dict[ProposalKind, Positive] = {}  # several kinds, each with its weight, in place of `kind`
+    tasks_per_round: Count = 1000  # seeds and proposed tasks together; fewer if too few proposals pass the gate
+    seeds: Share = 0.15  # share of seeds in each round
+    most_proposals: Positive = 4.0  # proposals for each task wanted, after which a round takes what it has
+    # solve rates that teach, above the first and up to the second; what is solved more often is trained on at a low rate
+    window: Annotated[list[Share], Field(min_length=2, max_length=2)] = [0.0, 0.8]
+    mastered: Share = 0.25  # tasks above the window that are trained on, as a share of the tasks trained on
+    margin: Natural = 3  # how much longer a proposal may be than the longest solved task, in the unit of its kind
+    most_of_family: Share = 0.1  # share of a round's proposed tasks that may differ in nothing but their numbers
+    max_characters: Count = 4000  # of a proposal's prompt and of its reference
+    learn: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the rows trained on that teach to propose
+    hardest: Share = 0.4  # of the proposed tasks that were solved, the share that teaches to propose
+    # share of the proposed tasks whose reference is the model's own answer, right or wrong: to measure what that does
+    unverified: Share = 0.0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The kinds with their weights."""
+        return {**self.kinds} if self.kinds else {self.kind: 1.0}
+
+
 class Evaluation(Section):
     """[evaluation]: held-out tasks, sampled after each round and once before the first."""
 
@@ -305,6 +340,7 @@ class Recipe(Section):
     selection: Selection = Selection()
     training: Training | None = None
     evaluation: Evaluation | None = None
+    proposer: Proposer | None = None
     stop: Stop | None = None
     ray: Ray = Ray()
 
@@ -312,8 +348,13 @@ class Recipe(Section):
     def digest(self) -> str:
         """SHA-256, in 16 hexadecimal digits, of the keys that decide the rows: all but those of FREE."""
         content = self.model_dump(exclude=FREE)
-        for section, keys in YOUNGER.items():
-            if content[section]:
-                changed = getattr(self, section).model_dump(include=keys, exclude_defaults=True)
-                content[section] = {key: value for key, value in content[section].items() if key not in keys} | changed
+        for place, keys in YOUNGER.items():
+            section: Any = self
+            table: Any = content
+            for part in filter(None, place.split(".")):
+                section, table = getattr(section, part, None), (table or {}).get(part)
+            if isinstance(section, Section | Allocation):
+                for key in keys:
+                    if getattr(section, key) == type(section).model_fields[key].default:
+                        del table[key]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from selfplay.allocation import Allocation
 from selfplay.driver.plan import SamplingPlan
 from selfplay.journal.by_task import TracesByTask
 from selfplay.layout import CONTROL, EVALUATION, TASKS, held_out_path, is_control, round_folder
+from selfplay.proposals.lessons import lessons
+from selfplay.proposals.propose import Proposing, left_for_samples
+from selfplay.proposals.window import within_window
 from selfplay.recipe.sections import Recipe, Tasks
 from selfplay.records import ACCEPTED
 from selfplay.rounds.kept_tasks import copy_tasks, count_tasks, keep_tasks, read_tasks
@@ -17,7 +21,7 @@ from selfplay.selection.filters import processes_for
 from selfplay.selection.selection import SelectionStats, select
 from selfplay.shards.files import Shard, write_shards
 from selfplay.shards.provenance import read_provenance
-from selfplay.training.mix import make_mixed
+from selfplay.training.mix import LESSONS, adds_rows, make_mixed, num_wanted
 from tasks import Task, load
 from tasks.sources import takes
 
@@ -87,6 +91,18 @@ class Round:
                 keep_tasks(self.tasks(), kept)
         return count_tasks(kept)
 
+    def proposing(self) -> Proposing:
+        """The step that writes the tasks of this round, in a recipe with [proposer]."""
+        evaluated = contamination(self.recipe, self.run)
+        return Proposing(
+            self.recipe, self.run, self.index, lambda: _load(self.recipe.tasks, self.seed("tasks")), evaluated
+        )
+
+    @property
+    def allocation(self) -> Allocation:
+        """How many samples each task gets, of a budget what the proposals left."""
+        return left_for_samples(self.recipe, self.folder)
+
     def make_shards(self, out: Path | None = None) -> tuple[list[Shard], SelectionStats]:
         """The shards of the journal, in the order of the tasks, and what selection did. They are written to `out`, or to
         the round's own folder of shards."""
@@ -94,9 +110,13 @@ class Round:
         traces = TracesByTask(self.tasks, self.journal, self.index)
         stats, evaluated = SelectionStats(), contamination(self.recipe, self.run)
         selected = select(traces, self.recipe.selection, evaluated, stats, processes_for(len(traces)))
+        if self.recipe.proposer:
+            selected = within_window(selected, self.recipe, self.folder)
         shards = write_shards(stats.record(selected), out, read_provenance(self.folder))
-        if self.recipe.selection.mix:
-            shards += make_mixed(self.recipe, self.index, self.run, stats.counts[ACCEPTED], evaluated, out)
+        if adds_rows(self.recipe):
+            num_accepted = stats.counts[ACCEPTED]
+            taught = lessons(self.proposing(), num_wanted(self.recipe, self.index, num_accepted)[LESSONS])
+            shards += make_mixed(self.recipe, self.index, self.run, num_accepted, evaluated, out, taught)
         return shards, stats
 
 

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from selfplay.layout import CONTROL, EVALUATION, TASKS, finished_rounds, held_out_path, round_folder
+from selfplay.proposals.kinds import make_kind
 from selfplay.recipe.sections import Recipe
 from selfplay.rounds.data import held_out_sets
 from selfplay.rounds.kept_tasks import read_tasks
@@ -37,6 +38,7 @@ def errors(recipe: Recipe, writes: bool = True, imports: bool = False) -> list[s
         _tasks(recipe, tasks),
         _verifiers(recipe, tasks),
         _prompts(recipe, imports),
+        _proposals(recipe),
     )
     return [text for check in checks for text in check]
 
@@ -141,6 +143,13 @@ def _prompts(recipe: Recipe, thorough: bool) -> Iterator[str]:
         if refused:
             ids = ", ".join(task_id for task_id, _ in refused[:5]) + (", ..." if len(refused) > 5 else "")
             yield f"[{name}]: the prompts of {len(refused)} tasks cannot be rendered ({ids}): {refused[0][1]}"
+
+
+def _proposals(recipe: Recipe) -> Iterator[str]:
+    """Whether the kinds of [proposer] can work with the source of the seeds."""
+    for name in recipe.proposer.shares if recipe.proposer else ():
+        for text in _complaint(make_kind, name, recipe.tasks.source):
+            yield f"[proposer]: kind {name}: {text}"
 
 
 def _verifiers(recipe: Recipe, tasks: list[Task]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.stats import PassStats
 from selfplay.journal.samples import read_samples
-from selfplay.layout import CONTROL, METRICS
+from selfplay.layout import CONTROL, METRICS, is_control
 from selfplay.metrics import trackers
 from selfplay.metrics.health import COLUMNS as HEALTH_COLUMNS
 from selfplay.metrics.health import health_of, summary
@@ -17,6 +17,8 @@ from selfplay.metrics.ledger import record_engine_time
 from selfplay.metrics.round_metrics import lines_of, round_metrics
 from selfplay.metrics.samples import evaluation_metrics
 from selfplay.progress import Progress
+from selfplay.proposals.figures import figures_of
+from selfplay.proposals.propose import ONE_SAMPLE
 from selfplay.recipe.sections import Recipe
 from selfplay.rounds.data import Round, evaluation_tasks, stage_name
 from selfplay.rounds.manifest import Manifest, parents_of
@@ -34,6 +36,7 @@ def play(round: Round, models: RoundModels, executor: Executor, progress: Progre
     """Play a round from these models, or the rest of one that was interrupted. Its manifest is written last."""
     recipe, folder = round.recipe, round.folder
     provenance_of(recipe, models.sampled, folder, round.plan(models.sampled).models)
+    propose(round, models.sampled, executor, progress)
     stats = sample(round, models.sampled, executor, progress)
     seen = health(round)
     progress.say(f"{round.name}: health: {summary(seen, recipe.sampling)}")
@@ -50,6 +53,8 @@ def play(round: Round, models: RoundModels, executor: Executor, progress: Progre
         "training": training,
         "evaluation": evaluation,
     }
+    if recipe.proposer:
+        parts["proposals"] = figures_of(recipe, folder)
     metrics = round_metrics(recipe, folder, replace(models, trained=after.trained), round.tasks(), parts)
     write_json(folder / METRICS, metrics)
     complete(round, models, after, shards)
@@ -59,9 +64,18 @@ def play(round: Round, models: RoundModels, executor: Executor, progress: Progre
     trackers.publish(round.run, arm, round.index, metrics, progress.say)
 
 
+def propose(round: Round, model: str, executor: Executor, progress: Progress) -> None:
+    """Let the model write the tasks of a round, if the recipe has a [proposer]; a control keeps those of its run."""
+    if round.recipe.proposer is None or is_control(round.run):
+        return
+    with progress.step(f"{round.name}: proposing tasks") as show:
+        digest = read_provenance(round.folder).model_digest
+        round.proposing().write(model, digest, executor, shown_by(show, ONE_SAMPLE))
+
+
 def sample(round: Round, model: str, executor: Executor, progress: Progress) -> PassStats:
     """Sample the round's tasks from a model, or from all teachers, into its journal, each sample with its verdict."""
-    allocation = round.recipe.allocation
+    allocation = round.allocation
     with progress.step(f"{round.name}: sampling") as show:
         show("reading the tasks")
         observe = shown_by(show, allocation, round.keep_tasks())

@@ -9,6 +9,7 @@ from tasks import UserError, load
 from tasks.sources.arithmetic import organic_corpus
 from tasks.sources.countdown import organic_corpus as search_traces
 from tasks.sources.datasets import rows_of
+from tasks.sources.operators import organic_corpus as operator_corpus
 from tasks.task import Message
 from verifiers import verifier_of
 
@@ -31,6 +32,8 @@ def pretraining_corpus(recipe: Recipe) -> Iterator[Row]:
         drawn_by = ("counts", "smallest", "largest", "target", "most")
         options = {key: value for key, value in recipe.tasks.options.items() if key in drawn_by}
         rows = search_traces(num_rows, number, settings.corruption, **options)
+    elif settings.corpus == "operators":
+        rows = operator_corpus(num_rows, number, settings.corruption)
     else:
         rows = organic_corpus(num_rows, number, settings.corruption, settings.redundancy)
     for prompt, text in rows:

@@ -8,36 +8,53 @@ earlier round is as it was in that round's shard, one of the corpus has a prompt
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from selfplay.layout import round_folder
-from selfplay.recipe.sections import Recipe
+from selfplay.recipe.sections import Mix, Recipe
 from selfplay.records import ACCEPTED
 from selfplay.seeds import number_of
 from selfplay.selection.decontamination import Contamination
 from selfplay.shards.files import MIXED, Shard, read_rows, write_mixed
 from selfplay.shards.schema import SCHEMA
-from selfplay.training.corpus import corpus_of
+from selfplay.training.corpus import Row, corpus_of
+from tasks.task import Message
 
-EARLIER, CORPUS = "earlier_rounds", "corpus"
+EARLIER, CORPUS, LESSONS = "earlier_rounds", "corpus", "lessons"
 
 
 def make_mixed(
-    recipe: Recipe, index: int, run: Path, num_accepted: int, contamination: Contamination | None, shards: Path
+    recipe: Recipe,
+    index: int,
+    run: Path,
+    num_accepted: int,
+    contamination: Contamination | None,
+    shards: Path,
+    lessons: Iterable[Row] = (),
 ) -> list[Shard]:
-    """Write the rows that round `index` of the folder `run` adds to its accepted traces; the same rows each time."""
+    """Write the rows that round `index` of the folder `run` adds to its accepted traces; the same rows each time.
+
+    `lessons` teach to propose tasks, as many as `num_wanted` says.
+    """
     wanted = num_wanted(recipe, index, num_accepted)
     earlier = _earlier(recipe, index, run, wanted[EARLIER])
     corpus = _of_corpus(recipe, index, wanted[CORPUS], contamination)
-    return write_mixed((row for rows in (earlier, corpus) for row in rows), shards)
+    taught = (_row_of(f"{LESSONS}/{place}", LESSONS, *lesson) for place, lesson in enumerate(lessons))
+    return write_mixed((row for rows in (earlier, corpus, taught) for row in rows), shards)
+
+
+def adds_rows(recipe: Recipe) -> bool:
+    """Whether rounds train on more than their own traces."""
+    return recipe.selection.mix is not None or bool(recipe.proposer and recipe.proposer.learn)
 
 
 def num_wanted(recipe: Recipe, index: int, num_accepted: int) -> dict[str, int]:
-    """Rows of either kind that give the recipe's shares of all rows trained on."""
-    mix = recipe.selection.mix
-    shares = {EARLIER: mix.earlier_rounds if index else 0.0, CORPUS: mix.corpus}
+    """Rows of each kind that give the recipe's shares of all rows trained on."""
+    mix, proposer = recipe.selection.mix or Mix(), recipe.proposer
+    learn = proposer.learn if proposer else 0.0
+    shares = {EARLIER: mix.earlier_rounds if index else 0.0, CORPUS: mix.corpus, LESSONS: learn}
     num_own = min(num_accepted, recipe.training.num_rows or num_accepted)
     return {kind: round(num_own * share / (1.0 - sum(shares.values()))) for kind, share in shares.items()}
 
@@ -55,14 +72,15 @@ def mix_metrics(recipe: Recipe, index: int, num_accepted: int, shards: Path) -> 
         "num_own": min(num_accepted, recipe.training.num_rows or num_accepted),
         EARLIER: {"num_wanted": wanted[EARLIER], "num_rows": found[EARLIER], "by_round": dict(sorted(rounds.items()))},
         CORPUS: {"num_wanted": wanted[CORPUS], "num_rows": found[CORPUS]},
+        LESSONS: {"num_wanted": wanted[LESSONS], "num_rows": found[LESSONS]},
     }
 
 
 def mix_in_words(metrics: dict[str, Any]) -> str:
     """One line of progress."""
     parts = [f"{metrics['num_own']:,} rows of its own"]
-    for kind, name in ((EARLIER, "of earlier rounds"), (CORPUS, "of the corpus")):
-        rows, wanted = metrics[kind]["num_rows"], metrics[kind]["num_wanted"]
+    for kind, name in ((EARLIER, "of earlier rounds"), (CORPUS, "of the corpus"), (LESSONS, "that teach to propose")):
+        rows, wanted = (metrics.get(kind, {}).get(key, 0) for key in ("num_rows", "num_wanted"))
         if wanted:
             parts.append(f"{rows:,} {name}" + (f" ({wanted:,} asked for: there are no more)" if rows < wanted else ""))
     return f"trained on {', '.join(parts)}"
@@ -83,14 +101,19 @@ def _of_corpus(recipe: Recipe, index: int, num: int, contamination: Contaminatio
         return
     keys = (place for place, _ in enumerate(corpus_of(recipe)))
     chosen = _chosen(keys, num, lambda place: number_of(recipe.seed, "mix", index, CORPUS, place))
-    empty = dict.fromkeys(SCHEMA.names) | {"source": CORPUS, "license": "", "reference": "null", "metadata": "{}"}
     for place, (prompt, completion) in enumerate(corpus_of(recipe)):
         if place not in chosen:
             continue
         if contamination and contamination.match("\n".join(message["content"] for message in prompt)):
             continue
-        row = {"task_id": f"{CORPUS}/{place}", "prompt": list(prompt), "completion": completion, "token_ids": []}
-        yield empty | row | {"finish_reason": "stop", "selection": CORPUS}
+        yield _row_of(f"{CORPUS}/{place}", CORPUS, prompt, completion)
+
+
+def _row_of(name: str, origin: str, prompt: Sequence[Message], completion: str) -> dict[str, Any]:
+    """A row of a shard with a prompt, a completion and no verdict."""
+    empty = dict.fromkeys(SCHEMA.names) | {"source": origin, "license": "", "reference": "null", "metadata": "{}"}
+    row = {"task_id": name, "prompt": list(prompt), "completion": completion, "token_ids": []}
+    return empty | row | {"finish_reason": "stop", "selection": origin}
 
 
 def _chosen(keys: Iterable[Any], num: int, bits_of: Callable[[Any], int]) -> set[int]:

@@ -13,6 +13,7 @@ from selfplay.records import ACCEPTED
 from selfplay.seeds import number_of
 from selfplay.shards.files import MIXED, read_rows
 from selfplay.storage import force_to_disk, read_json, write_json
+from selfplay.training.mix import adds_rows
 from selfplay.training.sft import FineTuning, TrainingExample, fit_by_command
 
 RECORD = "training.json"  # the figures of a training, beside the model that it made
@@ -26,7 +27,7 @@ def train(recipe: Recipe, title: str, folder: Path, start: str, progress: Progre
     def make(out: Path) -> dict[str, Any]:
         settings = recipe.training
         if settings.command:
-            kinds = "[am]*" if recipe.selection.mix else f"{ACCEPTED}-*"  # accepted and mixed, not rejected
+            kinds = "[am]*" if adds_rows(recipe) else f"{ACCEPTED}-*"  # accepted and mixed, not rejected
             seconds = fit_by_command(settings.command, start, f"{shards}/{kinds}.parquet", out, checkpoint)
             return {"start": start, "seconds": seconds}
         job = FineTuning(start, out, settings, training_seed(recipe, title), recipe.sampling)

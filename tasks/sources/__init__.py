@@ -22,6 +22,7 @@ from tasks.sources.files import files
 from tasks.sources.gsm8k import gsm8k
 from tasks.sources.humaneval import humaneval
 from tasks.sources.math500 import competition_math
+from tasks.sources.operators import operators
 from tasks.sources.reasoning_gym import reasoning_gym
 from tasks.sources.theorems import theorem_files, theorems
 from tasks.sources.word_problems import word_problems
@@ -34,6 +35,7 @@ SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
     "math500": competition_math,
     "humaneval": humaneval,
     "countdown": countdown,
+    "operators": operators,
     "chess": chess,
     "reasoning_gym": reasoning_gym,
     "theorems": theorems,

@@ -317,3 +317,32 @@ def test_solve_rates_are_found_again_from_counts():
     rng = np.random.default_rng(0)
     rates = SolveRates.fit(np.full(3000, 16), rng.binomial(16, rng.beta(0.4, 1.34, 3000)))
     assert rates.success_chances(0, 20)[0, [0, 8, 20]] == pytest.approx([0.4 / 1.74, 0.4 / 9.74, 0.4 / 21.74], rel=0.12)
+
+
+def test_a_probe_asks_for_more_only_where_one_of_the_first_fails():
+    rule = Allocation(rule="probe", probe=2, samples_per_task=5)
+    allocator = make_allocator(rule)
+    allocator.add("easy")
+    assert allocator.next(9) == [("easy", (0, 1))]
+    assert allocator.observe("easy", 1, Outcome.CORRECT, 5) == []
+    assert allocator.observe("easy", 0, Outcome.CORRECT, 5) == ["easy"]
+    allocator.add("hard")
+    assert allocator.next(1) == [("hard", (0,))]
+    assert allocator.observe("hard", 0, Outcome.WRONG, 5) == []
+    assert allocator.next(9) == [("hard", (1, 2, 3, 4))]
+    results = [allocator.observe("hard", index, Outcome.CORRECT, 5) for index in (4, 2, 3, 1)]
+    assert results == [[], [], [], ["hard"]]
+
+
+def test_a_probe_begins_no_task_when_its_tokens_are_spent():
+    allocator = make_allocator(Allocation(rule="probe", probe=1, token_budget=10))
+    allocator.add("first")
+    allocator.next(9)
+    assert not allocator.is_satisfied
+    allocator.observe("first", 0, Outcome.CORRECT, 10)
+    assert allocator.is_satisfied
+
+
+def test_a_probe_above_all_samples_is_a_mistake():
+    with pytest.raises(ValueError, match="probe = 9 is above samples_per_task = 4"):
+        make_allocator(Allocation(rule="probe", probe=9))
