@@ -13,19 +13,23 @@ def create_model(
     num_layers: int = 3,
     num_heads: int = 2,
     max_length: int = 128,
+    initializer_range: float = 0.02,
+    window: int = 0,
     seed: int = 0,
 ) -> Path:
-    """Save a Llama with random weights and its character tokenizer in `folder`, and return the folder.
+    """Save a model with random weights and its character tokenizer in `folder`, and return the folder.
 
-    The vocabulary is one token a character, the answer marker `####`, and begin, end and padding tokens.
+    The vocabulary is one token a character, the answer marker `####`, and begin, end and padding tokens. It is a Llama; with
+    `window`, a SmolLM3 whose first layer sees so many tokens, by rotary positions, and whose other layers see all tokens and
+    no positions: what it learns of short texts can hold in longer ones (NoPE, Kazemnejad et al. 2023).
     """
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, LlamaConfig, SmolLM3Config
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     tokenizer = character_tokenizer(characters, max_length)
-    config = LlamaConfig(
+    keys = dict(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
         intermediate_size=5 * hidden_size // 2,
@@ -34,13 +38,21 @@ def create_model(
         num_key_value_heads=num_heads,
         max_position_embeddings=max_length,
         tie_word_embeddings=False,
+        initializer_range=initializer_range,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+    if window:
+        others = num_layers - 1
+        kinds = ["sliding_attention"] + ["full_attention"] * others
+        local = {"no_rope_layers": [1] + [0] * others, "layer_types": kinds, "sliding_window": window}
+        config = SmolLM3Config(**keys, **local, use_sliding_window=True)
+    else:
+        config = LlamaConfig(**keys)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(config)
+        model = AutoModelForCausalLM.from_config(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return Path(folder)

@@ -1,12 +1,22 @@
-"""What two prompts have in common: their tokens, and their tokens without the numbers."""
+"""Prompts as they are compared: their problem, its tokens, its tokens without the numbers."""
 
 import math
 import re
 import unicodedata
 from collections import Counter
 
+from tasks import Task
+from tasks.sources.datasets import BOXED
+
+_BOX = BOXED.format(problem="")
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s.,;:!?\"'`]")
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+def problem_of(task: Task) -> str:
+    """The problem of a task, all messages of its prompt, without the sentence that asks for a box."""
+    text = "\n".join(message["content"] for message in task.prompt)
+    return text.removesuffix(_BOX).strip() if task.prompt else ""
 
 
 def tokens_of(text: str) -> tuple[str, ...]:

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from selfplay.proposals.families import family_of, tokens_of
+from selfplay.proposals.families import family_of, problem_of, tokens_of
 from selfplay.proposals.kind import Kind
 from selfplay.proposals.near_misses import refuses_a_near_miss
 from selfplay.proposals.proposal import ADMITTED, Proposal
-from selfplay.selection.decontamination import Contamination, text_of
+from selfplay.selection.decontamination import Contamination
 from selfplay.selection.dedup import KeptTraces, sketch_of
 from selfplay.selection.languages import differs_in_language
 from tasks import Task, reference_to_dict
@@ -26,13 +26,13 @@ NEAR = 0.8  # similarity of two prompts (MinHash of five-word sequences) from wh
 LEAST_FAMILY = 3  # tasks of a family that pass whatever the cap
 PROSE_WORDS = 8  # of the seeds on average, from which on a task is read as sentences
 MOST_WORD = 60  # characters of a word
-MAX_REPEATED = 0.5  # of a prompt's words that are its most frequent one
+MAX_REPEATED = 0.3  # of a prompt's words that are its most frequent one
 
 _INJECTION = re.compile(
     r"<\||\|>|\[/?INST\]|</?s>|<<SYS>>|</?(?:system|assistant|script|tool)\b|^\s*#{2,}\s*(?:response|instruction|system)\b"
     r"|^\s*(?:system|assistant|user|human)\s*:|\b(?:ignore|disregard|forget|override)\b[^.?!\n]{0,40}\b(?:instruction|prompt|rule|above|previous|prior)s?"
     r"|\bsystem prompt\b|\bas an ai\b|\byou are (?:now )?(?:chatgpt|an? (?:ai|language model|assistant))\b|\bjailbreak\b"
-    r"|\b(?:always|just|simply|only)\s+(?:answer|reply|respond|output)\b|\b(?:the|dear|to) (?:grader|verifier|judge)\b|https?://|data:text",
+    r"|\b(?:always|just|simply|only)\s+(?:answer|reply|respond|output)\b|\b(?:the|dear|to) (?:grader|verifier)\b|https?://|data:text",
     re.I | re.M,
 )
 _PLACEHOLDER = re.compile(
@@ -79,7 +79,7 @@ class Surroundings:
         self.near.add(text, [sketch_of(text)])
 
     def admit(self, task: Task) -> None:
-        text = text_of(task)
+        text = problem_of(task)
         self.take(text)
         self.families[family_of(text)] += 1
 
@@ -104,13 +104,13 @@ def surroundings(
     limits: longest, most_of_family and max_characters.
     """
     seeds = list(seeds)
-    texts = [text_of(task) for task in seeds]
+    texts = [problem_of(task) for task in seeds]
     words = sum(len(text.split()) for text in texts) / max(1, len(texts))
     is_prose = words >= PROSE_WORDS
     around = Surroundings(
         kinds, sample=" ".join(texts[:20]) if is_prose else "", contamination=contamination, is_prose=is_prose, **limits
     )  # fmt: skip
-    for text in [*texts, *(text_of(task) for task in taken)]:
+    for text in [*texts, *(problem_of(task) for task in taken)]:
         around.take(text)
     return around
 
@@ -122,7 +122,7 @@ def unreadable(proposal: Proposal, around: Surroundings) -> str:
 
 def cost(proposal: Proposal, around: Surroundings) -> str:
     """Prompt or reference longer than the cap, or one endless word."""
-    text = text_of(proposal.task)
+    text = problem_of(proposal.task)
     size = max(len(text), len(str(reference_to_dict(proposal.task.reference))))
     if size > around.max_characters:
         return f"{size} characters"
@@ -132,7 +132,7 @@ def cost(proposal: Proposal, around: Surroundings) -> str:
 
 def injection(proposal: Proposal, around: Surroundings) -> str:
     """Instructions to whoever reads the task, markup of a chat, characters that nobody sees."""
-    text = text_of(proposal.task)
+    text = problem_of(proposal.task)
     if found := _INJECTION.search(text):
         return found[0].strip()
     hidden = next(
@@ -146,7 +146,7 @@ def unasked(proposal: Proposal, around: Surroundings) -> str:
     """Nothing is asked, more than one thing is, or a blank was not filled in."""
     if not around.is_prose:
         return ""
-    text = text_of(proposal.task)
+    text = problem_of(proposal.task)
     if found := _PLACEHOLDER.search(text):
         return f"placeholder {found[0]}"
     words = tokens_of(text)
@@ -163,7 +163,7 @@ def language(proposal: Proposal, around: Surroundings) -> str:
     """Another script or language than that of the seeds."""
     if not around.sample:
         return ""
-    text = text_of(proposal.task)
+    text = problem_of(proposal.task)
     letters = [sign for sign in text if sign.isalpha()]
     foreign = sum(not sign.isascii() for sign in letters)
     if foreign > 0.2 * len(letters) and around.sample.isascii():
@@ -173,7 +173,7 @@ def language(proposal: Proposal, around: Surroundings) -> str:
 
 def copy(proposal: Proposal, around: Surroundings) -> str:
     """A seed, a task of the pool or an evaluation task, word for word or nearly."""
-    text = text_of(proposal.task)
+    text = problem_of(proposal.task)
     if tokens_of(text) in around.texts:
         return "of a task that is there"
     if len(around.near.of_like_tasks(text)):
@@ -190,7 +190,7 @@ def form(proposal: Proposal, around: Surroundings) -> str:
 
 def family(proposal: Proposal, around: Surroundings) -> str:
     """One of too many that differ in their numbers alone."""
-    count = around.families[family_of(text_of(proposal.task))]
+    count = around.families[family_of(problem_of(proposal.task))]
     return f"{count} of its family are there" if count >= max(LEAST_FAMILY, around.most_of_family) else ""
 
 
@@ -199,7 +199,7 @@ def answer_in_question(proposal: Proposal, around: Surroundings) -> str:
     task = proposal.task
     if not verifier_of(task.reference).has_answers:
         return ""
-    for found in _STATED.finditer(text_of(task)):
+    for found in _STATED.finditer(problem_of(task)):
         stated = next(filter(None, found.groups()), "").rstrip(".,")
         if stated and verify_answer(task.reference, stated).outcome is Outcome.CORRECT:
             return found[0]
@@ -213,7 +213,7 @@ def chance(proposal: Proposal, around: Surroundings) -> str:
     own = (verifier.own_answer(reference) if verifier.has_answers else None) or ""
     if own.strip().strip("().").casefold() in _FEW:
         return f"the answer is {own}"
-    if re.fullmatch(r"\W*[A-Ea-e]\W*", own) and _CHOICE.search(text_of(proposal.task)):
+    if re.fullmatch(r"\W*[A-Ea-e]\W*", own) and _CHOICE.search(problem_of(proposal.task)):
         return "a choice of a few"
     return ""
 

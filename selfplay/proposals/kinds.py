@@ -4,12 +4,18 @@ To add a kind, write its class, add its row here and its name to `ProposalKind` 
 """
 
 from selfplay.proposals.kind import Kind
+from selfplay.proposals.language import Evolve, Instruct
 from selfplay.proposals.procedural import Begin, Draw, GoOn
+from selfplay.proposals.programs import Program, Template
 
 KINDS: dict[str, type[Kind]] = {
     "begin": Begin,
     "go_on": GoOn,
     "draw": Draw,
+    "instruct": Instruct,
+    "evolve": Evolve,
+    "template": Template,
+    "program": Program,
 }
 
 

@@ -181,7 +181,8 @@ def _with_own_answer(proposal: Proposal, sample: Sample, verdict: Verdict) -> Pr
         return replace(proposal, tokens=tokens, reason="no_own_answer")
     task = proposal.task
     is_wrong = verify_answer(task.reference, verdict.answer).outcome != "correct"
-    reference: Any = replace(task.reference, answer=verdict.answer)  # type: ignore[call-arg]  # a kind with answers has it
+    known: Any = task.reference  # of a kind with answers, whose references hold one
+    reference = replace(known, answer=verdict.answer)
     changed = Task.make(task.source, list(task.prompt), reference, **dict(task.metadata))
     reading = replace(proposal.reading, task=changed, trust=Trust.OWN)
     detail = "the reference is wrong" if is_wrong else ""

@@ -36,6 +36,7 @@ from `selfplay/recipe/sections.py` by `python -m selfplay.recipe.reference`, and
 | [quickstart.toml](quickstart.toml) | a small model learns sums from its own verified attempts, on a CPU; [quickstart.sh](quickstart.sh) runs it |
 | [gsm8k_replay.toml](gsm8k_replay.toml) | verifies and selects stored completions of grade-school problems |
 | [gsm8k_vllm.toml](gsm8k_vllm.toml) | a language model on grade-school problems, sampled by vLLM on a GPU |
+| [flywheel.toml](flywheel.toml) | a small model writes its own tasks, each round a little longer ones, on a CPU |
 | [countdown.toml](countdown.toml) | a small model searches for expressions of given numbers, on a CPU |
 | [proofs.toml](proofs.toml) | a small model proves propositions and list lemmas in Rocq, on a CPU; needs coqc |
 | [chess.toml](chess.toml) | a small model says which moves are legal, on a CPU; needs the extra `chess` |

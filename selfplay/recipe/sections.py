@@ -23,6 +23,8 @@ FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
 # keys that are younger than some runs, by the section that holds them: at their defaults they leave a recipe's digest as it was
 YOUNGER = {
     "": {"proposer"},
+    "model.create": {"initializer_range", "window"},
+    "model.student.create": {"initializer_range", "window"},
     "allocation": {"total_accepted", "probe"},
     "sampling": {"chat_template", "more"},
     "pretraining": {"corpus", "micro_batch_size"},
@@ -50,13 +52,16 @@ class Tasks(Section):
 
 
 class Create(Section):
-    """[model.create]: make a small Llama with random weights and one token a character."""
+    """[model.create]: make a small model with random weights and one token a character."""
 
     characters: str = "0123456789+="  # the vocabulary
     hidden_size: Count = 64  # width of a layer
     num_layers: Count = 3  # depth
     num_heads: Count = 2  # of attention
     max_length: Count = 128  # tokens of prompt and completion
+    initializer_range: Positive = 0.02  # standard deviation of the random weights
+    # 0: a Llama; else a SmolLM3 whose first layer sees so many tokens, and whose other layers see all and know no positions
+    window: Natural = 0
 
 
 class Teacher(Section):
@@ -255,7 +260,7 @@ class Selection(Section):
     mix: Mix | None = None  # further rows to train on
 
 
-ProposalKind = Literal["begin", "go_on", "draw"]
+ProposalKind = Literal["begin", "go_on", "draw", "instruct", "evolve", "template", "program"]
 
 
 class Proposer(Section):
@@ -266,8 +271,9 @@ class Proposer(Section):
     """
 
     # begin, go_on and draw: of a source that reads its own tasks (`operators`), written from nothing, as an older one that
-    # goes on, or drawn by the source itself at the frontier, without the model
-    kind: ProposalKind = "go_on"
+    # goes on, or drawn by the source itself at the frontier, without the model. In words, with a program for the answer: new ones
+    # (instruct), harder ones (evolve), instances of a seed's template, code tasks with tests (program)
+    kind: ProposalKind = "evolve"
     kinds: dict[ProposalKind, Positive] = {}  # several kinds, each with its weight, in place of `kind`
     tasks_per_round: Count = 1000  # seeds and proposed tasks together; fewer if too few proposals pass the gate
     seeds: Share = 0.15  # share of seeds in each round
@@ -284,9 +290,9 @@ class Proposer(Section):
     unverified: Share = 0.0
 
     @property
-    def shares(self) -> dict[str, float]:
+    def shares(self) -> dict[ProposalKind, float]:
         """The kinds with their weights."""
-        return {**self.kinds} if self.kinds else {self.kind: 1.0}
+        return dict(self.kinds) if self.kinds else {self.kind: 1.0}
 
 
 class Evaluation(Section):

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from typing import Any
 
 from tasks import AssertTests
 from verifiers.programs.extraction import extract_program
@@ -28,6 +29,23 @@ def call_outcomes(
     for line in ended.answers.split(b"\n")[:-1][: len(inputs)]:
         outcomes.append(tuple(json.loads(line)) if len(line) <= _ANSWER_BYTES else ("large", ""))
     return outcomes + [None] * (len(inputs) - len(outcomes))
+
+
+def repeated_values(
+    program: str, name: str, inputs: list[list], cpu_seconds: int, wall_seconds: float
+) -> tuple[list[Any], str]:
+    """The value of each call, the same in two processes; or none, and why. Raises SandboxError."""
+    first, second = (call_outcomes(program, name, inputs, cpu_seconds, wall_seconds) for _ in range(2))
+    values = []
+    for one, other in zip(first, second, strict=True):
+        if one is None:
+            return [], "a call does not return"
+        if one[0] != "value":
+            return [], f"a call fails: {' '.join(one):.100}"
+        if one != other:
+            return [], "two runs differ"
+        values.append(wire.decode(one[1]))
+    return values, ""
 
 
 def cpu_seconds_of(program: str, name: str, inputs: list[list], cpu_seconds: int) -> float:
