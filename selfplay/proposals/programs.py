@@ -20,7 +20,7 @@ from tasks import FunctionTests, MathReference, Task
 from tasks.sources.datasets import BOXED
 from tasks.task import Message
 from verifiers import Outcome, verify_answer
-from verifiers.programs.comparison import value_to_json
+from verifiers.programs.comparison import value_from_json, value_to_json
 from verifiers.programs.extraction import extract_program
 from verifiers.programs.mutants import mutants
 from verifiers.programs.probe import call_outcomes, repeated_values
@@ -144,7 +144,8 @@ class Program(Kind):
         program, task = proposal.reading.program, proposal.task
         if fault := program_fault(program):
             return Reading(fault=f"its program {fault}")
-        name, inputs = task.reference.entry_point, [case["args"] for case in task.reference.cases]
+        tests: Any = task.reference  # FunctionTests, as `read` makes them
+        name, inputs = tests.entry_point, [value_from_json(case["args"]) for case in tests.cases]
         values, fault = repeated_values(program, name, inputs, CPU_SECONDS, WALL_SECONDS)
         if fault:
             return Reading(fault=f"its program: {fault}")
@@ -154,7 +155,8 @@ class Program(Kind):
         if not others or len(killed) < LEAST_KILLED * len(others):
             return Reading(fault=f"its tests tell {len(killed)} of {len(others)} changed programs apart")
         cases = tuple(
-            {"args": args, "expected": value_to_json(value)} for args, value in zip(inputs, values, strict=True)
+            {"args": value_to_json(args), "expected": value_to_json(value)}
+            for args, value in zip(inputs, values, strict=True)
         )
         wrong = [f"```python\n{one}\n```" for one in killed[:2]]
         changed = _code_task(task.metadata["problem"], name, cases, solution=program, wrong_solutions=wrong)

@@ -31,7 +31,7 @@ from selfplay.storage import write_lines
 from tasks import Task
 from verifiers import Verdict, verify_answer
 
-MOST_SEEDS = 2000  # that are read as parents of the first round and as what no proposal may copy
+MOST_SEEDS = 20_000  # that are read as parents of the first round and as what no proposal may copy
 FIRST_SHARE = 0.5  # of proposals that the first wave expects to be admitted
 LEAST_SHARE = 0.1  # and a later wave at least
 ONE_SAMPLE = Allocation(rule="fixed", samples_per_task=1)
@@ -67,7 +67,9 @@ class Proposing:
         settings = self.settings
         num_seeds = round(settings.seeds * settings.tasks_per_round)
         wanted = settings.tasks_per_round - num_seeds
-        proposals = self._unverified(self._proposals(wanted, model, executor, observe), model, executor, observe)
+        proposals = self._proposals(wanted, model, executor, observe)
+        for change in (self._agreeing, self._unverified):
+            proposals = change(proposals, model, executor, observe)
         seeds = islice(self.seeds(), num_seeds)
         tasks = [*seeds, *(one.task for one in proposals if one.reason == ADMITTED)]
         tasks.sort(key=lambda task: self._number("order", task.id))
@@ -134,12 +136,22 @@ class Proposing:
         for ask in asks:
             kind, seed = kinds[ask.kind], self._number("text", ask.number)
             if kind.needs_model:
-                sample, _ = samples[requests[ask.number].id]
+                sample, _ = samples[requests[ask.number].id][0]
                 text, named, seed, tokens = sample.text, sample.model, sample.seed, sample.completion_tokens
             else:
                 text, named, tokens = kind.text(ask, random.Random(seed)), source, 0
             proposal = Proposal(ask, text, named, seed, tokens, kind.read(ask, text))
             yield replace(proposal, reading=kind.settle(proposal)) if proposal.reading.task else proposal
+
+    def _agreeing(self, proposals: list[Proposal], model: str, executor: Executor, observe: Observer) -> list[Proposal]:
+        """The proposals without those whose program nobody agrees with: no independent solution has its answer."""
+        number = self.settings.agreement
+        chosen = [one for one in proposals if one.reason == ADMITTED and one.reading.trust == Trust.PROGRAM]
+        if not number or not chosen:
+            return proposals
+        samples = self._sampled([one.task for one in chosen], "solutions", model, executor, observe, number)
+        by_number = {one.ask.number: _with_solutions(one, samples[one.task.id]) for one in chosen}
+        return [by_number.get(one.ask.number, one) for one in proposals]
 
     def _unverified(
         self, proposals: list[Proposal], model: str, executor: Executor, observe: Observer
@@ -152,23 +164,33 @@ class Proposing:
             if one.reason == ADMITTED and self._number("unverified", one.ask.number) < share * 2**63
         ]
         samples = self._sampled([one.task for one in chosen], "answers", model, executor, observe)
-        by_number = {one.ask.number: _with_own_answer(one, *samples[one.task.id]) for one in chosen}
+        by_number = {one.ask.number: _with_own_answer(one, *samples[one.task.id][0]) for one in chosen}
         return [by_number.get(one.ask.number, one) for one in proposals]
 
     def _sampled(
-        self, tasks: Sequence[Task], name: str, model: str, executor: Executor, observe: Observer
-    ) -> dict[str, tuple[Sample, Verdict]]:
-        """One sample of each task, by the task's id, through the journal `name` of the round."""
+        self, tasks: Sequence[Task], name: str, model: str, executor: Executor, observe: Observer, number: int = 1
+    ) -> dict[str, list[tuple[Sample, Verdict]]]:
+        """So many samples of each task, by the task's id, through the journal `name` of the round."""
         if not tasks:
             return {}
         plan = SamplingPlan((model,), lambda *sample: self._number(name, *sample))
-        executor.run_pass(tasks, plan, ONE_SAMPLE, self.folder / name, observe)
-        wanted = {task.id for task in tasks}
-        rows = read_journal(self.folder / name)
-        return {sample.task_id: (sample, verdict) for sample, verdict in rows if sample.task_id in wanted}
+        executor.run_pass(tasks, plan, Allocation(samples_per_task=number), self.folder / name, observe)
+        found: dict[str, list[tuple[Sample, Verdict]]] = {task.id: [] for task in tasks}
+        for sample, verdict in read_journal(self.folder / name):
+            if sample.task_id in found:
+                found[sample.task_id].append((sample, verdict))
+        return found
 
     def _number(self, choice: str, *parts: object) -> int:
         return number_of(self.recipe.seed, "proposals", choice, self.index, *parts)
+
+
+def _with_solutions(proposal: Proposal, solutions: Sequence[tuple[Sample, Verdict]]) -> Proposal:
+    """The proposal, refused if none of some independent solutions agrees with its reference."""
+    agreeing = sum(verdict.outcome == "correct" for _, verdict in solutions)
+    tokens = proposal.tokens + sum(sample.completion_tokens for sample, _ in solutions)
+    detail = f"{agreeing} of {len(solutions)} solutions agree"
+    return replace(proposal, tokens=tokens, detail=detail, reason=ADMITTED if agreeing else "disagreement")
 
 
 def _with_own_answer(proposal: Proposal, sample: Sample, verdict: Verdict) -> Proposal:

@@ -286,6 +286,8 @@ class Proposer(Section):
     max_characters: Count = 4000  # of a proposal's prompt and of its reference
     learn: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the rows trained on that teach to propose
     hardest: Share = 0.4  # of the proposed tasks that were solved, the share that teaches to propose
+    # independent solutions of each task whose answer is a program's: without one that agrees the task is refused; 0: none
+    agreement: Natural = 0
     # share of the proposed tasks whose reference is the model's own answer, right or wrong: to measure what that does
     unverified: Share = 0.0
 

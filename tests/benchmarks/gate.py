@@ -11,6 +11,7 @@ table is about the second half.
 """
 
 import argparse
+import json
 import random
 import re
 import time
@@ -23,9 +24,12 @@ from selfplay.proposals.gate import Surroundings, judged, surroundings
 from selfplay.proposals.kinds import make_kind
 from selfplay.proposals.proposal import ADMITTED, Ask, Proposal, Reading, Trust
 from selfplay.selection.decontamination import Contamination
+from selfplay.selection.step_checks import wrong_steps
 from tasks import MathReference, Task, TextReference, load
 from tasks.sources.procedures import procedure_of
 from tests.shared_data import SHARED
+from verifiers import verify_answer
+from verifiers.mathematics.extraction.extract import extract
 
 OTHER_LANGUAGES = {
     "chinese": "小明有{a}个苹果，他又买了{b}袋苹果，每袋有{a}个。请问他现在一共有多少个苹果？",
@@ -307,6 +311,39 @@ def programs(number: int) -> None:
         print(f"  {name}: {settled[True]} of {number} decide a reference")
 
 
+def references() -> None:
+    """References made of replayed completions of real models on GSM8K's test problems, against the known answers."""
+    if SHARED is None:
+        return
+    path = SHARED / "data" / "gsm8k_model_solutions.jsonl"
+    rows = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
+    names = [name for name in rows[0] if isinstance(rows[0][name], dict)]
+    found: dict[str, Counter[bool]] = {}
+    for row in rows:
+        known = MathReference(row["ground_truth"].rpartition("A:")[2].strip())
+        said, computed = {}, {}
+        for name in names:
+            text = row[name]["solution"]
+            answer = extract(text.replace("\nA:", "\n####"))
+            if answer:
+                said[name] = answer
+                if "<<" in text and not wrong_steps(text, row["question"]):
+                    computed[name] = answer
+        for title, answers in (("any steps", said), ("steps that compute", computed)):
+            if not answers:
+                continue
+            top, votes = Counter(answers.values()).most_common(1)[0]
+            is_right = verify_answer(known, top).outcome == "correct"
+            for least in range(1, votes + 1):
+                found.setdefault(f"{title}, {least} of {len(names)} agree", Counter())[is_right] += 1
+    print(
+        f"\nreferences of {len(rows):,} GSM8K problems from {len(names)} replayed solutions each: coverage and measured error"
+    )
+    for title in sorted(found):
+        count = found[title]
+        print(f"  {title}: {count.total() / len(rows):.1%} of the problems, {count[False] / count.total():.1%} wrong")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--words", type=int, default=6000)
@@ -320,6 +357,7 @@ def main() -> None:
     words(given.words, random.Random(0), given.show)
     chains(given.chains, random.Random(1))
     programs(given.programs)
+    references()
 
 
 if __name__ == "__main__":

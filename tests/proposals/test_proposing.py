@@ -110,6 +110,36 @@ def test_answers_that_nobody_checked_become_references_and_are_counted(writing, 
     assert 0 < figures["num_known_wrong"] < figures["trust"]["own"]
 
 
+def test_a_program_that_no_solution_agrees_with_is_refused(writing, tmp_path, monkeypatch):
+    problems = [f"Problem: Tim has {n} apples and eats 1. How many apples are left on day {n}?" for n in range(2, 40)]
+    right, wrong = "return {n} - 1", "return {n} + 7"
+
+    def text(self, prompt, rng):
+        if "Invent" in prompt:
+            place = rng.randrange(len(problems))
+            body = (wrong if place % 3 == 0 else right).format(n=place + 2)
+            return f"{problems[place]}\n```python\ndef solve():\n    {body}\n```"
+        return f"\\boxed{{{int(prompt.split('has ')[1].split()[0]) - 1}}}"
+
+    monkeypatch.setattr(WritingSampler, "_text", text)
+    path = tmp_path / "seeds.jsonl"
+    rows = [
+        {"question": f"How many legs have {n} spiders and the dog that lives with them?", "answer": f"#### {8 * n + 4}"}
+        for n in range(9)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    proposer = {"kind": "instruct", "tasks_per_round": 12, "agreement": 2, "seeds": 0.5, "most_of_family": 1.0}
+    recipe = recipe_of(
+        tmp_path, rounds=1, training=None, tasks={"source": "gsm8k", "path": str(path)}, proposer=proposer
+    )
+    run(recipe, quietly())
+    rows = read_jsonl(tmp_path / "run" / "round_000" / "proposals.jsonl")
+    kept = [row["task"] for row in rows if row["reason"] == "admitted"]
+    assert kept and any(row["reason"] == "disagreement" for row in rows)
+    for task in kept:
+        assert int(task["reference"]["answer"]) == int(task["metadata"]["problem"].split("has ")[1].split()[0]) - 1
+
+
 def tried(*rates):
     tasks = list(load("operators", num_tasks=len(rates)))
     row = {"kind": "go_on"}
