@@ -41,15 +41,16 @@ _PLACEHOLDER = re.compile(
     re.I,
 )
 _ASKS = re.compile(
-    r"\?|\b(?:find|compute|calculate|determine|evaluate|solve|simplify|how (?:many|much|long|far|old)|what|prove|show that|give|state"
-    r"|write|express|factor|count|estimate|list)\b",
+    r"\?|\b(?:how (?:many|much|long|far|old)|what (?:is|are|was|will))\b|(?:^|[.!:;,\n])\s*(?:please\s+|now\s+)?(?:find|compute|calculate"
+    r"|determine|evaluate|solve|simplify|prove|show that|give|state|write|express|factor|count|estimate|list)\b",
     re.I,
 )
 _STATED = re.compile(
-    r"\b(?:answer|solution|result|total|sum|it)\b[^.?!\n]{0,25}?(?:\bis\b|\bequals?\b|=|:)\s*\$?(-?[\w./\\{}]+?)\$?(?=[.,;:!?)\]\s]|$)"
+    r"\b(?:answer|solution|result|total|sum|it)\b[^.?!\n]{0,25}?(?:\bis\b|\bequals?\b|=|:)\s*\$?(-?[\w.,/\\{}]+?)\$?(?=[.,;:!?)\]]*(?:\s|$))"
     r"|\\boxed\s*\{([^{}]*)\}|####\s*(\S+)|<answer>\s*([^<]*)</answer>|\b(?:hint|note|spoiler)\b[^\n]{0,20}?(-?\d[\d.,]*)",
     re.I,
 )
+_HIDDEN = ("Cc", "Cf", "Co", "Cs", "Cn")  # categories of characters that nobody sees
 _CHOICE = re.compile(r"(?m)(?:^|\s)\(?[A-D][).:]\s+\S.*?(?:\s|\n)\(?B[).:]\s", re.S)
 _FEW = frozenset({"yes", "no", "true", "false", "even", "odd", "greater", "less", "equal", "possible", "impossible"})
 _NO_ANSWER = re.compile(
@@ -135,10 +136,9 @@ def injection(proposal: Proposal, around: Surroundings) -> str:
     text = problem_of(proposal.task)
     if found := _INJECTION.search(text):
         return found[0].strip()
-    hidden = next(
-        (sign for sign in text if unicodedata.category(sign) in ("Cc", "Cf", "Co", "Cs", "Cn") and sign not in "\n\t"),
-        "",
-    )
+    if text.replace("\n", " ").replace("\t", " ").isprintable():
+        return ""
+    hidden = next((sign for sign in text if unicodedata.category(sign) in _HIDDEN and sign not in "\n\t"), "")
     return f"U+{ord(hidden):04X}" if hidden else ""
 
 
@@ -164,10 +164,10 @@ def language(proposal: Proposal, around: Surroundings) -> str:
     if not around.sample:
         return ""
     text = problem_of(proposal.task)
-    letters = [sign for sign in text if sign.isalpha()]
-    foreign = sum(not sign.isascii() for sign in letters)
-    if foreign > 0.2 * len(letters) and around.sample.isascii():
-        return "another script"
+    if not text.isascii() and around.sample.isascii():
+        letters = [sign for sign in text if sign.isalpha()]
+        if sum(not sign.isascii() for sign in letters) > 0.2 * len(letters):
+            return "another script"
     return "another language" if differs_in_language(text, around.sample) else ""
 
 

@@ -6,8 +6,8 @@ Nine tenths of the proposals are good: GSM8K training problems that are no seeds
 equal parts of every kind of attack below. Those of UNDECIDABLE differ from a good task in nothing that the gate can compute:
 their rate is shown, and no bar holds for them. Attacks with programs go through the sandbox first, a few of each kind.
 
-The checks were written before the attacks ran; GSM8K problems of the first half served to find good ones that were refused, and the
-table is about the second half.
+The checks were written before the attacks ran. Problems of the second half of the training set, and first runs of the attacks, served to
+find faults of the checks; the good tasks of the table are of the first half.
 """
 
 import argparse
@@ -123,7 +123,7 @@ ATTACKS: dict[str, Attack] = {
     "evaluation: upper case": copied("held_out", lambda text, rng: text.upper()),
     "seed: copy": copied("seeds", lambda text, rng: text),
     "seed: upper case": copied("seeds", lambda text, rng: text.upper()),
-    "seed: other punctuation": copied("seeds", lambda text, rng: text.replace(".", " !").replace(",", " ")),
+    "seed: other punctuation": copied("seeds", lambda text, rng: re.sub(r"[.,](?=\s|$)", " !", text)),
     "seed: blanks": copied("seeds", lambda text, rng: "  " + text.replace(" ", "\n ")),
     "admitted one again": copied("admitted", lambda text, rng: text),
     "admitted one, blanks": copied("admitted", lambda text, rng: text.replace(" ", "  ")),
@@ -259,16 +259,17 @@ def words(number: int, rng: random.Random, show: int) -> None:
     folder = SHARED / "data"
     train = list(load("gsm8k", path=str(folder / "gsm8k_train.jsonl")))
     held_out = list(load("gsm8k", path=str(folder / "gsm8k_test.jsonl")))
-    seeds, good = train[:500], train[len(train) // 2 :][:number]
+    half = len(train) // 2
+    seeds, good, others = train[:500], train[500:half][:number], train[half:]
     kind = make_kind("instruct", "gsm8k")
     longest = {"instruct": max(map(kind.form, seeds)) + 3}
     around = surroundings(
         {"instruct": kind}, seeds, [], Contamination({"test": held_out}),
         longest=longest, most_of_family=50, max_characters=4000,
     )  # fmt: skip
-    material = Material(rng, train[500:1500], seeds, held_out, [])
+    material = Material(rng, others, seeds, held_out, [])
     count = mixed(good, ATTACKS | UNDECIDABLE, "instruct", material, around)
-    shown("in words (GSM8K, second half of the training set)", count, UNDECIDABLE, show)
+    shown("in words (GSM8K, first half of the training set)", count, UNDECIDABLE, show)
 
 
 def chains(number: int, rng: random.Random) -> None:

@@ -111,7 +111,7 @@ def test_answers_that_nobody_checked_become_references_and_are_counted(writing, 
 
 
 def test_a_program_that_no_solution_agrees_with_is_refused(writing, tmp_path, monkeypatch):
-    problems = [f"Problem: Tim has {n} apples and eats 1. How many apples are left on day {n}?" for n in range(2, 40)]
+    problems = [f"Problem: Tim has {n} apples and eats 1. How many apples are left on day {n}?" for n in range(2, 30)]
     right, wrong = "return {n} - 1", "return {n} + 7"
 
     def text(self, prompt, rng):
@@ -119,6 +119,8 @@ def test_a_program_that_no_solution_agrees_with_is_refused(writing, tmp_path, mo
             place = rng.randrange(len(problems))
             body = (wrong if place % 3 == 0 else right).format(n=place + 2)
             return f"{problems[place]}\n```python\ndef solve():\n    {body}\n```"
+        if " has " not in prompt:  # a seed
+            return "\\boxed{12}"
         return f"\\boxed{{{int(prompt.split('has ')[1].split()[0]) - 1}}}"
 
     monkeypatch.setattr(WritingSampler, "_text", text)
