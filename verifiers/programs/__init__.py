@@ -27,7 +27,7 @@ from verifiers.programs.comparison import (
     value_from_json,
     with_whole_floats_as_ints,
 )
-from verifiers.programs.extraction import extract_program, is_body
+from verifiers.programs.extraction import completed, extract_program, is_body
 from verifiers.programs.output import same_output
 from verifiers.sandbox import pool, tiers, tool
 from verifiers.sandbox.controller import Ended, ForkServer
@@ -148,7 +148,9 @@ def program_for(reference, completion: str) -> str | None:
     if prelude and is_body(completion):  # of the function that the prelude begins
         return prelude.rstrip() + "\n" + completion
     program = extract_program(completion, getattr(reference, "entry_point", ""))
-    return program if program is None or not prelude else f"{prelude}\n\n{program}"
+    if program is None or not prelude:
+        return program
+    return completed(prelude, program, getattr(reference, "entry_point", ""))
 
 
 def missing_package(name: str) -> str:

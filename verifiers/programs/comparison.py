@@ -93,7 +93,7 @@ def expected_from_value(value: Any) -> Any:
 def equal(expected: Any, got: Any, tolerance: float = 0.0, python: bool = False) -> bool:
     """Whether `got` is `expected`.
 
-    Numbers are equal in type and value; with a tolerance, an int or float is equal to one whose absolute or relative error
+    Numbers are equal in type and value, but that a Decimal or Fraction is its float; with a tolerance, an int or float is equal to one whose absolute or relative error
     is at most that. `python` takes numbers as Python's == does (1, 1.0 and True are equal, nan equals nothing): what
     `assert f(x) == 1` means.
     """
@@ -181,6 +181,8 @@ def _equal_items(expected: list, got: list, tolerance: float, python: bool) -> b
 def _equal_numbers(expected: Any, got: Any, tolerance: float, python: bool) -> bool:
     if python:
         return expected == got
+    if type(expected) is float and type(got) in (Decimal, Fraction):
+        got = float(got)  # JSON writes every fraction as a float
     real = type(expected) in (int, float) and type(got) in (int, float)
     if tolerance > 0 and real and float in (type(expected), type(got)) and math.isfinite(expected):
         return math.isclose(expected, got, rel_tol=tolerance, abs_tol=tolerance)

@@ -8,6 +8,7 @@ import ast
 import builtins
 import html
 import re
+import textwrap
 import threading
 
 from verifiers.thinking import spoken_part
@@ -57,6 +58,26 @@ def is_body(text: str) -> bool:
     """Whether a text is the body of a function without its head: every line is indented."""
     lines = [line for line in text.splitlines() if line.strip()]
     return bool(lines) and all(line[0] in " \t" for line in lines)
+
+
+def completed(head: str, program: str, name: str) -> str:
+    """A program after the code that it goes on from; indented where it is the body of the function `name` that ends `head`.
+
+    A fenced body comes without its indent: it does not define the function, and `head` gives that no body but a docstring.
+    """
+    tree = None if not name or _defines(program, name) else _parsed(head) or _parsed(f"{head.rstrip()}\n    pass")
+    last = tree.body[-1] if tree and tree.body else None
+    if not isinstance(last, (ast.FunctionDef, ast.AsyncFunctionDef)) or last.name != name or not _is_empty(last.body):
+        return f"{head}\n\n{program}"
+    return head.rstrip() + "\n" + textwrap.indent(program, "    ")
+
+
+def _is_empty(body: list[ast.stmt]) -> bool:
+    return all(isinstance(line, ast.Pass) or _is_text(line) for line in body)
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
 
 
 def parse_program(text: str) -> ast.Module:

@@ -1,12 +1,14 @@
 """Which assertions of test code were evaluated, and which one failed on which values.
 
 `instrument` rewrites test code so that each assertion goes through an `Evidence`. Tests that never ran prove nothing: a
-function with assertions that was never entered makes the tests unfit, an assertion that was entered upon and never
-evaluated makes them fail.
+function with assertions that was never entered makes the tests unfit, but for one that is marked as skipped; so does a test
+whose assertions stand under a condition that never held. An assertion that has to be reached and was not makes the program
+fail, and so does one that failed whatever catches its error, unless the handler asserts something itself.
 """
 
 import ast
 import operator
+from typing import NamedTuple
 
 _COMPARISONS = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
@@ -18,7 +20,19 @@ _SIGNS = {"Eq": "==", "NotEq": "!=", "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": "
 _BY_NAME = {kind.__name__: function for kind, function in _COMPARISONS.items()}
 NAME = "_evidence_"  # of the Evidence in the tests' namespace
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_CONSTANT = (ast.Constant, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.JoinedStr, ast.Lambda)
+_ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _SHOWN = 120
+
+
+class Site(NamedTuple):
+    """One assertion of the test code."""
+
+    line: int
+    needed: bool  # it has to be reached
+    binding: bool  # it has to hold, whatever becomes of its error
+    function: int  # that holds it, by its place among those that hold assertions; -1: none
+    dead: bool  # it stands under a condition that is false as it is written
 
 
 class Evidence:
@@ -26,10 +40,12 @@ class Evidence:
 
     def __init__(self, source: str):
         self._lines = source.splitlines()
-        self.sites: list[tuple[int, bool]] = []  # line, and whether the assertion has to be reached
+        self.sites: list[Site] = []
         self.functions: list[tuple[int, str]] = []  # line and name of each function that holds assertions
         self.evaluated: set[int] = set()
         self.entered: set[int] = set()
+        self.failed: dict[int, str] = {}  # the account of each assertion that failed
+        self.unfit = ""  # why the tests prove nothing, where a test of theirs says that it need not hold
         self._failure = ""
 
     def see(self, site: int) -> None:
@@ -57,24 +73,51 @@ class Evidence:
             self._failure = f"{_text(one)} {_SIGNS[sign]} {_text(other)} does not hold"
         return holds
 
+    def exceeds(self, sign: str, one, other) -> bool:
+        """Whether an ordering holds that an assertion denies; nan is in no order, and must not slip through."""
+        return bool(_BY_NAME[sign](one, other)) or _is_nan(one) or _is_nan(other)
+
     def error(self, site: int, message=None) -> AssertionError:
         """The error of an assertion that failed: its line, its values, and its own message."""
-        line = self.sites[site][0]
+        line = self.sites[site].line
         place = f"line {line}, `{self._lines[line - 1].strip()[:_SHOWN]}`"
         parts = [place, self._failure, "" if message is None else str(message)]
-        return AssertionError(": ".join(part for part in parts if part))
+        account = ": ".join(part for part in parts if part)
+        if self.sites[site].binding:
+            self.failed.setdefault(site, account)
+        return AssertionError(account)
 
-    def never_entered(self, exempt=frozenset()) -> list[str]:
-        """Functions that hold assertions and never ran."""
+    def never_entered(self, among=None) -> list[str]:
+        """Functions that hold assertions and never ran; of those with one of the code objects `among`."""
+        lines = None if among is None else {code.co_firstlineno for code in among if code is not None}
         return [
             f"{name} (line {line})"
             for number, (line, name) in enumerate(self.functions)
-            if number not in self.entered and line not in exempt
+            if number not in self.entered and (lines is None or line in lines)
         ]
 
     def never_evaluated(self) -> list[int]:
         """Lines of the assertions that have to be reached and were not, in functions that ran."""
-        return [line for site, (line, needed) in enumerate(self.sites) if needed and site not in self.evaluated]
+        return [site.line for number, site in enumerate(self.sites) if site.needed and number not in self.evaluated]
+
+    def proves_nothing(self) -> list[str]:
+        """Tests that ran and evaluated none of their assertions, and assertions that no run can reach."""
+        dead = [f"line {site.line}" for site in self.sites if site.dead]
+        silent = [
+            f"{name} (line {line})"
+            for number, (line, name) in enumerate(self.functions)
+            if number in self.entered and name.startswith(("test", "check")) and self._is_silent(number)
+        ]
+        return dead + silent + (["the module"] if self._is_silent(-1) else [])
+
+    def _is_silent(self, function: int) -> bool:
+        """Whether a function holds assertions that may be passed over, and passed them all."""
+        own = [number for number, site in enumerate(self.sites) if site.function == function]
+        return bool(own) and self.evaluated.isdisjoint(own)
+
+
+def _is_nan(value) -> bool:
+    return isinstance(value, float) and value != value
 
 
 def _text(value) -> str:
@@ -98,7 +141,9 @@ class _Rewriter:
         self._functions: list[list] = [
             [None, False, None]
         ]  # [number or None, whether exempt, node] of the functions around
-        self._skipped = False
+        self._skipped = False  # whether a class around is marked as skipped, or defined again further on
+        self._binding = True  # whether no handler around judges the error of an assertion
+        self._dead = False
 
     def statements(self, body: list[ast.stmt], needed: bool) -> list[ast.stmt]:
         later = {}  # the last definition of a name counts: one before it is never called
@@ -121,30 +166,42 @@ class _Rewriter:
             node.body = self.statements(node.body, True)
             self._skipped = before
             return [node]
-        if _asserts(node):
-            return [self._call("see", self._site(node, needed)), node, *self._inside(node, needed)]
-        if isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise) and not node.orelse:
-            site = self._site(node, needed)  # `if f(1) != 2: raise ...` is an assertion too
-            return [self._call("see", site), node, *self._inside(node, needed)]
+        is_refusal = isinstance(node, ast.If) and isinstance(node.body[-1], ast.Raise) and not node.orelse
+        if not is_refusal and not _asserts(node):
+            self._inside(node, needed)
+            return [node]
+        if is_refusal:
+            node.test = _denied(node.test)
+        seen = self._call("see", self._site(node, needed))  # `if f(1) != 2: raise ...` is an assertion too
         self._inside(node, needed)
-        return [node]
+        leaves = any(isinstance(one, (ast.Return, ast.Continue, ast.Break)) for one in ast.walk(node))
+        return [seen, node] if leaves else [node, seen]
 
-    def _inside(self, node: ast.stmt, needed: bool) -> list:
+    def _inside(self, node: ast.stmt, needed: bool) -> None:
+        binding, dead = self._binding, self._dead
         for name in ("body", "orelse", "finalbody"):
             inner = getattr(node, name, None)
             if isinstance(inner, list) and inner and isinstance(inner[0], ast.stmt):
                 sure = needed and not isinstance(node, (ast.If, ast.While)) and name != "orelse"
+                if name == "body" and isinstance(node, ast.Try):
+                    sure = sure and not any(map(_may_raise, node.handlers))
+                    self._binding = binding and not any(map(_judges, node.handlers))
+                elif name == "body" and _expects_failure(node):
+                    self._binding = False
+                self._dead = dead or (name == "body" and isinstance(node, (ast.If, ast.While)) and _is_false(node.test))
                 setattr(node, name, self.statements(inner, sure))
+                self._binding, self._dead = binding, dead
         for handler in getattr(node, "handlers", ()):
             handler.body = self.statements(handler.body, False)
         for case in getattr(node, "cases", ()):
             case.body = self.statements(case.body, False)
-        return []
 
     def _function(self, node, needed: bool, hidden: bool):
         record = [None, self._skipped or hidden or _is_skipped(node) or not needed, node]
         self._functions.append(record)
+        binding, self._binding = self._binding, True
         body = self.statements(node.body, True)
+        self._binding = binding
         self._functions.pop()
         if record[0] is not None:
             position = 1 if ast.get_docstring(node, clean=False) is not None else 0
@@ -154,8 +211,10 @@ class _Rewriter:
 
     def _assertion(self, node: ast.Assert, needed: bool) -> list[ast.stmt]:
         test = node.test
-        if isinstance(test, ast.Constant):
-            return [node]  # `assert True` proves nothing, `assert False` is not to be reached
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            test.operand = _denied(test.operand)
+        if isinstance(test, _CONSTANT) and getattr(test, "elts", getattr(test, "keys", True)):
+            return [node]  # `assert True` and `assert (x, y)` prove nothing, `assert False` is not to be reached
         site = self._site(node, needed)
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
             sign = ast.Constant(type(test.ops[0]).__name__)
@@ -172,7 +231,12 @@ class _Rewriter:
             first = min([record[2].lineno, *(one.lineno for one in record[2].decorator_list)])
             self._evidence.functions.append((first, record[2].name))
         exempt = record[1] if len(self._functions) > 1 else False
-        self._evidence.sites.append((node.lineno, needed and not exempt))
+        function = -1 if record[0] is None else record[0]
+        if exempt:
+            function = -2
+        self._evidence.sites.append(
+            Site(node.lineno, needed and not exempt, self._binding, function, self._dead and not exempt)
+        )
         return len(self._evidence.sites) - 1
 
     def _call(self, name: str, number: int) -> ast.stmt:
@@ -181,6 +245,14 @@ class _Rewriter:
 
 def _method(name: str, *args: ast.expr) -> ast.Call:
     return ast.Call(ast.Attribute(ast.Name(NAME, ast.Load()), name, ast.Load()), list(args), [])
+
+
+def _denied(test: ast.expr) -> ast.expr:
+    """A comparison by order that must not hold, so that nan counts as beyond every bound."""
+    if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], _ORDERS):
+        sign = ast.Constant(type(test.ops[0]).__name__)
+        return ast.copy_location(_method("exceeds", sign, test.left, test.comparators[0]), test)
+    return test
 
 
 def _asserts(node: ast.stmt) -> bool:
@@ -206,3 +278,42 @@ def _name_of(call: ast.expr) -> str:
 
 def _is_skipped(node) -> bool:
     return any("skip" in (text := ast.unparse(one)) or "xfail" in text for one in node.decorator_list)
+
+
+def _catches_all(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler takes the error of a failed assertion."""
+    return handler.type is None or any(
+        isinstance(node, ast.Name) and node.id in ("AssertionError", "Exception", "BaseException")
+        for node in ast.walk(handler.type)
+    )
+
+
+def _judges(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler takes the error of a failed assertion, and asserts, raises or fails itself."""
+    return _catches_all(handler) and any(
+        isinstance(node, (ast.Assert, ast.Raise))
+        or (isinstance(node, ast.Call) and _name_of(node).startswith(("assert", "fail", "exit")))
+        for line in handler.body
+        for node in ast.walk(line)
+    )
+
+
+def _may_raise(handler: ast.ExceptHandler) -> bool:
+    """Whether a program may go the way of a handler: one for errors of its own kind, or one that judges."""
+    return not _catches_all(handler) or _judges(handler)
+
+
+def _expects_failure(node: ast.stmt) -> bool:
+    """`with pytest.raises(AssertionError):`"""
+    return isinstance(node, ast.With) and any(
+        _name_of(call) in ("raises", "assertRaises", "assertRaisesRegex", "suppress")
+        and any(getattr(arg, "id", "") in ("AssertionError", "Exception", "BaseException") for arg in ast.walk(call))
+        for call in (item.context_expr for item in node.items)
+    )
+
+
+def _is_false(test: ast.expr) -> bool:
+    """A condition that is false as it is written."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return isinstance(test.operand, ast.Constant) and bool(test.operand.value)
+    return (isinstance(test, ast.Constant) and not test.value) or getattr(test, "id", "") == "TYPE_CHECKING"

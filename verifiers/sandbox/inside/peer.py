@@ -2,7 +2,7 @@
 
 program_side.py runs beside the program, tests_side.py beside the tests. Every frame is a length (4 bytes, big-endian) and
 JSON. While one side waits for an answer it serves the other's questions, so that tests can pass functions and programs can
-return them.
+return them. What either changes in the scratch folder goes ahead of its next frame.
 
 Values travel as wire.py writes them, with the tags of this file:
 
@@ -14,13 +14,16 @@ Values travel as wire.py writes them, with the tags of this file:
     {"e": [classes, text]} an exception
 """
 
+import builtins
 import json
 import os
 import struct
+import threading
 from collections import namedtuple
 from functools import lru_cache
 
 from . import wire
+from .surroundings import scratch
 
 CHANNEL = 5
 KEPT_ARGUMENTS = 64  # lists, dicts and sets of the tests that the program has in its own version
@@ -134,6 +137,11 @@ class Peer:
         """Take text that the other side printed."""
 
     def send(self, message: list) -> None:
+        if scratch.changed:
+            self._send(["files", scratch.take_changes()])
+        self._send(message)
+
+    def _send(self, message: list) -> None:
         data = json.dumps(message).encode()
         if len(data) > _MAX_FRAME:
             data = json.dumps(
@@ -147,6 +155,16 @@ class Peer:
             self.fail()
 
     def receive(self) -> list:
+        message = self._receive()
+        while message[0] == "files":
+            try:
+                scratch.apply(message[1])
+            except (LookupError, ValueError, TypeError, AttributeError):
+                self.fail()
+            message = self._receive()
+        return message
+
+    def _receive(self) -> list:
         (length,) = _LENGTH.unpack(self._take(_LENGTH.size))
         if length > _MAX_FRAME:
             self.fail()
@@ -204,8 +222,16 @@ def _is_plain(value) -> bool:
 
 
 def ancestry(kind: type) -> list[str]:
-    """The names of a class and of those it inherits from, nearest first."""
-    return [one.__name__ for one in type.mro(kind) if one is not object]
+    """The names of a class and of those it inherits from, nearest first; one that has a built-in exception's name and is
+    not that exception has it in brackets.
+    """
+    return [_name_of(one) for one in type.mro(kind) if one is not object]
+
+
+def _name_of(kind: type) -> str:
+    known = getattr(builtins, kind.__name__, None)
+    is_another = known is not kind and isinstance(known, type) and issubclass(known, BaseException)
+    return f"<{kind.__name__}>" if is_another else kind.__name__
 
 
 def text_of(error: BaseException) -> str:
@@ -246,17 +272,20 @@ async def _ready(value):
     return value
 
 
+_loops = threading.local()
+
+
 def finished(coroutine):
-    """The value of a coroutine, run to its end here."""
-    import asyncio
+    """The value of a coroutine, run to its end here, always in the same event loop: tasks and generators live on in it."""
+    import asyncio  # here, so that a fork-server without it starts sooner and surroundings.py changes it on its way in
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(_awaited(coroutine))
-    import threading
-
-    found = []
+        if not hasattr(_loops, "runner"):
+            _loops.runner = asyncio.Runner()
+        return _loops.runner.run(_awaited(coroutine))
+    found: list = []
     thread = threading.Thread(target=lambda: found.append(asyncio.run(_awaited(coroutine))))
     thread.start()
     thread.join()

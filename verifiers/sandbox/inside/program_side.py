@@ -38,8 +38,11 @@ class ProgramSide(Peer):
             return {"o": [self.keep(value), ancestry(kind)]}
         if hasattr(kind, "__await__"):
             return {"w": wire.pack(finished(value), share)}
-        if hasattr(kind, "__next__"):
-            return {"y": [self.keep(value), isinstance(value, types.GeneratorType)]}
+        if hasattr(kind, "__next__") or hasattr(kind, "__anext__"):
+            is_async = not hasattr(kind, "__next__")
+            return {"y": [self.keep(value), isinstance(value, types.GeneratorType), is_async]}
+        if hasattr(kind, "__exit__") or hasattr(kind, "__aexit__"):
+            return {"o": [self.keep(value), ancestry(kind)]}
         if callable(value):
             doc = getattr(value, "__doc__", None)
             name = getattr(value, "__name__", "")
@@ -81,7 +84,7 @@ class ProgramSide(Peer):
 
     def exception(self, names: list[str], text: str) -> BaseException:
         for name in names:
-            kind = getattr(__import__("builtins"), name, None)
+            kind = self.scope.get(name, getattr(__import__("builtins"), name, None))
             if isinstance(kind, type) and issubclass(kind, Exception):
                 return kind(text)
         return Exception(text)
@@ -105,6 +108,9 @@ class ProgramSide(Peer):
             return ["names", self._kinds(target, *parts)]
         if verb == "seed":
             return self._seed(target, *parts)
+        if verb == "learn":
+            self._complete(target, *parts)
+            return ["done"]
         thing = self._find(target)
         if verb == "call":
             args, kwargs = self.read(*parts)
@@ -142,6 +148,18 @@ class ProgramSide(Peer):
                 kinds[name] = ["callable", None]
         self.classes = {name for name, kind in kinds.items() if kind[0] == "class"}
         return kinds
+
+    def _complete(self, name: str, source: str) -> None:
+        """Give a class of the tests, of whose objects one comes now, the methods and values that it lacks here."""
+        kind = self.value_classes.get(name)
+        scope: dict = {"__name__": MODULE}
+        try:
+            exec(source, scope)
+            for key, value in vars(scope[name]).items():
+                if key not in vars(kind):
+                    setattr(kind, key, value)
+        except Exception:  # a class that needs more of the tests than it may have here
+            return
 
     def _learn(self, name: str, source: str) -> None:
         """Know a class of the tests, so that its objects can come by value; the program's own of that name goes before."""

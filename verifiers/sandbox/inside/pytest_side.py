@@ -1,7 +1,7 @@
 """The part of pytest that published tests use, for test code that runs apart from its program.
 
 `raises`, `approx`, `mark.parametrize`, `param`, `fixture`, `skip`, `fail`, `importorskip`, `warns`, and the fixtures
-capsys, monkeypatch, tmp_path and request. pytest itself collects files on a disk, of which a confined process has none.
+capsys, monkeypatch and tmp_path, and `request.param` for fixtures of the tests. pytest itself collects files on a disk, of which a confined process has none.
 """
 
 import contextlib
@@ -9,12 +9,16 @@ import functools
 import inspect
 import io
 import itertools
+import logging
 import math
+import pathlib
 import re
 import sys
 import types
 import unittest
 import warnings
+
+from .surroundings import scratch
 
 _MARKS = "_selfplay_marks"
 
@@ -177,6 +181,43 @@ class _Capture:
         sys.stdout, sys.stderr = self._kept
 
 
+class _LogCapture(logging.Handler):
+    """The fixture `caplog`: what the program logs comes to the logging of the tests' process."""
+
+    def __init__(self):
+        super().__init__()
+        self.records: list = []
+        logging.getLogger().addHandler(self)
+
+    def emit(self, record) -> None:
+        self.records.append(record)
+
+    @property
+    def messages(self) -> list[str]:
+        return [record.getMessage() for record in self.records]
+
+    @property
+    def text(self) -> str:
+        return "".join(f"{one.levelname} {one.name}:{one.getMessage()}\n" for one in self.records)
+
+    @property
+    def record_tuples(self) -> list[tuple]:
+        return [(one.name, one.levelno, one.getMessage()) for one in self.records]
+
+    def set_level(self, level, logger=None) -> None:
+        logging.getLogger(logger).setLevel(level)
+
+    def at_level(self, level, logger=None):
+        self.set_level(level, logger)
+        return contextlib.nullcontext(self)
+
+    def clear(self) -> None:
+        self.records.clear()
+
+    def close(self) -> None:
+        logging.getLogger().removeHandler(self)
+
+
 class _MonkeyPatch:
     """The fixture `monkeypatch`, for attributes, items and the environment of the tests' own process."""
 
@@ -227,9 +268,9 @@ def run(scope: dict, evidence, finish) -> None:
     for name, thing in list(scope.items()):
         if isinstance(thing, type):
             if name.startswith("Test") and thing.__module__ == "__main__" and not issubclass(thing, unittest.TestCase):
-                _run_class(thing, fixtures, finish)
+                _run_class(thing, fixtures, evidence, finish)
         elif name.startswith("test") and _is_test(thing, evidence):
-            _run_function(thing, fixtures, None, finish)
+            _run_function(thing, fixtures, None, evidence, finish)
 
 
 def _is_test(thing, evidence) -> bool:
@@ -239,7 +280,7 @@ def _is_test(thing, evidence) -> bool:
     return isinstance(thing, types.FunctionType) and thing.__module__ == "__main__" and not evidence.has_run(thing)
 
 
-def _run_class(kind: type, fixtures: dict, finish) -> None:
+def _run_class(kind: type, fixtures: dict, evidence, finish) -> None:
     names = [name for one in reversed(kind.__mro__) for name in vars(one) if name.startswith("test")]
     fixtures = fixtures | {
         thing._selfplay_fixture[3]: thing
@@ -261,7 +302,7 @@ def _run_class(kind: type, fixtures: dict, finish) -> None:
                 _call_with_optional(getattr(instance, before), method)
                 break
         try:
-            _run_function(method, fixtures, instance, finish, getattr(kind, _MARKS, []))
+            _run_function(method, fixtures, instance, evidence, finish, getattr(kind, _MARKS, []))
         finally:
             for after in ("teardown_method", "teardown"):
                 if hasattr(instance, after):
@@ -280,7 +321,7 @@ def _skips(thing) -> bool:
     return any(name == "skip" or (name == "skipif" and args and args[0]) for name, args, _ in marks)
 
 
-def _run_function(function, fixtures: dict, instance, finish, class_marks=()) -> None:
+def _run_function(function, fixtures: dict, instance, evidence, finish, class_marks=()) -> None:
     if _skips(function):
         return
     marks = [*getattr(function, _MARKS, []), *class_marks]
@@ -300,7 +341,7 @@ def _run_function(function, fixtures: dict, instance, finish, class_marks=()) ->
                 try:
                     finish(function(**arguments))
                 except unittest.SkipTest:
-                    continue
+                    evidence.unfit = "a test was skipped while it ran"
                 except Exception:
                     if not expected_to_fail:
                         raise
@@ -364,6 +405,12 @@ class _Fixtures:
             capture = _Capture()
             self._stack.callback(capture.close)
             return capture
+        if name == "tmp_path":
+            return pathlib.Path(scratch.make_folder())
+        if name == "caplog":
+            log = _LogCapture()
+            self._stack.callback(log.close)
+            return log
         if name == "monkeypatch":
             patch = _MonkeyPatch()
             self._stack.callback(patch.undo)

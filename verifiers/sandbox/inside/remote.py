@@ -42,7 +42,9 @@ OPERATIONS = {name: getattr(operator, name) for name in (*_COMPARISONS, *_ARITHM
     "call": lambda thing, *args: thing(*args), "str": str, "repr": repr, "hash": hash, "eq": operator.eq,
     "setitem": operator.setitem, "delitem": operator.delitem, "iter": lambda thing: (item for item in thing),
     "next": lambda thing, *sent: _step(thing, *sent), "setattr": setattr, "delattr": delattr,
-    "enter": lambda thing: thing.__enter__(), "exit": lambda thing, *args: thing.__exit__(None, None, None),
+    "enter": lambda thing: thing.__enter__(), "exit": lambda thing, error: _leave(thing.__exit__, error),
+    "aenter": lambda thing: thing.__aenter__(), "aexit": lambda thing, error: _leave(thing.__aexit__, error),
+    "aiter": lambda thing: thing.__aiter__(), "anext": lambda thing: _async_step(thing),
     "trunc": lambda thing: thing.__trunc__(), "floor": lambda thing: thing.__floor__(),
     "ceil": lambda thing: thing.__ceil__(), "signature": lambda thing: _parameters(thing),
     "copy": lambda thing: __import__("copy").copy(thing), "deepcopy": lambda thing: __import__("copy").deepcopy(thing),
@@ -146,7 +148,7 @@ class RemoteObject:
 
     def __eq__(self, other) -> bool:
         if self is other:
-            return True
+            return self._peer.tells_apart(self, other)
         if not isinstance(other, RemoteObject) or self._peer.operate("eq", self._handle, (other,)) is not True:
             return False
         return self._peer.tells_apart(self, other)
@@ -190,8 +192,17 @@ class RemoteObject:
     def __enter__(self):
         return self._peer.operate("enter", self._handle, ())
 
-    def __exit__(self, *_):
-        return self._peer.operate("exit", self._handle, ())
+    def __exit__(self, _kind, error, _traceback) -> bool:
+        return _suppresses(self._peer.operate("exit", self._handle, (error,)), error)
+
+    async def __aenter__(self):
+        return await self._peer.operate("aenter", self._handle, ())
+
+    async def __aexit__(self, _kind, error, _traceback) -> bool:
+        return _suppresses(await self._peer.operate("aexit", self._handle, (error,)), error)
+
+    def __aiter__(self):
+        return self._peer.operate("aiter", self._handle, ())
 
     def __copy__(self):
         return self._copied("copy")
@@ -217,6 +228,17 @@ def _standing_as(thing, standing: Standing):
 def made(thing):
     """The stand-in for an object that the tests constructed."""
     return _standing_as(thing, Standing(thing._standing.named, True))
+
+
+def _leave(leave, error):
+    """The answer of `__exit__`; what travelled of an error is the error without its traceback."""
+    return leave(None if error is None else type(error), error, None)
+
+
+def _suppresses(answer, error) -> bool:
+    """Whether an error ends in the program's context: never that of a failed assertion of the tests."""
+    is_failure = isinstance(error, AssertionError) and not hasattr(error, "from_program")
+    return error is not None and isinstance(error, Exception) and not is_failure and answer is True
 
 
 def _data(answer):
@@ -334,6 +356,24 @@ class RemoteFunction:
         return self._peer.get(self._target, name)
 
 
+class RemoteAsyncIterator:
+    """An asynchronous iterator of the program; each step runs to its end there."""
+
+    def __init__(self, peer, handle: int):
+        self._peer, self._handle = peer, handle
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        item = await self._peer.operate("anext", self._handle, ())
+        if type(item) is not list or len(item) > 1:
+            raise ProgramError("an iterator that gives no items")
+        if not item:
+            raise StopAsyncIteration
+        return item[0]
+
+
 class RemoteIterator:
     """An iterator of the program, with a generator's methods."""
 
@@ -376,6 +416,14 @@ def _step(iterator, *sent) -> list:
         return []
 
 
+async def _async_step(iterator) -> list:
+    """The next item in a list; an empty one at the end."""
+    try:
+        return [await iterator.__anext__()]
+    except StopAsyncIteration:
+        return []
+
+
 def _parameters(function) -> list:
     """[name, kind, whether it has a default] of each parameter."""
     import inspect
@@ -390,7 +438,3 @@ def perform(name: str, thing, args: list):
         return OPERATIONS[name.removesuffix(_SWAPPED)](*args, thing)
     return OPERATIONS[name](thing, *args)
 
-
-def ancestry(kind: type) -> list[str]:
-    """The names of a class and of those it inherits from, nearest first."""
-    return [one.__name__ for one in type.mro(kind) if one is not object]

@@ -119,7 +119,8 @@ def finish_program() -> None:
     """What the interpreter does at its end: wait for threads, run exit functions, flush."""
     threading._shutdown()
     atexit._run_exitfuncs()
-    sys.stdout.flush()
+    for stream in dict.fromkeys((sys.stdout, sys.__stdout__)):
+        stream.flush()
 
 
 def finish_stopped(kind: str, stop: SystemExit) -> None:

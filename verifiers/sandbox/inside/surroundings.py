@@ -2,7 +2,8 @@
 
 All of it is Python in the program's own process, so it opens nothing: files of the scratch folder are bytes in memory, the
 event loop wakes itself by a pipe instead of a socket, and the processes of multiprocessing are threads. Files can be written
-by relative names and through tempfile; every other path is left to the kernel, which refuses it.
+by relative names and through tempfile; every other path is left to the kernel, which refuses it. Tests and the program that
+they call have one scratch folder in common: peer.py carries its changes.
 """
 
 import builtins
@@ -24,7 +25,34 @@ class Scratch:
     def __init__(self):
         self.files: dict[str, bytes] = {}
         self.folders = {"/"}
+        self.changed: set[str] = set()  # paths of files and folders, since `take_changes`
         self._numbers = itertools.count()
+
+    def take_changes(self) -> dict[str, str | bool | None]:
+        """Of each path that changed: the file's content as hexadecimal, True for a folder, None where nothing is left."""
+        found = {
+            path: self.files[path].hex() if path in self.files else (path in self.folders or None)
+            for path in self.changed
+        }
+        self.changed = set()
+        return found
+
+    def apply(self, changes: dict) -> None:
+        """Make the changes that another process took from its own scratch folder."""
+        for path, content in changes.items():
+            self.files.pop(path, None)
+            self.folders.discard(path)
+            if type(content) is str:
+                self.files[path] = bytes.fromhex(content)
+            elif content is True:
+                self.folders.add(path)
+
+    def make_folder(self) -> str:
+        """A new empty folder."""
+        path = self.new_name()
+        self.folders.add(path)
+        self.changed.add(path)
+        return path
 
     def path(self, name) -> str | None:
         """The whole path of a name that may be in the scratch folder: a relative one, or one below a folder made here."""
@@ -76,6 +104,7 @@ class _File(io.BytesIO):
 
     def _keep(self) -> None:
         self._scratch.files[self.name] = self.getvalue()
+        self._scratch.changed.add(self.name)
 
     def writable(self) -> bool:
         return self._writes
@@ -90,10 +119,11 @@ class _File(io.BytesIO):
             self._keep()
         if self.delete:
             self._scratch.files.pop(self.name, None)
+            self._scratch.changed.add(self.name)
         super().close()
 
 
-_scratch = Scratch()
+scratch = Scratch()
 
 
 def _open(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
@@ -102,50 +132,53 @@ def _open(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None
         return _real_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
     if file in _STREAMS:
         return _real_open(os.dup(_STREAMS[file]), mode, buffering, encoding, errors, newline)
-    path = _scratch.path(file)
+    path = scratch.path(file)
     if path is not None:
-        return _scratch.open(path, mode, encoding, errors, newline)
+        return scratch.open(path, mode, encoding, errors, newline)
     return _real_open(file, mode, buffering, encoding, errors, newline, closefd, opener)
 
 
 def _remove(path, **options):
-    known = _scratch.path(path)
-    if known in _scratch.files:
-        del _scratch.files[known]
+    known = scratch.path(path)
+    if known in scratch.files:
+        del scratch.files[known]
+        scratch.changed.add(known)
         return None
     return _real["remove"](path, **options)
 
 
 def _listdir(path="."):
-    known = _scratch.path(path)
-    if known in _scratch.folders or path == "/":
-        return _scratch.names_in(known or "/")
+    known = scratch.path(path)
+    if known in scratch.folders or path == "/":
+        return scratch.names_in(known or "/")
     return _real["listdir"](path)
 
 
 def _mkdir(path, mode=0o777, **options):
-    known = _scratch.path(path)
-    if known is None or posixpath.dirname(known) not in _scratch.folders:
+    known = scratch.path(path)
+    if known is None or posixpath.dirname(known) not in scratch.folders:
         return _real["mkdir"](path, mode, **options)
-    if known in _scratch.folders:
+    if known in scratch.folders:
         raise FileExistsError(17, "File exists", known)
-    _scratch.folders.add(known)
+    scratch.folders.add(known)
+    scratch.changed.add(known)
     return None
 
 
 def _rmdir(path, **options):
-    known = _scratch.path(path)
-    if known in _scratch.folders and known != "/":
-        _scratch.folders.discard(known)
+    known = scratch.path(path)
+    if known in scratch.folders and known != "/":
+        scratch.folders.discard(known)
+        scratch.changed.add(known)
         return None
     return _real["rmdir"](path, **options)
 
 
 def _stat(path, **options):
-    known = _scratch.path(path) if not isinstance(path, int) else None
-    if known in _scratch.files:
-        return os.stat_result((0o100600, 0, 0, 1, os.getuid(), os.getgid(), len(_scratch.files[known]), 0, 0, 0))
-    if known in _scratch.folders and known != "/":
+    known = scratch.path(path) if not isinstance(path, int) else None
+    if known in scratch.files:
+        return os.stat_result((0o100600, 0, 0, 1, os.getuid(), os.getgid(), len(scratch.files[known]), 0, 0, 0))
+    if known in scratch.folders and known != "/":
         return os.stat_result((0o040700, 0, 0, 1, os.getuid(), os.getgid(), 0, 0, 0, 0))
     return _real["stat"](path, **options)
 
@@ -312,17 +345,15 @@ def _change_tempfile(module) -> None:
 
     def named(mode="w+b", buffering=-1, encoding=None, newline=None, suffix=None, prefix=None, dir=None, delete=True, *,
               errors=None, **_):  # fmt: skip
-        path = _scratch.new_name(prefix, suffix)
-        _scratch.folders.add("/tmp")
-        file = _scratch.open(path, mode, encoding, errors, newline)
-        _scratch.folders.discard("/tmp")
+        path = scratch.new_name(prefix, suffix)
+        scratch.folders.add("/tmp")
+        file = scratch.open(path, mode, encoding, errors, newline)
+        scratch.folders.discard("/tmp")
         (file if "b" in mode else file.buffer).delete = delete
         return file
 
     def make_folder(suffix=None, prefix=None, dir=None) -> str:
-        path = _scratch.new_name(prefix, suffix)
-        _scratch.folders.add(path)
-        return path
+        return scratch.make_folder()
 
     module.NamedTemporaryFile = module.TemporaryFile = named
     module.mkdtemp = make_folder
@@ -333,8 +364,7 @@ class _Folder:
     """`tempfile.TemporaryDirectory`"""
 
     def __init__(self, *_, **__):
-        self.name = _scratch.new_name()
-        _scratch.folders.add(self.name)
+        self.name = scratch.make_folder()
 
     def __enter__(self) -> str:
         return self.name
@@ -343,9 +373,9 @@ class _Folder:
         self.cleanup()
 
     def cleanup(self) -> None:
-        for known in [path for path in _scratch.files if path.startswith(f"{self.name}/")]:
-            del _scratch.files[known]
-        _scratch.folders = {path for path in _scratch.folders if not f"{path}/".startswith(f"{self.name}/")}
+        for known in [path for path in scratch.files if path.startswith(f"{self.name}/")]:
+            del scratch.files[known]
+        scratch.folders = {path for path in scratch.folders if not f"{path}/".startswith(f"{self.name}/")}
 
 
 _CHANGES = {

@@ -19,6 +19,7 @@ from .peer import KEPT_ARGUMENTS, Peer, ProgramGone, finished, text_of
 from .program import MODULE, answer, make_module
 from .remote import (
     ProgramError,
+    RemoteAsyncIterator,
     RemoteClass,
     RemoteFunction,
     RemoteIterator,
@@ -59,6 +60,8 @@ class TestsSide(Peer):
         self.scope: dict = {}
         self.classes: set[str] = set()  # of the program, that the tests name
         self.class_stand_ins: dict[str, type] = {}
+        self.whole_sources: dict[str, str] = {}  # of the tests' classes
+        self._told: set[str] = set()  # classes of which the program has the whole source
         self.errors: dict[str, type] = {}  # the program's exceptions as the tests know them
         self._objects: dict[int, object] = {}  # stand-ins by handle, so that one object is one object
         self._arguments: dict[int, tuple] = {}  # (class, arguments) of what the tests constructed, by handle
@@ -70,17 +73,26 @@ class TestsSide(Peer):
         self.num_changes = 0  # questions after which an object may read otherwise
         self.calls: list = []  # [target, arguments] of every call made from here
 
+    def write(self, *values) -> list:
+        try:
+            written = super().write(*values)
+        except wire.NotPlain as error:  # it is the tests' own: nothing is said of the program
+            raise Unfit(f"the tests give the program {error}") from None
+        for name, _ in written[0]:
+            if name in self.whole_sources and name not in self._told:
+                self._told.add(name)
+                self.ask(["learn", name, self.whole_sources[name]])
+        return written
+
     def share(self, value, last: bool, share):
         if last:
             return None
         kind = type(value)
         if issubclass(kind, RemoteObject):
-            if not value._standing.named:
-                raise ProgramError("an object of a class that the tests do not name is passed on")
             return {"h": value._handle}
         if kind is RemoteFunction:
             return {"h": value._target} if isinstance(value._target, int) else {"p": value._target}
-        if kind is RemoteIterator:
+        if kind in (RemoteIterator, RemoteAsyncIterator):
             return {"h": value._handle}
         if isinstance(value, RemoteClass):
             return {"p": value.__name__}
@@ -114,7 +126,7 @@ class TestsSide(Peer):
         if tag == "f":
             return RemoteFunction(self, number, str(rest[0]), rest[1] if type(rest[1]) is str else None)
         if tag == "y":
-            return RemoteIterator(self, number, rest[0] is True)
+            return RemoteAsyncIterator(self, number) if rest[1] is True else RemoteIterator(self, number, rest[0] is True)
         if tag != "o" or type(rest[0]) is not list or not rest[0]:
             self._bad()
         names = list(map(str, rest[0]))
@@ -438,10 +450,11 @@ class TestRun:
             imports = [node for node in part.body if isinstance(node, (ast.Import, ast.ImportFrom))]
             head = "\n".join(ast.unparse(node) for node in imports)
             for node in part.body:
-                if isinstance(node, ast.ClassDef) and not re.match(
-                    "Test|.*TestCase", ast.unparse(node).partition(":")[0][6:]
-                ):
-                    found.append([node.name, f"{head}\n{ast.unparse(node)}"])
+                if not isinstance(node, ast.ClassDef) or _is_test_class(node):
+                    continue
+                text = node if part is prelude else _form_of(node)
+                found.append([node.name, f"{head}\n{ast.unparse(text)}"])
+                self.peer.whole_sources[node.name] = f"{head}\n{ast.unparse(node)}"
         self._own_names = [name for name, _ in found]
         return found
 
@@ -505,14 +518,26 @@ class TestRun:
         """Whether tests that ran to their end prove anything."""
         if not self.peer.num_answers:
             return "unfit", "the tests never called the program"
-        left = self.evidence.never_entered()
+        evidence = self.evidence
+        if evidence.failed:
+            return "failed", next(iter(evidence.failed.values()))
+        left = evidence.never_entered()
+        lent = {one.__code__ for one in self.peer.lent if isinstance(one, types.FunctionType)}
+        given = evidence.never_entered(among=lent)
+        if given:
+            return "failed", f"the program never called what it was given: {given[0]}"
         if left:
             return "unfit", f"tests that were not run hold assertions: {', '.join(left[:3])}"
-        unreached = self.evidence.never_evaluated()
+        if evidence.unfit:
+            return "unfit", evidence.unfit
+        unreached = evidence.never_evaluated()
         if unreached:
             return "failed", f"the assertion in line {unreached[0]} was never reached"
-        if not self.evidence.evaluated:
+        if not evidence.evaluated:
             return "unfit", "the tests evaluated no assertion"
+        silent = evidence.proves_nothing()
+        if silent:
+            return "unfit", f"assertions under conditions that never held: {', '.join(silent[:3])}"
         return ("passed",)
 
 
@@ -536,12 +561,34 @@ def run_tests(job: dict) -> None:
             answer("call", str(target), arguments)
 
 
+def _is_test_class(node: ast.ClassDef) -> bool:
+    bases = [ast.unparse(base) for base in node.bases]
+    return node.name.startswith("Test") or any(base.endswith("TestCase") for base in bases)
+
+
+def _form_of(node: ast.ClassDef) -> ast.ClassDef:
+    """A class of the tests as a program needs it to make objects: the values and methods of an oracle are left out."""
+    kept = []
+    is_enum = any("Enum" in ast.unparse(base) or "Flag" in ast.unparse(base) for base in node.bases)
+    for line in node.body:
+        if isinstance(line, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            is_kept = line.name.startswith("__") or bool(line.decorator_list) and "property" in ast.unparse(line)
+        elif isinstance(line, ast.Assign):
+            names = [ast.unparse(target) for target in line.targets]
+            is_kept = is_enum or isinstance(line.value, ast.Constant) or names == ["__slots__"]
+        else:
+            is_kept = not isinstance(line, ast.ClassDef)
+        if is_kept and not any(isinstance(inner, ast.Assert) for inner in ast.walk(line)):
+            kept.append(line)
+    return ast.ClassDef(node.name, node.bases, node.keywords, kept or [ast.Pass()], node.decorator_list)
+
+
 def _judge(error: BaseException) -> tuple:
     if hasattr(error, "from_program"):
         return "raised", error.from_program, text_of(error)
     if isinstance(error, AssertionError):
         return "failed", text_of(error)
-    if isinstance(error, (ImportError, SystemExit, Unfit)):
+    if isinstance(error, (ImportError, SystemExit, Unfit, unittest.SkipTest)):
         return "unfit", f"the test code ended with {type(error).__name__}: {text_of(error)}"
     return "raised", type(error).__name__, text_of(error)
 
