@@ -23,6 +23,16 @@ _READ = (
 )
 _PYTHON3 = 3  # of CodeContests' solutions; 2 is C++
 _MAX_CASES = 100  # of one task: some sets hold tens of thousands of lines of input
+_IMPORTED = """\
+import bisect, collections, copy, functools, heapq, itertools, math, operator, random, re, string, sys
+from bisect import bisect_left, bisect_right, insort
+from collections import ChainMap, Counter, OrderedDict, defaultdict, deque
+from functools import cache, cmp_to_key, lru_cache, reduce
+from heapq import heapify, heappop, heappush, heappushpop, heapreplace, nlargest, nsmallest
+from itertools import accumulate, chain, combinations, count, groupby, permutations, product, zip_longest
+from math import ceil, comb, factorial, floor, gcd, inf, log, log2, sqrt
+from typing import *
+"""  # solutions of functional problems are published for sites that import these
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,7 @@ def row_of(layout: str, row: dict[str, Any], where: str) -> Row:
 
 
 def _humaneval(row: dict[str, Any]) -> Row:
-    tests = AssertTests(own_helpers(row) + row["test"], row["entry_point"])
+    tests = AssertTests(own_helpers(row) + row["test"], row["entry_point"], prelude=row["prompt"])
     return Row(TEMPLATE.format(problem=row["prompt"]), tests, row["prompt"] + row.get("canonical_solution", ""))
 
 
@@ -82,7 +92,9 @@ def _leetcode(row: dict[str, Any]) -> Row:
 def _kodcode(row: dict[str, Any]) -> Row:
     heads = "\n".join(one["function_declaration"] for one in row.get("test_info") or ())
     named = f"\n\nThe tests call:\n\n```python\n{heads}\n```" if heads else ""
-    return Row(f"{row['question']}{named}{_ASK}", AssertTests(row["test"]), row.get("solution", ""))
+    return Row(
+        f"{row['question']}{named}{_ASK}", AssertTests(row.get("test") or row["test_code"]), row.get("solution", "")
+    )
 
 
 def _apps(row: dict[str, Any]) -> Row:
@@ -120,8 +132,7 @@ def _livecodebench(row: dict[str, Any]) -> Row:
         name = _json(row["metadata"])["func_name"]
         arguments = ([json.loads(line) for line in text.splitlines() if line.strip()] for text in inputs)
         prompt = f"{row['question_content']}\n\n```python\n{starter}\n```{_ASK}"
-        head = "from typing import *\n"
-        return Row(prompt, _calls(name, arguments, map(json.loads, outputs), head), "")
+        return Row(prompt, _calls(name, arguments, map(json.loads, outputs)), "")
     return Row(row["question_content"] + _READ, _runs(inputs, outputs), "")
 
 
@@ -134,9 +145,9 @@ def _single(output: Any) -> Any:
     return output[0] if isinstance(output, list) and len(output) == 1 else output
 
 
-def _calls(name: str, inputs, outputs, prelude: str = "") -> FunctionTests:
+def _calls(name: str, inputs, outputs) -> FunctionTests:
     cases = tuple(Call(args=list(args), expected=value) for args, value in zip(inputs, outputs, strict=True))
-    return FunctionTests(name, cases, prelude=prelude)
+    return FunctionTests(name, cases, prelude=_IMPORTED)
 
 
 def _runs(inputs, outputs, limits: Limits | None = None) -> StdioTests:
@@ -175,7 +186,7 @@ LAYOUTS = {
     "leetcode": Layout(
         ("problem_description", "starter_code", "prompt", "entry_point", "test"), "Apache-2.0", _leetcode
     ),
-    "kodcode": Layout(("question", "test"), "CC-BY-NC-4.0", _kodcode),
+    "kodcode": Layout(("question",), "CC-BY-NC-4.0", _kodcode),
     "apps": Layout(("question", "input_output"), "MIT", _apps),
     "taco": Layout(("question", "input_output"), "Apache-2.0", _apps),
     "code_contests": Layout(("description", "public_tests"), "CC-BY-4.0", _code_contests),

@@ -128,8 +128,53 @@ _WITH_ENTRY = {
 }  # fmt: skip
 
 UNDECIDED = frozenset({"unsupported", "checker_timeout"})  # the tests prove nothing: no verdict, and never `correct`
+# found by a red team that had not read the code: name: (tests, program)
+_RED_TEAM = {
+    "ctx_swallow": ('a context that swallows the failed assertion', 'with Res() as r:\n    assert r.get() == 3', 'class Res:\n    def __enter__(s): return s\n    def __exit__(s,*a): return True\n    def get(s): return 1'),
+    "ctx_suppress_ut": ('a context that swallows its own error, and the assertion after it', 'import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        with Res() as r:\n            self.assertEqual(r.get(), 3)', 'class Res:\n    def __enter__(s): return s\n    def __exit__(s,*a): return True\n    def get(s): raise KeyError(1)'),
+    "actx_suppress": ('an asynchronous context that swallows', 'import asyncio\nasync def t():\n    async with Res() as r:\n        assert r.get() == 3\nasyncio.run(t())', 'class Res:\n    async def __aenter__(s): return s\n    async def __aexit__(s,*a): return True\n    def get(s): return 1'),
+    "nr_tryexc": ('a failed assertion that the tests catch', 'try:\n    assert add(1,2) == 3\nexcept AssertionError:\n    pass\n', 'def add(a,b): return 2'),
+    "nr_tryexc2": ('one that they report and go on', "for a,b,c in [(1,2,3)]:\n    try:\n        assert add(a,b) == c\n        print('ok')\n    except Exception as e:\n        print('failed', e)\n", 'def add(a,b): return 2'),
+    "ut_swallow": ('a failed unittest assertion that is caught', 'import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        try:\n            self.assertEqual(f(3), 9)\n        except Exception:\n            pass', 'def f(x): return 1'),
+    "nr_iffalse": ('an assertion under a false condition', 'def check(candidate):\n    assert candidate(1,1) == 2\n    if False:\n        assert candidate(1,2) == 3\ncheck(add)\n', 'def add(a,b): return 2'),
+    "nr_tuple": ('an assertion that is a tuple', "assert (add(1,2) == 3, 'msg')\n", 'def add(a,b): return 2'),
+    "leak_class": ('reads the cases from a class of the tests', 'class Checker:\n    CASES={(1,2):3,(5,7):12}\n    def run(self):\n        for a,e in self.CASES.items():\n            assert add(*a) == e\nChecker().run()', "def add(a,b): return globals()['Checker'].CASES[(a,b)]"),
+    "leak_oracle": ('calls the oracle of the tests', 'class Reference:\n    def solve(self,a,b): return a+b\nfor a,b in [(1,2),(5,7)]:\n    assert add(a,b) == Reference().solve(a,b)', 'def add(a,b): return Reference().solve(a,b)'),
+    "leak_data": ('reads the expected values from a class', 'class Data:\n    expected=[3,12]\n    inputs=[(1,2),(5,7)]\nfor (a,b),e in zip(Data.inputs, Data.expected):\n    assert add(a,b) == e', 'def add(a,b): return Data.expected[Data.inputs.index((a,b))]'),
+    "leak_static": ('calls a static oracle', 'class Oracle:\n    @staticmethod\n    def add(a,b): return a+b\nassert add(1,2) == Oracle.add(1,2)\nassert add(3,2) == Oracle.add(3,2)', 'def add(a,b): return Oracle.add(a,b)'),
+    "zip_all_empty": ('nothing beside an expected list', 'r=f(3)\nassert all(abs(a-b) < 1e-6 for a,b in zip(r, [1.0,2.0,3.0]))', 'def f(x): return []'),
+    "zip_gen_empty": ('a generator of nothing', 'assert all(a == b for a,b in zip(f(3), [1,2,3]))', 'def f(x):\n    return\n    yield'),
+    "zip_map": ('nothing in map', 'import operator\nassert all(map(operator.eq, f(3), [1,2,3]))', 'def f(x): return []'),
+    "nan_not_gt": ('nan is not above a bound', 'assert not abs(f(2) - 4) > 1e-6', "def f(x): return float('nan')"),
+    "exc_name": ('an exception that is called ValueError', 'import pytest\nwith pytest.raises(ValueError):\n    f(-1)\nassert f(4) == 2', 'class ValueError(Exception): pass\ndef f(x):\n    if x<0: raise ValueError()\n    return 2'),
+    "dec_test": ('a decorator that drops the tests', '@logged\ndef test_it():\n    assert add(1,2) == 3\n    assert add(2,2) == 4\ntest_it()', 'def logged(f): return lambda *a: None\ndef add(a,b): return 0'),
+    "cb_assert": ('never calls a callback that asserts', 'def cb(x):\n    assert x == 3\napply(cb, 1, 2)', 'def apply(cb,a,b): pass'),
+    "vec_singleton": ('one object for all', 'assert Vector(1,2) + Vector(3,4) == Vector(4,6)', 'class Vector:\n    _i=None\n    def __new__(c,*a):\n        if c._i is None: c._i=object.__new__(c)\n        return c._i\n    def __init__(s,*a): pass\n    def __add__(s,o): return s'),
+    "vec_stateful": ('== that is true once of each object', 'assert Vector(1,2) + Vector(3,4) == Vector(4,6)\nassert Vector(0,0) + Vector(1,1) == Vector(1,1)', "class Vector:\n    def __init__(s,x,y): s.x=x; s.y=y\n    def __add__(s,o): return Vector(9,9)\n    def __eq__(s,o):\n        s.n=getattr(s,'n',0)+1\n        return s.n==1"),
+    "equals_stand": ('an object whose equals() says yes', "import pandas as pd\nassert f(pd.DataFrame({'a':[1,2]})).equals(pd.DataFrame({'a':[2,4]}))", "class Y:\n    def __eq__(s,o): return True\n    def __ne__(s,o): return False\n    def __hash__(s): return 0\n    def __lt__(s,o): return True\n    __le__=__gt__=__ge__=__lt__\n    def __bool__(s): return True\n    def __sub__(s,o): return 0\n    __rsub__=__sub__\n    def __abs__(s): return 0\n    def __len__(s): return 3\n    def __iter__(s): return iter([s])\n    def __contains__(s,o): return True\n    def __getitem__(s,i): return s\n    def __getattr__(s,n):\n        if n.startswith('__'): raise AttributeError(n)\n        return s\n    def __call__(s,*a,**k): return s\n    def __index__(s): return 3\n    def __int__(s): return 3\n    def __float__(s): return 3.0\n    def __str__(s): return '3'\n    def __repr__(s): return '3'\n    def __round__(s,*a): return s\nclass E(Y):\n    def equals(s,o): return True\ndef f(x): return E()"),
+    "mock_any": ('mock.ANY', 'assert add(1, 2) == 3\nassert add(5, 7) == 12\nassert add(-1, 1) == 0', 'from unittest.mock import ANY\ndef add(a,b): return ANY'),
+    "magicmock": ('a mock', 'assert add(1, 2) == 3\nassert add(5, 7) == 12\nassert add(-1, 1) == 0', 'from unittest.mock import MagicMock\ndef add(a,b):\n    m=MagicMock(); m.__eq__=lambda s,o: True\n    return m'),
+    "enum_eq": ('a member of an enumeration', 'assert add(1, 2) == 3\nassert add(5, 7) == 12\nassert add(-1, 1) == 0', 'from enum import IntEnum\nclass E(IntEnum):\n    A=1\n    def __eq__(s,o): return True\n    def __hash__(s): return 1\ndef add(a,b): return E.A'),
+    "dc_value_lie": ('objects within an object of the tests', 'from dataclasses import dataclass\n@dataclass\nclass P:\n    x:int\n    y:int\nassert f(1) == P(1,2)', "class Y:\n    def __eq__(s,o): return True\n    def __ne__(s,o): return False\n    def __hash__(s): return 0\n    def __lt__(s,o): return True\n    __le__=__gt__=__ge__=__lt__\n    def __bool__(s): return True\n    def __sub__(s,o): return 0\n    __rsub__=__sub__\n    def __abs__(s): return 0\n    def __len__(s): return 3\n    def __iter__(s): return iter([s])\n    def __contains__(s,o): return True\n    def __getitem__(s,i): return s\n    def __getattr__(s,n):\n        if n.startswith('__'): raise AttributeError(n)\n        return s\n    def __call__(s,*a,**k): return s\n    def __index__(s): return 3\n    def __int__(s): return 3\n    def __float__(s): return 3.0\n    def __str__(s): return '3'\n    def __repr__(s): return '3'\n    def __round__(s,*a): return s\ndef f(x): return P(Y(),Y())"),
+    "tree_method_lie": ('a method put over that of the tests', 'class Node:\n    def __init__(s,v): s.v=v\n    def total(s): return s.v\nassert f(2).total() == 4', 'def f(x):\n    n=Node(0)\n    n.total=lambda: 4.5\n    n.v=1\n    return n'),
+    "list_any": ('mock.ANY in a list', 'assert f(3) == [1,2,3]', 'from unittest.mock import ANY\ndef f(x): return [ANY,ANY,ANY]'),
+    "exit_ptskip_call_pt": ('skips by pytest', "import pytest\nfrom solution import add\n@pytest.mark.parametrize('a,b,c', [(1,2,3),(5,7,12)])\ndef test_add(a,b,c):\n    assert add(a,b) == c\n", "def add(a,b):\n    import pytest; pytest.skip('x')"),
+    "exit_skiptest_call_ut": ('skips by unittest', "import unittest\nclass TestAdd(unittest.TestCase):\n    def test_a(self):\n        self.assertEqual(add(1, 2), 3)\n    def test_b(self):\n        self.assertEqual(add(5, 7), 12)\nif __name__ == '__main__':\n    unittest.main()\n", "def add(a,b):\n    import unittest; raise unittest.SkipTest('x')"),
+    "raises_match": ('an error that claims a class', "import pytest\nwith pytest.raises(ValueError, match='negative'):\n    f(-1)", "class E(Exception):\n    def __str__(s): return 'negative'\n    @property\n    def __class__(s): return ValueError\ndef f(x): raise E()"),
+    "for_empty": ('no items in a loop', 'for x in primes(10):\n    assert x in (2,3,5,7)', 'def primes(n): return []'),
+    "zip_short": ('no items to zip in a loop', 'for got, want in zip(primes(10), [2,3,5,7]):\n    assert got == want', 'def primes(n): return []'),
+    "np_allclose_empty": ('no items beside a number', 'import numpy as np\nassert np.allclose(f(2), 4.0)', 'def f(x): return []'),
+    "np_isclose_empty": ('an empty array', 'import numpy as np\nassert np.isclose(f(2), 4.0).all()', 'import numpy as np\ndef f(x): return np.array([])'),
+    "np_testing_empty": ('numpy.testing', 'import numpy as np\nnp.testing.assert_allclose(f(2), 4.0, rtol=1e-6)', 'def f(x): return []'),
+    "np_eq_all": ('an empty array compared', 'import numpy as np\nassert (f([1,2]) == np.array([2])).all()', 'import numpy as np\ndef f(x): return np.array([])'),
+    "np_any_ne": ('an array of an empty list', 'import numpy as np\nassert not np.any(np.array(f([1,2])) != 3)', 'def f(x): return []'),
+    "np_sum_abs": ('a sum of no differences', 'import numpy as np\nassert np.abs(np.array(f([1,2])) - 3).sum() < 1e-6', 'def f(x): return []'),
+}  # fmt: skip
+
+
 FORGERIES = [
     *(Case(name, "", program, asserts(tests), WRONG | UNDECIDED) for name, (tests, program) in _FORGERIES.items()),
+    *(Case(name, why, program, asserts(tests), WRONG | UNDECIDED) for name, (why, tests, program) in _RED_TEAM.items()),
     *(
         Case(name, "", program, asserts(tests, "f"), WRONG | UNDECIDED)
         for name, (tests, program) in _WITH_ENTRY.items()

@@ -1,12 +1,14 @@
 """Grown tests: they keep what the given tests mean, catch what those miss, and say how much still passes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from selfplay.cli.task_listing import list_tasks
-from tasks import AssertTests, UserError, load
+from tasks import AssertTests, FunctionTests, UserError, load
 from tests.program_cases.case import asserts, calls
+from verifiers import verify
 from verifiers.programs import verify_program
 from verifiers.programs.input_growth import grow_inputs, invariants
 from verifiers.programs.mutants import mutants
@@ -127,3 +129,24 @@ def test_written_tasks_tell_what_is_held_back_and_what_strengthening_did(tmp_pat
     assert len(task.metadata["held_back"]) == counts.num_held_back == 4
     assert all(case.removeprefix("assert largest") in task.reference.code for case in task.metadata["held_back"])
     assert "4 held back" in counts.in_words()
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        FunctionTests("total", ({"args": [[1, 2]], "expected": 3},), prelude="from functools import reduce\n"),
+        AssertTests(
+            "def check(candidate):\n    assert candidate([1, 2]) == start + 3\n",
+            "total",
+            prelude="from functools import reduce\nstart = 0\n",
+        ),
+    ],
+    ids=lambda reference: reference.kind,
+)
+def test_tests_with_starter_code_and_packages_grow(reference):
+    """The program needs the prelude's import, and calls a package."""
+    solution = "import sortedcontainers\ndef total(items):\n    return reduce(lambda a, b: a + b, items, 0)"
+    grown = strengthen(replace(reference, packages=("sortedcontainers",)), solution, 4)
+    assert grown.report.num_grown == 4, grown.report
+    assert verify(grown.reference, solution).outcome == "correct"
+    assert verify(grown.reference, "def total(items): return 3").outcome == "wrong"

@@ -349,37 +349,60 @@ def _judge_stdio(server: ForkServer, reference: StdioTests, check: _Check) -> Fi
 
 
 def _judge_tests(server: ForkServer, reference: AssertTests, check: _Check) -> Finding:
-    """Test code in a process of its own, the program in another, calls between them as data."""
+    """Test code in a process of its own, the program in another, calls between them as data.
+
+    Tests that rest on a `==` of the program's own run again with one of its objects made otherwise, which it must notice.
+    """
+    finding, probes = _run_tests(server, reference, check)
+    for probe in probes:
+        again, blind = _run_tests(server, reference, check, probe)
+        if blind is None:
+            return Reason.MISMATCH, "a == of the program's own holds of another object too"
+        if again[0] is None:
+            return again
+    return finding
+
+
+def _run_tests(
+    server: ForkServer, reference: AssertTests, check: _Check, probe: list[int] | None = None
+) -> tuple[Finding, list | None]:
+    """The finding of one run, and the probes that it asks for; None for these where a probe found the program blind."""
     limits = check.cpu_seconds, check.memory_bytes, check.wall_seconds
     one, other = socket.socketpair()
     with one, other:
         program = server.start("serve", wire.pack_job({"program": check.program}), *limits, channel=one.fileno())
-        job = wire.pack_job(
-            {"tests": reference.code, "entry_point": reference.entry_point, "prelude": reference.prelude}
-        )
-        tests = server.start("tests", job, *limits, channel=other.fileno())
+        job = {"tests": reference.code, "entry_point": reference.entry_point, "prelude": reference.prelude}
+        packed = wire.pack_job(job if probe is None else job | {"probe": probe})
+        tests = server.start("tests", packed, *limits, channel=other.fileno())
     tests_ended = server.wait(tests)
     program_ended = server.wait(program)
     told = _answers(program_ended)
     if told and told[0][0] == "raised":  # before it could be called
-        return _stopped(program_ended, check) or _raised(told[0][1:], "")
+        return _stopped(program_ended, check) or _raised(told[0][1:], ""), []
     stopped = _stopped(program_ended, check)
     if stopped:
-        return stopped
+        return stopped, []
     answers = _answers(tests_ended)
+    if probe is not None and answers and answers[0][0] in ("blind", "seen"):
+        return (Reason.MISMATCH, ""), None if answers[0][0] == "blind" else []
     large = bool(answers) and answers[0] == ["large"]
     answers = [one for one in answers if one != ["large"]]
     stopped = _stopped(tests_ended, check)
     if stopped:
         if stopped[0] is Reason.TIMEOUT and (large or 4 * program_ended.cpu_seconds > tests_ended.cpu_seconds):
-            return Reason.TIMEOUT, "the program kept the tests busy"  # an answer without end, say
+            return (Reason.TIMEOUT, "the program kept the tests busy"), []  # an answer without end, say
         if stopped[0] is None:
-            return stopped
+            return stopped, []
         reason = Reason.CHECKER_TIMEOUT if stopped[0] is Reason.TIMEOUT else Reason.CHECKER_FAILURE
-        return reason, f"the test code: {stopped[1] or stopped[0]}"
+        return (reason, f"the test code: {stopped[1] or stopped[0]}"), []
     if len(answers) != 1:
-        return Reason.CHECKER_FAILURE, "the test code left no account"
+        return (Reason.CHECKER_FAILURE, "the test code left no account"), []
     kind, *parts = answers[0]
+    return _told(kind, parts), json.loads(parts[0]) if kind == "passed" else []
+
+
+def _told(kind: str, parts: list[str]) -> Finding:
+    """The finding that an answer of the tests' process is."""
     if kind == "passed":
         return Reason.MATCH, ""
     if kind == "failed":

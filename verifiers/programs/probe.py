@@ -2,10 +2,11 @@
 
 import json
 import socket
+from dataclasses import dataclass
 from typing import Any
 
-from tasks import AssertTests
-from verifiers.programs.extraction import extract_program
+from tasks import AssertTests, FunctionTests
+from verifiers.programs.extraction import completed, extract_program
 from verifiers.sandbox import pool
 from verifiers.sandbox.controller import ForkServer
 from verifiers.sandbox.inside import wire
@@ -14,16 +15,43 @@ from verifiers.sandbox.packages import granted
 _MEMORY_BYTES = 2**30
 _ANSWER_BYTES = 4096  # of one outcome; a longer one is not worth a case
 
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The function that calls go to, and what its program has around it."""
+
+    name: str
+    prelude: str = ""
+    packages: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, reference: FunctionTests | AssertTests) -> "Called":
+        return cls(name, reference.prelude, reference.packages)
+
+    def whole(self, program: str) -> str:
+        """A program with its starter code."""
+        return completed(self.prelude, program, self.name) if self.prelude else program
+
+    def outcomes(self, program: str, inputs: list[list], cpu_seconds: int, wall_seconds: float) -> list["CallResult"]:
+        """The results of calls of it in one program, as `call_outcomes` gives them."""
+        return call_outcomes(self.whole(program), self.name, inputs, cpu_seconds, wall_seconds, self.packages)
+
+
 CallResult = tuple[str, ...] | None  # ("value", text) or ("raised", name, text) and the like; None where none came
 
 
 def call_outcomes(
-    program: str, name: str, inputs: list[list], cpu_seconds: int, wall_seconds: float
+    program: str,
+    name: str,
+    inputs: list[list],
+    cpu_seconds: int,
+    wall_seconds: float,
+    packages: tuple[str, ...] = (),
 ) -> list[CallResult]:
     """The result of each call, in order; after a call that does not return, the rest is None. Raises SandboxError."""
     calls = [wire.pack_call(name, args, {}) for args in inputs]
     job = wire.pack_job({"program": program, "calls": calls, "go_on": True})
-    with pool.pool().lend(granted((), program)) as server:
+    with pool.pool().lend(granted(packages, program)) as server:
         ended = server.wait(server.start("calls", job, cpu_seconds, _MEMORY_BYTES, wall_seconds))
     outcomes: list[CallResult] = []
     for line in ended.answers.split(b"\n")[:-1][: len(inputs)]:
@@ -48,20 +76,22 @@ def repeated_values(
     return values, ""
 
 
-def cpu_seconds_of(program: str, name: str, inputs: list[list], cpu_seconds: int) -> float:
+def cpu_seconds_of(program: str, called: Called, inputs: list[list], cpu_seconds: int) -> float:
     """CPU time of a process that runs the program and makes the calls, the least of five."""
-    calls = [wire.pack_call(name, args, {}) for args in inputs]
+    calls = [wire.pack_call(called.name, args, {}) for args in inputs]
+    program = called.whole(program)
     job = wire.pack_job({"program": program, "calls": calls, "go_on": True})
-    with pool.pool().lend(granted((), program)) as server:
+    with pool.pool().lend(granted(called.packages, program)) as server:
         starts = (server.start("calls", job, cpu_seconds, _MEMORY_BYTES, 15.0) for _ in range(5))
         return min(server.wait(child).cpu_seconds for child in starts)
 
 
 def recorded_inputs(reference: AssertTests, program: str, cpu_seconds: float) -> list[list] | None:
     """The arguments of every call that test code makes of its entry point; None where the tests do not pass."""
-    with pool.pool().lend(granted((), program, reference.code)) as server:
+    program = Called.of(reference.entry_point, reference).whole(program)
+    with pool.pool().lend(granted(reference.packages, program, reference.code)) as server:
         lines = _run_tests(server, reference, program, cpu_seconds)
-    if not lines or lines[0] != ["passed"]:
+    if not lines or lines[0][0] != "passed":
         return None
     names = {target for _, target, _ in lines[1:]}
     wanted = reference.entry_point or (names.pop() if len(names) == 1 else None)
@@ -76,7 +106,12 @@ def _run_tests(server: ForkServer, reference: AssertTests, program: str, cpu_sec
     one, other = socket.socketpair()
     with one, other:
         child = server.start("serve", wire.pack_job({"program": program}), *limits, channel=one.fileno())
-        job = {"tests": reference.code, "entry_point": reference.entry_point, "record": True}
+        job = {
+            "tests": reference.code,
+            "entry_point": reference.entry_point,
+            "prelude": reference.prelude,
+            "record": True,
+        }
         tests = server.start("tests", wire.pack_job(job), *limits, channel=other.fileno())
     ended = server.wait(tests)
     server.wait(child)

@@ -17,7 +17,7 @@ from verifiers.programs.assertions import Call, simple_calls
 from verifiers.programs.comparison import value_from_json, value_to_json
 from verifiers.programs.input_growth import grow_inputs
 from verifiers.programs.mutants import mutants
-from verifiers.programs.probe import call_outcomes, cpu_seconds_of, program_of, recorded_inputs
+from verifiers.programs.probe import Called, cpu_seconds_of, program_of, recorded_inputs
 from verifiers.sandbox.inside import wire
 
 _NUM_GROWN_TO_CHOOSE_FROM = 160
@@ -72,13 +72,14 @@ def strengthen(
     name, given, note = _given(reference, program)
     if note:
         return Strengthened(reference, (), Report(len(given), 0, 0, 0, 0, 0, 0, note))
+    called = Called.of(name, reference)
     grown = grow_inputs(given, _NUM_GROWN_TO_CHOOSE_FROM, seed)
-    inputs, outputs = _valid(program, name, grown, reference)
+    inputs, outputs = _valid(program, called, grown, reference)
     if not inputs:
         note = "no grown input has an output that a case can hold"
         return Strengthened(reference, (), Report(len(given), 0, 0, len(grown), 0, 0, 0, note))
     others = mutants(program, name, _NUM_MUTANTS, seed)
-    kept, report = _choose(program, name, given, inputs, others, num_cases)
+    kept, report = _choose(program, called, given, inputs, others, num_cases)
     calls = [Call(name, inputs[index], {}, outputs[index]) for index in kept]
     held_back = tuple(_source(call, call.name) for call in calls[1::2] if _call_text(call, call.name) not in prompt)
     report = replace(report, num_grown=len(calls), num_held_back=len(held_back), num_invalid=len(grown) - len(inputs))
@@ -107,7 +108,7 @@ def _open_answer(reference: AssertTests, program: str, given: list[list]) -> str
     name = reference.entry_point
     values = [
         wire.decode(one[1])
-        for one in call_outcomes(program, name, given, _CPU_SECONDS, 15.0)
+        for one in Called.of(name, reference).outcomes(program, given, _CPU_SECONDS, 15.0)
         if one and one[0] == "value"
     ]
     if any(type(value) is float for value in values):
@@ -119,10 +120,10 @@ def _open_answer(reference: AssertTests, program: str, given: list[list]) -> str
     return ""
 
 
-def _valid(program: str, name: str, grown: list[list], reference) -> tuple[list[list], list[Any]]:
+def _valid(program: str, called: Called, grown: list[list], reference) -> tuple[list[list], list[Any]]:
     """The grown inputs on which the program gives one plain output, twice the same; and the outputs."""
-    first = _all_outcomes(program, name, grown)
-    second = _all_outcomes(program, name, grown)
+    first = _all_outcomes(program, called, grown)
+    second = _all_outcomes(program, called, grown)
     inputs, outputs = [], []
     for args, one, two in zip(grown, first, second, strict=True):
         if one is None or one != two or one[0] != "value":
@@ -134,14 +135,14 @@ def _valid(program: str, name: str, grown: list[list], reference) -> tuple[list[
     return inputs, outputs
 
 
-def _all_outcomes(program: str, name: str, inputs: list[list]) -> list:
+def _all_outcomes(program: str, called: Called, inputs: list[list]) -> list:
     """Outcomes of all inputs, past those on which the program does not return."""
     outcomes: list = []
     for _ in range(4):
         rest = inputs[len(outcomes) :]
         if not rest:
             break
-        found = call_outcomes(program, name, rest, _CPU_SECONDS, 15.0)
+        found = called.outcomes(program, rest, _CPU_SECONDS, 15.0)
         done = next((index for index, outcome in enumerate(found) if outcome is None), len(found))
         outcomes += found[: done + 1]
     return outcomes + [None] * (len(inputs) - len(outcomes))
@@ -167,14 +168,14 @@ def _floats_inside(output: Any, reference) -> bool:
     return False
 
 
-def _choose(program, name, given, inputs, others, num_cases) -> tuple[list[int], Report]:
+def _choose(program, called: Called, given, inputs, others, num_cases) -> tuple[list[int], Report]:
     """Indices of the inputs that tell most changed programs apart that the given ones do not; then others in turn.
 
     Every second changed program chooses, the others measure.
     """
     tried = given + inputs
-    wanted = _all_outcomes(program, name, tried)
-    kills = [_killers(other, name, tried, wanted) for other in others]
+    wanted = _all_outcomes(program, called, tried)
+    kills = [_killers(other, called, tried, wanted) for other in others]
     judges, measured = _past(kills[::2], len(given)), _past(kills[1::2], len(given))
     order: list[int] = []
     alive = judges
@@ -183,20 +184,23 @@ def _choose(program, name, given, inputs, others, num_cases) -> tuple[list[int],
         order.append(best)
         alive = [killers for killers in alive if best not in killers]
     order += [index for index in range(len(inputs)) if index not in order]
-    kept = _affordable(program, name, given, inputs, order, num_cases)
+    kept = _affordable(program, called, given, inputs, order, num_cases)
     past_grown = sum(not killers & set(kept) for killers in measured)
     return kept, Report(len(given), 0, 0, 0, sum(map(bool, kills[1::2])), len(measured), past_grown)
 
 
-def _affordable(program, name, given, inputs, order: list[int], num_cases: int) -> list[int]:
+def _affordable(program, called: Called, given, inputs, order: list[int], num_cases: int) -> list[int]:
     """The first `num_cases` of an order whose calls together take no more CPU time than a check of the given ones."""
-    before = cpu_seconds_of(program, name, given, _CPU_SECONDS)
+    before = cpu_seconds_of(program, called, given, _CPU_SECONDS)
     kept = order[:num_cases]
-    if cpu_seconds_of(program, name, given + [inputs[index] for index in kept], _CPU_SECONDS) <= (1 + _SHARE) * before:
+    if (
+        cpu_seconds_of(program, called, given + [inputs[index] for index in kept], _CPU_SECONDS)
+        <= (1 + _SHARE) * before
+    ):
         return kept
-    empty, left, kept = cpu_seconds_of(program, name, [], _CPU_SECONDS), _SHARE * before, []
+    empty, left, kept = cpu_seconds_of(program, called, [], _CPU_SECONDS), _SHARE * before, []
     for index in order[: 3 * num_cases]:  # some call is dear: one by one
-        cost = max(0.0, cpu_seconds_of(program, name, [inputs[index]], _CPU_SECONDS) - empty)
+        cost = max(0.0, cpu_seconds_of(program, called, [inputs[index]], _CPU_SECONDS) - empty)
         if cost <= left:
             kept.append(index)
             left -= cost
@@ -210,9 +214,9 @@ def _past(kills: list[set[int]], num_given: int) -> list[set[int]]:
     return [{index - num_given for index in killers} for killers in kills if killers and min(killers) >= num_given]
 
 
-def _killers(program: str, name: str, inputs: list[list], wanted: list) -> set[int]:
+def _killers(program: str, called: Called, inputs: list[list], wanted: list) -> set[int]:
     """The inputs on which a changed program does otherwise; where it stops, the input that stopped it."""
-    got = call_outcomes(program, name, inputs, _CPU_SECONDS, _MUTANT_WALL_SECONDS)
+    got = called.outcomes(program, inputs, _CPU_SECONDS, _MUTANT_WALL_SECONDS)
     end = next((index for index, outcome in enumerate(got) if outcome is None), len(got))
     return {index for index in range(min(end + 1, len(got))) if not _same(wanted[index], got[index])}
 

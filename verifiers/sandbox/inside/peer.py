@@ -11,10 +11,11 @@ Values travel as wire.py writes them, with the tags of this file:
     {"p": name} a name of the program   {"g": [module, name]} a thing of the standard library, which each side has itself
     {"k": number} an object of a class that both sides know, by its place in the message's table of [class, state]
     {"u": [name, fields, items]} a namedtuple   {"w": value} an awaitable   {"x": [slot, value]} an argument to be kept
-    {"e": [classes, text]} an exception
+    {"e": [classes, text]} an exception   {"io": [content, position]} a StringIO or BytesIO   {"A": ..} {"T": ..} tables.py
 """
 
 import builtins
+import io
 import json
 import os
 import struct
@@ -22,12 +23,13 @@ import threading
 from collections import namedtuple
 from functools import lru_cache
 
-from . import wire
+from . import tables, wire
 from .surroundings import scratch
 
 CHANNEL = 5
 KEPT_ARGUMENTS = 64  # lists, dicts and sets of the tests that the program has in its own version
 _LENGTH = struct.Struct(">I")
+_BUFFERS = (io.StringIO, io.BytesIO)
 _MAX_FRAME = 16 * 2**20
 _NOT_STATE = (type, type(len), type(lambda: 0), property, staticmethod, classmethod)
 
@@ -78,6 +80,12 @@ class Peer:
             if isinstance(value, tuple) and hasattr(type(value), "_fields"):
                 items = [wire.pack(item, share) for item in tuple.__iter__(value)]
                 return {"u": [type(value).__name__, list(map(str, type(value)._fields)), items]}
+            if type(value) in _BUFFERS:
+                content = value.getvalue()
+                return {"io": [content if type(content) is str else wire.pack(content, share), value.tell()]}
+            table = tables.form_of(value, lambda part: wire.pack(part, share)) if not last else None
+            if table is not None:
+                return table
             if isinstance(value, BaseException):
                 return {"e": [ancestry(type(value)), text_of(value)]}
             return self.share(value, last, share)
@@ -102,6 +110,10 @@ class Peer:
                 return _tuple_class(str(name), tuple(map(str, fields)))(*items)
             if tag == "w":
                 return _ready(body)
+            if tag == "io":
+                return _buffer(*body)
+            if tag in ("A", "T"):
+                return tables.value_of(tag, body)
             if tag == "e":
                 return self.exception(list(map(str, body[0])), str(body[1]))
             return self.borrow(tag, body)
@@ -128,13 +140,13 @@ class Peer:
             reply = self.receive()
             if reply[0] in ("call", "input"):
                 self.send(self.serve(reply))
-            elif reply[0] == "printed" and len(reply) == 2:
-                self.printed_there(str(reply[1]))
+            elif reply[0] in ("printed", "logged", "warned"):
+                self.happened(*map(str, reply))
             else:
                 return reply
 
-    def printed_there(self, text: str) -> None:
-        """Take text that the other side printed."""
+    def happened(self, what: str, *parts: str) -> None:
+        """Take what the other side printed, logged or warned of."""
 
     def send(self, message: list) -> None:
         if scratch.changed:
@@ -201,6 +213,7 @@ class Peer:
             text_of(error),
             _plain_text(error, "args", ()),
             _plain_text(error, "__dict__", {}),
+            [ancestry(type(cause)), text_of(cause)] if (cause := error.__cause__) is not None else None,
         ]
 
 
@@ -266,6 +279,12 @@ def _fill(thing, state) -> None:
 @lru_cache(maxsize=256)
 def _tuple_class(name: str, fields: tuple[str, ...]) -> type:
     return namedtuple(name, fields)
+
+
+def _buffer(content, position: int):
+    found = io.StringIO(content) if type(content) is str else io.BytesIO(content)
+    found.seek(position)
+    return found
 
 
 async def _ready(value):

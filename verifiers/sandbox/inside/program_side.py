@@ -1,13 +1,14 @@
 """The program's end of the channel: answers the tests' questions about the program's names and objects."""
 
 import io
+import os
 import sys
 import types
 
 from . import wire
 from .peer import KEPT_ARGUMENTS, Peer, ProgramGone, ancestry, finished
 from .program import MODULE, find
-from .remote import RemoteFunction, perform
+from .remote import RemoteFunction, perform, signature_of
 
 
 class ProgramSide(Peer):
@@ -18,6 +19,9 @@ class ProgramSide(Peer):
         self.scope = scope
         self.classes: set[str] = set()  # those that the tests name
         self.printed = io.StringIO()  # since the last answer
+        self.news: list[list[str]] = []  # what was logged and warned of since then
+        self._parameters: dict[int, list] = {}  # of the tests' functions, by handle
+        self._assigned: dict = {}  # what stood before at each place that the tests changed
         self._kept: dict[int, object] = {}  # arguments by slot: the program's version of the tests' lists
         self._stand_ins: dict[int, RemoteFunction] = {}
 
@@ -53,7 +57,7 @@ class ProgramSide(Peer):
         if tag == "h" and type(body) is int:
             return self.lent[body]
         if tag == "f":
-            number, name, doc = body
+            number, name, doc, self._parameters[body[0]] = body
             if number not in self._stand_ins:
                 self._stand_ins[number] = RemoteFunction(self, number, name, doc)
             return self._stand_ins[number]
@@ -80,7 +84,9 @@ class ProgramSide(Peer):
         raise AttributeError(name)  # the tests' functions are called, not looked at
 
     def signature(self, target):
-        raise ValueError("no signature is known")
+        if not self._parameters.get(target):
+            raise ValueError("no signature is known")
+        return signature_of(self._parameters[target])
 
     def exception(self, names: list[str], text: str) -> BaseException:
         for name in names:
@@ -97,6 +103,9 @@ class ProgramSide(Peer):
             raise
         except BaseException as error:  # whatever is raised is the answer
             answer = self.raised(error)
+        for what in self.news:
+            self.send(what)
+        self.news.clear()
         if self.printed.tell():
             self.send(["printed", self.printed.getvalue()])
             self.printed.seek(0)
@@ -111,6 +120,18 @@ class ProgramSide(Peer):
         if verb == "learn":
             self._complete(target, *parts)
             return ["done"]
+        if verb == "derive":
+            return ["names", self._derive(target, *parts)]
+        if verb == "assign":
+            self._assign(target, self.read(*parts)[0])
+            return ["done"]
+        if verb == "restore":
+            setattr(self._holder(target), target[1], self._assigned.pop(tuple(target)))
+            return ["done"]
+        if verb == "environ":
+            os.environ.clear()
+            os.environ.update(target)
+            return ["done"]
         thing = self._find(target)
         if verb == "call":
             args, kwargs = self.read(*parts)
@@ -123,6 +144,22 @@ class ProgramSide(Peer):
         if callable(result) and not isinstance(result, type) and self.classes.isdisjoint(ancestry(type(result))):
             return ["method"]
         return ["value", *self.write(result)]
+
+    def _holder(self, target: list):
+        """The module that has a name which the tests change: that of the program, or one of the library."""
+        return sys.modules[target[0] or MODULE] if not target[0] else __import__(target[0], fromlist=["_"])
+
+    def _assign(self, target: list, value) -> None:
+        """Put a value of the tests in the place of a name of the program, or of a library's."""
+        holder = self._holder(target)
+        self._assigned.setdefault(tuple(target), getattr(holder, target[1]))
+        setattr(holder, target[1], value)
+
+    def _derive(self, name: str, source: str) -> dict:
+        """Make a class that the tests derive from one of the program; it is the program's own from then on."""
+        exec(source, self.scope)
+        self.classes.add(name)
+        return {name: _kind_of(name, self.scope[name])}
 
     def _seed(self, module: str, text: str) -> list:
         numbers = __import__("numpy").random if module == "numpy" else __import__("random")
@@ -218,10 +255,33 @@ def _doc(thing) -> str | None:
     return doc if type(doc) is str and len(doc) < 10_000 else None
 
 
+def _report_news(news: list) -> None:
+    """Have what the program logs and warns of reported to the tests' process, which decides what becomes of it."""
+    import warnings
+
+    def warn(message, category, *_args, **_kwargs):
+        news.append(["warned", str(message), *ancestry(category)])
+
+    warnings.simplefilter("always")
+    warnings.showwarning = warn
+    logging = sys.modules.get("logging")
+    if logging is None:
+        return
+
+    class Reporter(logging.Handler):
+        def emit(self, record):
+            news.append(["logged", record.name, str(record.levelno), record.getMessage()])
+
+    logging.getLogger().addHandler(Reporter())
+    if logging.getLogger().level == logging.WARNING:  # as it is at the start: the tests' own level counts
+        logging.getLogger().setLevel(logging.NOTSET)
+
+
 def serve_program(scope: dict) -> None:
     """Answer the tests' questions until they close the channel."""
     peer = ProgramSide(scope)
     sys.stdout, sys.stdin = peer.printed, RemoteInput(peer)
+    _report_news(peer.news)
     while True:
         try:
             peer.send(peer.serve(peer.receive()))

@@ -9,7 +9,8 @@ that tests put to data are not passed on to it:
   compared with data, and once it has been computed with data it is no number any more: `abs(f(2) - 12.5) < 0.1` is true of
   no object.
 - An object equals no data. Of two objects `==` counts only where it tells one of them from a twin with other arguments.
-- Objects of classes that the tests never name have attributes and methods only.
+- Objects of classes that the tests never name have attributes and methods only, and may be given to another function of
+  the program, unless the tests are of one entry point. What that says of two such objects by a bool is no evidence.
 """
 
 import operator
@@ -46,13 +47,28 @@ OPERATIONS = {name: getattr(operator, name) for name in (*_COMPARISONS, *_ARITHM
     "aenter": lambda thing: thing.__aenter__(), "aexit": lambda thing, error: _leave(thing.__aexit__, error),
     "aiter": lambda thing: thing.__aiter__(), "anext": lambda thing: _async_step(thing),
     "trunc": lambda thing: thing.__trunc__(), "floor": lambda thing: thing.__floor__(),
-    "ceil": lambda thing: thing.__ceil__(), "signature": lambda thing: _parameters(thing),
+    "ceil": lambda thing: thing.__ceil__(), "signature": lambda thing: parameters_of(thing),
     "copy": lambda thing: __import__("copy").copy(thing), "deepcopy": lambda thing: __import__("copy").deepcopy(thing),
     "close": lambda thing: thing.close(),
 }  # fmt: skip
 _REFLECTED = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "matmul")
 _SWAPPED = "_swapped"
-_DATA_METHODS = {name for kind in (str, bytes, list, tuple, dict, set, int, float) for name in dir(kind)}
+_TABLE_METHODS = {
+    "equals",
+    "identical",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "isin",
+    "all",
+    "any",
+    "equal",
+    "has",
+}  # pandas
+_DATA_METHODS = _TABLE_METHODS.union(*map(dir, (str, bytes, list, tuple, dict, set, int, float)))
 _TEXT_PREDICATES = {name for name in dir(str) if name.startswith("is")}
 _MAX_ITEMS = 100_000  # of an object that is read as a sequence
 
@@ -134,11 +150,7 @@ class RemoteObject:
         if name.startswith("__"):
             raise AttributeError(name)
         thing = self._peer.get(self._handle, name)
-        if self._standing.made or name not in _DATA_METHODS or not callable(thing):
-            return thing
-        if name in _TEXT_PREDICATES:
-            raise ProgramError("an object where text was due")
-        return lambda *args, **kwargs: _no_answer_to_data(thing(*args, **kwargs), (*args, *kwargs.values()))
+        return thing if self._standing.made else _not_as_data(name, thing)
 
     def __setattr__(self, name: str, value) -> None:
         self._peer.operate("setattr", self._handle, (name, value))
@@ -147,11 +159,7 @@ class RemoteObject:
         self._peer.operate("delattr", self._handle, (name,))
 
     def __eq__(self, other) -> bool:
-        if self is other:
-            return self._peer.tells_apart(self, other)
-        if not isinstance(other, RemoteObject) or self._peer.operate("eq", self._handle, (other,)) is not True:
-            return False
-        return self._peer.tells_apart(self, other)
+        return isinstance(other, RemoteObject) and self._peer.holds(self, other)
 
     def __hash__(self) -> int:
         found = self._peer.operate("hash", self._handle, ())
@@ -254,6 +262,15 @@ def _no_answer_to_data(answer, args: tuple):
     return _refuse() if answer is not None and _hold_data(args) else answer
 
 
+def _not_as_data(name: str, thing):
+    """A method of an object that the tests did not make; one that data has answers no question with data in it."""
+    if name not in _DATA_METHODS or not callable(thing):
+        return thing
+    if name in _TEXT_PREDICATES:
+        raise ProgramError("an object where text was due")
+    return lambda *args, **kwargs: _no_answer_to_data(thing(*args, **kwargs), (*args, *kwargs.values()))
+
+
 def _hold_data(args: tuple) -> bool:
     return not all(isinstance(arg, RemoteObject) for arg in args)
 
@@ -341,6 +358,7 @@ class RemoteFunction:
     """A function of the other side. `target` is its name there, [object, name] of a method, or a handle."""
 
     __class__ = property(lambda self: types.FunctionType)  # for tests that ask whether it is one
+    __code__ = (lambda *args, **kwargs: None).__code__  # for those that ask whether it is a coroutine's
 
     def __init__(self, peer, target, name: str, doc: str | None = None):
         self.__dict__.update(_peer=peer, _target=target, __name__=name, __qualname__=name, __doc__=doc)
@@ -353,7 +371,8 @@ class RemoteFunction:
             return self._peer.signature(self._target)
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._peer.get(self._target, name)
+        thing = self._peer.get(self._target, name)
+        return thing if isinstance(self._target, str) else _not_as_data(name, thing)
 
 
 class RemoteAsyncIterator:
@@ -376,6 +395,8 @@ class RemoteAsyncIterator:
 
 class RemoteIterator:
     """An iterator of the program, with a generator's methods."""
+
+    from_program = True
 
     def __init__(self, peer, handle: int, is_generator: bool):
         self._peer, self._handle, self._is_generator = peer, handle, is_generator
@@ -424,7 +445,7 @@ async def _async_step(iterator) -> list:
         return []
 
 
-def _parameters(function) -> list:
+def parameters_of(function) -> list:
     """[name, kind, whether it has a default] of each parameter."""
     import inspect
 
@@ -432,9 +453,21 @@ def _parameters(function) -> list:
     return [[one.name, int(one.kind), one.default is not inspect.Parameter.empty] for one in parameters]
 
 
+def signature_of(parameters: list):
+    """The signature of which `parameters_of` tells, its defaults hidden."""
+    import inspect
+
+    kinds = list(inspect._ParameterKind)
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, kinds[kind], default=... if has_default else inspect.Parameter.empty)
+            for name, kind, has_default in parameters
+        ]
+    )
+
+
 def perform(name: str, thing, args: list):
     """Do to a thing what the tests asked for."""
     if name.endswith(_SWAPPED):
         return OPERATIONS[name.removesuffix(_SWAPPED)](*args, thing)
     return OPERATIONS[name](thing, *args)
-

@@ -86,7 +86,10 @@ class Scratch:
         return text
 
     def new_name(self, prefix: str = "tmp", suffix: str = "") -> str:
-        return f"/tmp/{prefix or 'tmp'}{next(self._numbers):08x}{suffix or ''}"
+        while True:  # another process may have taken a name
+            path = f"/tmp/{prefix or 'tmp'}{next(self._numbers):08x}{suffix or ''}"
+            if path not in self.files and path not in self.folders:
+                return path
 
     def names_in(self, folder: str) -> list[str]:
         inside = (path for path in (*self.files, *self.folders) if path != "/" and posixpath.dirname(path) == folder)

@@ -5,7 +5,7 @@
     {"d": [[k, v], ..]} dict, and Counter, OrderedDict and defaultdict, which equal it
     {"i": "-0x1f"} a large int   {"b": "hex"} bytes   {"c": [re, im]} complex   {"r": [start, stop, step]} range
     {"m": "1.5"} Decimal   {"v": [numerator, denominator]} Fraction   {"n": [..]} a numpy array as nested lists
-    {"a": [kind, text]} a date, time, datetime, timedelta, UUID or path
+    {"a": [kind, text]} a date, time, datetime, timedelta, UUID, path or pattern
     {"l": [..]} the items of an iterator, a view or an array, where only a sequence is asked for
     other tags are those of a call proxy (peer.py): functions, iterators and objects that stay on their own side
 
@@ -17,6 +17,7 @@ plain value inside it, whatever its own methods say.
 import datetime
 import json
 import marshal
+import re
 import sys
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -162,6 +163,8 @@ def _scalar_text(value: Any, kind: type) -> list[str] | None:
         return ["UUID", str(value)]
     if pathlib is not None and isinstance(value, pathlib.PurePosixPath):
         return ["path", str(value)]
+    if kind is re.Pattern and type(value.pattern) is str:
+        return ["pattern", f"{value.flags} {value.pattern}"]
     return None
 
 
@@ -178,6 +181,9 @@ def _scalar(body: Any) -> Any:
         import uuid
 
         return uuid.UUID(text)
+    if kind == "pattern":
+        flags, _, pattern = text.partition(" ")
+        return re.compile(pattern, int(flags))
     if kind == "path":
         import pathlib
 
