@@ -17,10 +17,11 @@ from verifiers.sandbox.errors import SandboxError
 from verifiers.sandbox.inside.confinement import MAX_THREADS, OUTPUT_BYTES
 from verifiers.sandbox.inside.forkserver import KINDS, REQUEST, WHO
 from verifiers.sandbox.packages import resolve
-from verifiers.sandbox.process_state import Look, look, process_of
+from verifiers.sandbox.process_state import Look, look, process_of, seconds_without_core
 
 _START_SECONDS = 60.0
 _REPLY_SECONDS = 60.0  # for the fork-server to answer at all, on a machine under any load
+_MOST_WALL_FACTOR = 10.0  # of the wall limit, on a machine that gives a program no core
 _LOOK_SECONDS = 0.25  # between looks at a program that runs on
 _IDLE_SHARE = 0.1  # of the time between two looks: a program that uses less CPU time than that only waits
 
@@ -156,7 +157,7 @@ class ForkServer:
             child.idle += _LOOK_SECONDS if all_idle else 0.0  # all of it together: a program that dozes is idle too
             if child.last is not None and child.last.cpu_seconds > child.cpu_seconds:
                 child.killed = "CPU time"
-            elif time.monotonic() - child.started > child.wall_seconds:
+            elif time.monotonic() - child.started > child.wall_seconds and self._is_late(child, running):
                 child.killed = "wall time"
             elif child.idle > child.idle_seconds:
                 child.killed = "idle time"
@@ -164,6 +165,12 @@ class ForkServer:
                 child.killed = "threads"
             if child.killed:
                 self.kill(child)
+
+    def _is_late(self, child: Child, running: list[Child]) -> bool:
+        """Whether a child is past its wall limit by more than any of those here, which may wait for each other, lacked a core."""
+        elapsed = time.monotonic() - child.started
+        lacked = max(seconds_without_core(other.pid) for other in running)
+        return elapsed - lacked > child.wall_seconds or elapsed > _MOST_WALL_FACTOR * child.wall_seconds
 
     def _is_idle(self, child: Child) -> bool:
         if child.pid < 0:

@@ -1,7 +1,7 @@
 """The state of a running program, read from /proc: whether it only waits, and how many threads it has.
 
 Wall time says little on a busy machine: a program that waits for a core is not idle, one that sleeps is. So idle time is
-limited, and wall time is the backstop.
+limited, and wall time, less the time without a core, is the backstop.
 """
 
 import os
@@ -37,6 +37,15 @@ def look(pid: int) -> Look | None:
     except (OSError, IndexError):
         return None
     return Look((int(whole[11]) + int(whole[12])) / _TICKS, waiting, len(threads))
+
+
+def seconds_without_core(pid: int) -> float:
+    """How long a process has wanted a core and had none; 0 where it has ended or the kernel does not tell."""
+    try:
+        with open(f"/proc/{pid}/schedstat") as line:
+            return int(line.read().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _fields(path: str) -> list[str]:
