@@ -50,6 +50,19 @@ def test_row_becomes_a_task_that_its_own_solution_passes(tmp_path, layout):
         assert verify(task, wrong).outcome == "wrong"
 
 
+def test_earlier_editions_of_kodcode_name_their_tests_otherwise(tmp_path):
+    row = {("test_code" if name == "test" else name): value for name, value in ROWS["kodcode"].items()}
+    assert validate(_task(tmp_path, "kodcode", row)).valid is True
+
+
+@pytest.mark.parametrize(
+    "completion", ["    return x + 1\n", "```python\nreturn x + 1\n```", "def f(x: Any): return x + 1"]
+)
+def test_rows_of_humaneval_take_bodies_and_the_imports_of_their_prompt(tmp_path, completion):
+    row = ROWS["humaneval"] | {"prompt": 'from typing import Any\n\ndef f(x):\n    """Add one."""\n'}
+    assert verify(_task(tmp_path, "humaneval", row), completion).outcome == "correct"
+
+
 def test_functional_tests_of_livecodebench_call_the_method(tmp_path):
     tests = [{"input": "[1, 2]\n3", "output": "6", "testtype": "functional"}]
     row = {"question_content": "q", "public_test_cases": json.dumps(tests), "metadata": json.dumps({"func_name": "f"})}

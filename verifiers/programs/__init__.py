@@ -27,7 +27,7 @@ from verifiers.programs.comparison import (
     value_from_json,
     with_whole_floats_as_ints,
 )
-from verifiers.programs.extraction import completed, extract_program, is_body
+from verifiers.programs.extraction import closed, completed, extract_program, is_body
 from verifiers.programs.output import same_output
 from verifiers.sandbox import pool, tiers, tool
 from verifiers.sandbox.controller import Ended, ForkServer
@@ -371,7 +371,7 @@ def _run_tests(
     one, other = socket.socketpair()
     with one, other:
         program = server.start("serve", wire.pack_job({"program": check.program}), *limits, channel=one.fileno())
-        job = {"tests": reference.code, "entry_point": reference.entry_point, "prelude": reference.prelude}
+        job = {"tests": reference.code, "entry_point": reference.entry_point, "prelude": closed(reference.prelude)}
         packed = wire.pack_job(job if probe is None else job | {"probe": probe})
         tests = server.start("tests", packed, *limits, channel=other.fileno())
     tests_ended = server.wait(tests)

@@ -65,11 +65,19 @@ def completed(head: str, program: str, name: str) -> str:
 
     A fenced body comes without its indent: it does not define the function, and `head` gives that no body but a docstring.
     """
-    tree = None if not name or _defines(program, name) else _parsed(head) or _parsed(f"{head.rstrip()}\n    pass")
+    head = closed(head)
+    tree = None if not name or _defines(program, name) else _parsed(head)
     last = tree.body[-1] if tree and tree.body else None
     if not isinstance(last, (ast.FunctionDef, ast.AsyncFunctionDef)) or last.name != name or not _is_empty(last.body):
         return f"{head}\n\n{program}"
     return head.rstrip() + "\n" + textwrap.indent(program, "    ")
+
+
+def closed(head: str) -> str:
+    """Starter code as a module of its own: one that ends with the head of a function gets a body for it."""
+    if _parsed(head) is None and _parsed(whole := f"{head.rstrip()}\n    pass\n") is not None:
+        return whole
+    return head
 
 
 def _is_empty(body: list[ast.stmt]) -> bool:

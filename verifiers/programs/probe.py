@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks import AssertTests, FunctionTests
-from verifiers.programs.extraction import completed, extract_program
+from verifiers.programs.extraction import closed, completed, extract_program
 from verifiers.sandbox import pool
 from verifiers.sandbox.controller import ForkServer
 from verifiers.sandbox.inside import wire
@@ -109,7 +109,7 @@ def _run_tests(server: ForkServer, reference: AssertTests, program: str, cpu_sec
         job = {
             "tests": reference.code,
             "entry_point": reference.entry_point,
-            "prelude": reference.prelude,
+            "prelude": closed(reference.prelude),
             "record": True,
         }
         tests = server.start("tests", wire.pack_job(job), *limits, channel=other.fileno())
