@@ -1,5 +1,6 @@
 """Small models from random weights, saved in Hugging Face form so that every engine loads them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 CHARACTERS = "0123456789+-*/=()<>[]{}.,:; abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ\n"
@@ -14,17 +15,18 @@ def create_model(
     num_heads: int = 2,
     max_length: int = 128,
     initializer_range: float = 0.02,
-    window: int = 0,
+    layers: Sequence[str] = (),
     seed: int = 0,
 ) -> Path:
     """Save a model with random weights and its character tokenizer in `folder`, and return the folder.
 
     The vocabulary is one token a character, the answer marker `####`, and begin, end and padding tokens. It is a Llama; with
-    `window`, a SmolLM3 whose first layer sees so many tokens, by rotary positions, and whose other layers see all tokens and
-    no positions: what it learns of short texts can hold in longer ones (NoPE, Kazemnejad et al. 2023).
+    `layers`, an LFM2 of these (conv: each token sees the two before it; full_attention) in place of num_layers. Its attention
+    knows no positions, since linear scaling stops its rotation: what it learns of short texts can hold in longer ones (NoPE,
+    Kazemnejad et al. 2023, arXiv 2305.19466).
     """
     import torch
-    from transformers import AutoModelForCausalLM, LlamaConfig, SmolLM3Config
+    from transformers import AutoModelForCausalLM, Lfm2Config, LlamaConfig
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
@@ -33,7 +35,7 @@ def create_model(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
         intermediate_size=5 * hidden_size // 2,
-        num_hidden_layers=num_layers,
+        num_hidden_layers=len(layers) or num_layers,
         num_attention_heads=num_heads,
         num_key_value_heads=num_heads,
         max_position_embeddings=max_length,
@@ -43,11 +45,15 @@ def create_model(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    if window:
-        others = num_layers - 1
-        kinds = ["sliding_attention"] + ["full_attention"] * others
-        local = {"no_rope_layers": [1] + [0] * others, "layer_types": kinds, "sliding_window": window}
-        config = SmolLM3Config(**keys, **local, use_sliding_window=True)
+    if layers:
+        still = {"rope_type": "linear", "factor": 1e9, "rope_theta": 1e4}
+        own = {
+            "layer_types": list(layers),
+            "rope_parameters": still,
+            "conv_L_cache": 3,
+            "block_auto_adjust_ff_dim": False,
+        }
+        config = Lfm2Config(**keys, **own)
     else:
         config = LlamaConfig(**keys)
     with torch.random.fork_rng(devices=[]):

@@ -18,7 +18,6 @@ class Trust(StrEnum):
     TEMPLATE = "template"  # an instance of a program that reproduces a seed's own answer
     TESTS = "tests"  # a program's tests, which kill its mutants
     PROGRAM = "program"  # printed by a program that the model wrote with the problem
-    AGREEMENT = "agreement"  # what most samples say
     OWN = "own"  # one answer of the model, unchecked
 
 

@@ -23,8 +23,8 @@ FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
 # keys that are younger than some runs, by the section that holds them: at their defaults they leave a recipe's digest as it was
 YOUNGER = {
     "": {"proposer"},
-    "model.create": {"initializer_range", "window"},
-    "model.student.create": {"initializer_range", "window"},
+    "model.create": {"initializer_range", "layers"},
+    "model.student.create": {"initializer_range", "layers"},
     "allocation": {"total_accepted", "probe"},
     "sampling": {"chat_template", "more"},
     "pretraining": {"corpus", "micro_batch_size"},
@@ -60,8 +60,8 @@ class Create(Section):
     num_heads: Count = 2  # of attention
     max_length: Count = 128  # tokens of prompt and completion
     initializer_range: Positive = 0.02  # standard deviation of the random weights
-    # 0: a Llama; else a SmolLM3 whose first layer sees so many tokens, and whose other layers see all and know no positions
-    window: Natural = 0
+    # layers of an LFM2 whose attention knows no positions, in place of num_layers; empty: a Llama
+    layers: list[Literal["conv", "full_attention"]] = []
 
 
 class Teacher(Section):
