@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 CHARACTERS = "0123456789+-*/=()<>[]{}.,:; abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ\n"
 
@@ -26,12 +27,12 @@ def create_model(
     Kazemnejad et al. 2023, arXiv 2305.19466).
     """
     import torch
-    from transformers import AutoModelForCausalLM, Lfm2Config, LlamaConfig
+    from transformers import AutoModelForCausalLM, Lfm2Config, LlamaConfig, PreTrainedConfig
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
     tokenizer = character_tokenizer(characters, max_length)
-    keys = dict(
+    keys: dict[str, Any] = dict(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
         intermediate_size=5 * hidden_size // 2,
@@ -45,15 +46,15 @@ def create_model(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+    config: PreTrainedConfig
     if layers:
-        still = {"rope_type": "linear", "factor": 1e9, "rope_theta": 1e4}
-        own = {
-            "layer_types": list(layers),
-            "rope_parameters": still,
-            "conv_L_cache": 3,
-            "block_auto_adjust_ff_dim": False,
-        }
-        config = Lfm2Config(**keys, **own)
+        config = Lfm2Config(
+            **keys,
+            layer_types=list(layers),
+            rope_parameters={"rope_type": "linear", "factor": 1e9, "rope_theta": 1e4},
+            conv_L_cache=3,
+            block_auto_adjust_ff_dim=False,
+        )
     else:
         config = LlamaConfig(**keys)
     with torch.random.fork_rng(devices=[]):

@@ -34,6 +34,17 @@ def figures_of(recipe: Recipe, folder: Path) -> dict[str, Any]:
     }
 
 
+def summary(figures: dict[str, Any]) -> str:
+    """One line of progress."""
+    refused = ", ".join(f"{count} {name}" for name, count in figures["reasons"].items() if name != ADMITTED)
+    wrong = f", {figures['num_known_wrong']} references known to be wrong" if figures["num_known_wrong"] else ""
+    return (
+        f"{figures['reasons'].get(ADMITTED, 0)} of {figures['num_proposals']} proposals admitted"
+        f"{f' (refused: {refused})' if refused else ''}, {figures['unique_share']:.0%} of those that read are different, "
+        f"{figures['effective_families']:.0f} effective families, {figures['num_unsolved']} of {figures['num_tried']} tried and never solved{wrong}"
+    )
+
+
 def _of_tried(recipe: Recipe, tried: list[Tried]) -> dict[str, Any]:
     """Of the sampled tasks: how many, what they are made of, and how often each length is solved."""
     assert recipe.proposer is not None

@@ -18,6 +18,7 @@ from selfplay.metrics.round_metrics import lines_of, round_metrics
 from selfplay.metrics.samples import evaluation_metrics
 from selfplay.progress import Progress
 from selfplay.proposals.figures import figures_of
+from selfplay.proposals.figures import summary as summary_of_proposals
 from selfplay.proposals.propose import ONE_SAMPLE
 from selfplay.recipe.sections import Recipe
 from selfplay.rounds.data import Round, evaluation_tasks, stage_name
@@ -55,6 +56,7 @@ def play(round: Round, models: RoundModels, executor: Executor, progress: Progre
     }
     if recipe.proposer:
         parts["proposals"] = figures_of(recipe, folder)
+        progress.say(f"{round.name}: {summary_of_proposals(parts['proposals'])}")
     metrics = round_metrics(recipe, folder, replace(models, trained=after.trained), round.tasks(), parts)
     write_json(folder / METRICS, metrics)
     complete(round, models, after, shards)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from selfplay.journal import read_journal
+from selfplay.proposals.figures import summary
 from selfplay.proposals.lessons import worth_learning
 from selfplay.proposals.pool import Tried, read_jsonl, weighted_parents
 from selfplay.proposals.window import TOO_EASY, TOO_HARD, outside_window
@@ -76,6 +77,7 @@ def test_a_round_samples_seeds_and_its_own_tasks_with_their_provenance(writing, 
     assert sum(figures["reasons"].values()) == figures["num_proposals"] == len(proposals)
     assert figures["reasons"]["admitted"] == 51
     assert {"unreadable", "copy"} <= figures["reasons"].keys()
+    assert summary(figures).startswith(f"51 of {len(proposals)} proposals admitted (refused: ")
 
 
 def test_a_kill_anywhere_gives_the_same_tasks_and_the_same_rows(writing, tmp_path):
