@@ -10,7 +10,10 @@ CONTROL = "control"  # folder of the control within a run
 TASKS = "tasks.jsonl"  # the tasks that a round keeps
 HELD_OUT = "held_out"  # folder of the held-out tasks that a run keeps
 AUDIT = "audit"  # folder of a run's audit
+PLAN = "plan.json"  # in the run's folder: what `selfplay plan` said before its first round ended
 FINDINGS = "findings.json"  # of the audit, in its folder
+REVERIFIED = "reverified"  # folder within a round: the verdicts of present verifiers, and the shards that they make
+VERDICTS = "verdicts.parquet"  # in it
 EVALUATION = "evaluation"  # name of the tasks of [evaluation] among them; the others are [selection.against.NAME]
 
 

@@ -98,6 +98,19 @@ class Verifier(ABC):
         """An answer that this verifier must accept, from the reference itself; None if it tells none."""
         return None
 
+    def innocent(self, reference: Any) -> tuple[Any, str] | None:
+        """A reference and a completion that are accepted unless the machine is at fault; None if it knows none.
+
+        By default the canary, else the reference's own answer in a box: if even that fails, the failure is not the sample's.
+        """
+        if self.canary is None and self.has_answers and (answer := self.own_answer(reference)):
+            return reference, f"\\boxed{{{answer}}}"
+        return self.canary
+
+    def false_claims(self, reference: Any, completion: str) -> list[str]:
+        """Claims of a completion that do not hold by the task's own rules, whatever its answer; for the filter `false_claim`."""
+        return []
+
     def fault(self, reference: Any) -> str:
         """Why a reference cannot decide answers, so that no task should have it; empty for one that can."""
         return ""

@@ -16,7 +16,10 @@ from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from selfplay.layout import AUDIT, finished_rounds
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from selfplay.layout import AUDIT, MANIFEST, REVERIFIED, VERDICTS, finished_rounds
 from selfplay.records import ACCEPTED, normalised
 from selfplay.seeds import number_of
 from selfplay.shards.files import rows_in_order
@@ -26,7 +29,7 @@ from verifiers.kinds import verifier_of_kind
 DRAW = "draw.jsonl"
 SIDES = ("correct", "wrong")  # outcomes that are judged; an undecided trace has no verdict to doubt
 SHARE_OF_CORRECT = 0.6  # of the draw: false accepts are learnt, false rejects only cost samples
-GUESSES = {("correct", True): 0.3, ("correct", False): 0.02, ("wrong", True): 0.3, ("wrong", False): 0.02}  # of faults
+GUESSES = {("correct", True): 0.3, ("correct", False): 0.01, ("wrong", True): 0.3, ("wrong", False): 0.01}  # of faults
 MIN_OF_STRATUM = 4
 TAIL = 400  # characters at the end of a completion in which its answer is looked for
 _COLUMNS = [
@@ -147,14 +150,29 @@ _QUOTAS = ("duplicate", "near_duplicate", "max_", "not_chosen", "over_")  # kept
 
 def _facts(folder: Path) -> Iterator[tuple[str, tuple[str, bool, str, bool], list[str]]]:
     """Key, stratum and doubts of each decided trace of a round; all samples of a task are read together."""
+    otherwise = _other_verdicts(folder / REVERIFIED)
     for _, group in groupby(rows_in_order(folder / "shards", _COLUMNS), key=lambda row: row["task_number"]):
         rows = [row for row in group if row["outcome"] in SIDES]
         if not rows:
             continue
         votes = verifier_of_kind(json.loads(rows[0]["reference"])["kind"]).has_answers
         for row, doubts in zip(rows, doubts_about(rows, votes), strict=True):
+            if said := otherwise.get((row["task_id"], row["sample_index"])):
+                doubts.append(said)
             kind = row["verifier"].partition("@")[0]
             yield key_of(folder, row), (row["outcome"], row["selection"] == ACCEPTED, kind, bool(doubts)), doubts
+
+
+def _other_verdicts(folder: Path) -> dict[tuple[str, int], str]:
+    """Traces of a round that `selfplay reverify` decided otherwise, with its words; empty where it was not run."""
+    if not (folder / MANIFEST).exists():
+        return {}
+    columns = ["task_id", "sample_index", "old_outcome", "new_outcome", "new_reason", "new_verifier"]
+    rows = pq.read_table(folder / VERDICTS, columns=columns, filters=pc.field("old_outcome") != pc.field("new_outcome"))
+    return {
+        (row["task_id"], row["sample_index"]): f"{row['new_verifier']} says {row['new_outcome']}: {row['new_reason']}"
+        for row in rows.to_pylist()
+    }
 
 
 def _normal(answer: str) -> str:

@@ -56,9 +56,23 @@ def plan(
         others = {text: _plan(recipe, [text], source, (gpu, price), hit_tokens) for text in what_if}
         _print_side_by_side(made, others)
         content["what if"] = {text: other.to_dict() for text, other in others.items()}
+    _keep(content, recipe, out)
+
+
+def _keep(content: dict[str, Any], recipe: Path, out: Path | None) -> None:
+    """Write the plan as JSON: to `out`, and into the folder of the run unless a round of it is finished already."""
+    from selfplay.layout import PLAN, finished_rounds
+    from selfplay.recipe import read_recipe
+    from selfplay.storage import write_json
+
     if out:
         out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         print(f"plan: {out}")
+    run = Path(read_recipe(recipe).output)
+    if not finished_rounds(run):
+        run.mkdir(parents=True, exist_ok=True)
+        write_json(run / PLAN, content)
+        print(f"plan: {run / PLAN}; the run's report will show it beside what happened")
 
 
 def _plan(recipe: Path, overrides: list[str], source: Path, hardware: tuple[str, float], hit_tokens: float) -> "Plan":

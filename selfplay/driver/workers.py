@@ -184,7 +184,7 @@ class VerifierWorker(Worker):
 
     def _canary_lives(self, request: VerifyRequest) -> bool:
         """Whether the verifier that has failed still accepts an innocent sample; False if it knows none."""
-        canary = verifier_of(request.reference).canary
+        canary = verifier_of(request.reference).innocent(request.reference)
         return (
             canary is not None
             and self._verdict(replace(request, reference=canary[0], text=canary[1])).outcome is Outcome.CORRECT

@@ -1,6 +1,6 @@
 """Figures of a pass, counted from its table of samples."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,9 +86,17 @@ def sampling_metrics(samples: SampleTable, groups: Groups) -> dict[str, Any]:
     }
 
 
+def chance_level(tasks: Sequence[Task]) -> float:
+    """pass@1 of a blind guess: the mean over tasks of 1 / (number of answers they can have), 0 for tasks with many.
+
+    Sources give it as metadata `chance`.
+    """
+    return sum(float(task.metadata.get("chance") or 0.0) for task in tasks) / len(tasks) if tasks else 0.0
+
+
 def evaluation_metrics(samples: SampleTable, tasks: Iterable[Task], ks: Iterable[int]) -> dict[str, Any]:
     """pass@k on the held-out tasks, in all and by difficulty."""
-    ks = list(ks)
+    ks, tasks = list(ks), list(tasks)
     tokens = int(samples.completion_tokens.sum())
     return {
         "num_tasks": samples.num_tasks,
@@ -97,6 +105,7 @@ def evaluation_metrics(samples: SampleTable, tasks: Iterable[Task], ks: Iterable
         "completion_tokens": tokens,
         "tokens_per_sample": tokens / len(samples) if len(samples) else 0.0,
         "pass_at_k": pass_curve(samples, ks),
+        "chance_level": chance_level(tasks),
         "curve": pass_curve(samples, range(1, int(samples.num_decided.max(initial=0)) + 1)),
         "by_difficulty": {
             name: {"num_tasks": len(places), "pass_at_k": pass_curve(samples, ks, places)}

@@ -27,6 +27,7 @@ UTILIZATION = 0.38  # of peak, in training, where nothing was measured
 PEAK_FLOPS = {  # dense bfloat16 (float16 on a T4) operations a second, from NVIDIA's data sheets
     "h200": 989e12, "h100": 989e12, "a100": 312e12, "l40s": 362e12, "l4": 121e12, "t4": 65e12,
 }  # fmt: skip
+GOOD_ERROR = 0.3  # relative, of accepted traces
 TOKENS_A_PARAMETER = 20.0
 REPEAT_DECAY = 15.4
 PASSES = (1, 2, 4, 5, 16, 40)
@@ -107,6 +108,7 @@ class _Planner:
             self._assume("accepted traces do not repeat one another; a finished round measures how many do")
         self.unique_tokens = self.accepted * pilot.kept_length[1] * (1.0 - (repeats or 0.0))
         self.num_arms = 2 if recipe.control else 1
+        self._judge_pilot()
 
     def plan(self, hit_tokens: float) -> Plan:
         figures = {
@@ -126,6 +128,18 @@ class _Planner:
         if recipe_rounds := self.recipe.rounds - 1:
             self._assume(f"{recipe_rounds} further round{'s' if recipe_rounds > 1 else ''} cost as much as the first")
         return Plan({name: part for name, part in figures.items() if part}, tables, self.assumptions)
+
+    def _judge_pilot(self) -> None:
+        """Say how many tasks a pilot would need, where this one leaves accepted traces wider than 30% either way."""
+        low, value, high = np.quantile(self.accepted, [0.05, 0.5, 0.95])
+        error = (high - low) / 2 / value if value else 1.0
+        if error > GOOD_ERROR:
+            num_tasks = int((self.pilot.samples.num_decided > 0).sum())
+            wanted = int(np.ceil(num_tasks * (error / GOOD_ERROR) ** 2 / 10) * 10)
+            self._assume(
+                f"this pilot of {num_tasks} tasks knows accepted traces to about {error:.0%} (nine times of ten); one of "
+                f"about {wanted:,} would know them to {GOOD_ERROR:.0%}"
+            )
 
     def _outcome(self, allocation: Allocation) -> Outcome:
         most_kept = self.recipe.selection.max_traces_per_task

@@ -222,7 +222,10 @@ class Verification(Section):
     unsafe: bool = False  # run programs even if this machine has no sandbox for them
 
 
-Filter = Literal["unfinished", "language", "text_after_answer", "answer_from_nowhere", "repetition", "wrong_step"]
+DefaultFilter = Literal[
+    "unfinished", "language", "text_after_answer", "answer_from_nowhere", "repetition", "wrong_step"
+]
+Filter = Literal[DefaultFilter, "false_claim"]
 
 
 class Mix(Section):
@@ -247,7 +250,7 @@ class Selection(Section):
     near_duplicates: Share = 0.8  # similarity above which two texts of a task count as duplicates; 0: exact ones only
     # also drop near duplicates of traces kept for other tasks with nearly the same prompt; takes 0.6 kB a kept trace
     across_tasks: bool = False
-    reject: list[Filter] = list(get_args(Filter))  # filters of a trace's text that apply
+    reject: list[Filter] = list(get_args(DefaultFilter))  # filters of a trace's text that apply
     decontaminate: bool = True  # leave out tasks that copy one of [evaluation] or of [selection.against.NAME]
     against: dict[str, Tasks] = {}  # further evaluation sets, each with a source and its options
     exclude: str = ""  # a file of traces and tasks to leave out, as `selfplay audit --labels` writes it; empty: none

@@ -62,7 +62,11 @@ def _sections(arms: list[Arm], counted: Counted) -> list[tuple[str, str, str]]:
             + tables.paired_table(arms),
         ),
         ("on-passk", "pass@k against k", _charts(figures.curve_charts(arms) + figures.inference_charts(arms))),
-        ("on-cost", "What does it cost?", _charts(figures.cost_charts(arms)) + tables.work_table(arms)),
+        (
+            "on-cost",
+            "What does it cost?",
+            _charts(figures.cost_charts(arms)) + tables.work_table(arms) + tables.plan_table(arms),
+        ),
         ("on-difficulty", "By difficulty", _charts(figures.difficulty_charts(arms))),
         (
             "on-verdicts",

@@ -1,10 +1,10 @@
 """The tables of a report, and the figures that stand large at its top."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
 
-from selfplay.layout import AUDIT, FINDINGS, RECIPE
+from selfplay.layout import AUDIT, FINDINGS, PLAN, RECIPE
 from selfplay.progress import duration, quantity
 from selfplay.report.arms import Arm, Stage, paired
 from selfplay.report.charts import number
@@ -94,13 +94,55 @@ _AUDITED = {
 }
 
 
+def plan_table(arms: list[Arm]) -> str:
+    """Each figure of the plan of a round beside what the finished rounds then took and brought; empty without a plan."""
+    rows = []
+    for arm in arms:
+        path = arm.folder / PLAN
+        if not path.exists():
+            continue
+        plan = read_json(path)
+        bill = {row["phase"]: row for row in plan["tables"]["bill"]}
+        planned = plan["figures"]["a round"] | {"engine hours": bill["sampling"].get("hours")}
+        for name, happened in _HAPPENED.items():
+            if figure := planned.get(name):
+                cells = [happened(stage.metrics) for stage in arm.rounds]
+                interval = f"{number(figure['value'])} [{number(figure['low'])}, {number(figure['high'])}]"
+                rows.append(
+                    [arm.name, name, interval, ", ".join("" if cell is None else number(cell) for cell in cells)]
+                )
+    note = "In brackets: the plan's 95% interval. It takes the model of every round for the pilot's."
+    shown = table(["", "of a round", "planned", "happened, by round"], rows)
+    return f'<h3>Planned and happened</h3>{shown}<p class="note">{note}</p>' if rows else ""
+
+
+def _engine_hours(metrics: dict[str, Any]) -> float | None:
+    seconds = metrics.get("ledger", {}).get("seconds", {}).get("engine")
+    return None if seconds is None else seconds / 3600
+
+
+_HAPPENED: dict[str, Callable[[dict[str, Any]], float | None]] = {
+    "samples": lambda metrics: metrics["sampling"]["num_samples"],
+    "completion tokens": lambda metrics: metrics["sampling"]["completion_tokens"],
+    "solved tasks": lambda metrics: metrics["sampling"]["num_solved"],
+    "accepted traces": lambda metrics: metrics["selection"].get("accepted", 0),
+    "engine hours": _engine_hours,
+}
+
+
 def stages_table(arms: list[Arm]) -> str:
     ks = shown_ks(arms)
     stages = [(arm, stage) for arm in arms for stage in ([arm.base] if arm.base else []) + arm.rounds]
     rows = [[arm.name, *stage_cells(arm, stage, ks)] for arm, stage in stages]
     columns = ["", "", *(f"pass@{k}" for k in ks), "samples", "correct", "accepted", "sampled tokens so far"]
-    note = '<p class="note">In brackets: 95% intervals over tasks.</p>' if ks else ""
+    chances = {arm.name: level for arm in arms for level in map(_chance_level, arm.stages[-1:]) if level}
+    told = "".join(f" A blind guess at the tasks of {name}: pass@1 {level:.3f}." for name, level in chances.items())
+    note = f'<p class="note">In brackets: 95% intervals over tasks.{escape(told)}</p>' if ks else ""
     return table(columns, rows) + note + _undecided_table(arms, ks)
+
+
+def _chance_level(stage: Stage) -> float:
+    return stage.metrics.get("evaluation", {}).get("chance_level", 0.0)
 
 
 def _undecided_table(arms: list[Arm], ks: list[int]) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from selfplay.layout import MANIFEST, finished_rounds
+from selfplay.layout import MANIFEST, REVERIFIED, VERDICTS, finished_rounds
 from selfplay.parallel import in_order
 from selfplay.recipe.sections import Recipe
 from selfplay.records import Trace
@@ -112,7 +112,6 @@ def undecided(rows: list[Row]) -> tuple[list[Verdict], int]:
     return [Verdict.of(Reason.CHECKER_FAILURE, "the verifier's process died", 0.0, "none@0") for _ in rows], 0
 
 
-REVERIFIED = "reverified"
 CHUNK_TASKS = 64
 MOST_CHANGED = 100  # tasks that a report names
 ROWS_AT_ONCE = 20_000
@@ -201,10 +200,10 @@ def _round(recipe: Recipe, folder: Path, num_workers: int, show: Callable[[str],
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     report = Report()
-    _grade(folder / "shards", out / "verdicts.parquet", num_workers, report, show)
+    _grade(folder / "shards", out / VERDICTS, num_workers, report, show)
     show("writing shards")
     stats = SelectionStats()
-    traces = _Regraded(folder / "shards", out / "verdicts.parquet")
+    traces = _Regraded(folder / "shards", out / VERDICTS)
     selected = select(
         traces,
         recipe.selection,

@@ -170,9 +170,14 @@ def language(trace: Trace) -> bool:
     return differs_in_language(trace.sample.text, _prompt(trace))
 
 
+def false_claim(trace: Trace) -> bool:
+    """A claim on the way to the answer does not hold by the rules of the task: a move that is illegal, or gives no check."""
+    return bool(verifier_of(trace.task.reference).false_claims(trace.task.reference, trace.sample.text))
+
+
 FILTERS: dict[str, Callable[[Trace], bool]] = {
     filter.__name__: filter
-    for filter in (unfinished, language, text_after_answer, answer_from_nowhere, repetition, wrong_step)
+    for filter in (unfinished, language, text_after_answer, answer_from_nowhere, repetition, wrong_step, false_claim)
 }
 
 

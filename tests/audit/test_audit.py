@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -52,6 +54,28 @@ def test_strata_hold_every_decided_trace_once(run):
     assert [cell.drawn for cell in draw.cells] == [
         sum(each["stratum"] == place for each in draw.rows) for place in range(len(draw.cells))
     ]
+
+
+def test_a_newer_verifier_that_says_otherwise_is_a_doubt(run):
+    """The stored verdict of one trace is turned round, as an older verifier's might be; reverify then disagrees with it."""
+    shard = next((run / "round_000" / "shards").glob("*.parquet"))
+    table = pq.read_table(shard)
+    outcomes = table["outcome"].to_pylist()
+    place = outcomes.index("correct")
+    outcomes[place] = "wrong"
+    column = table.schema.get_field_index("outcome")
+    pq.write_table(table.set_column(column, "outcome", pa.array(outcomes, table.schema.field(column).type)), shard)
+    key = f"round_000/{table['task_id'][place]}/{table['sample_index'][place]}"
+    folder = run / "round_000" / "reverified"
+    folder.mkdir()
+    seen = {"task_id": [table["task_id"][place].as_py()], "sample_index": [table["sample_index"][place].as_py()]}
+    said = {"old_outcome": ["wrong"], "new_outcome": ["correct"], "new_reason": ["match"], "new_verifier": ["math@2"]}
+    pq.write_table(pa.table(seen | said), folder / "verdicts.parquet")
+    unfinished = {row["key"]: row["doubts"] for row in draw_traces(run, 800).rows}
+    (folder / "manifest.json").write_text("{}")
+    doubts = {row["key"]: row["doubts"] for row in draw_traces(run, 800).rows}
+    assert "math@2 says correct: match" in doubts[key] and "math@2 says correct: match" not in unfinished[key]
+    assert sum("math@2 says correct: match" in found for found in doubts.values()) == 1
 
 
 def test_more_traces_than_there_are_draws_them_all(run):

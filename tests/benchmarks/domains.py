@@ -1,6 +1,6 @@
 """Proofs, Countdown, chess and procedural families: speed, and how often their verdicts err.
 
-python -m tests.benchmarks.domains proofs      rows of the shared bench if it is there, and proofs a CPU-second
+python -m tests.benchmarks.domains proofs      proofs a CPU-second, rows of the shared bench if it is there, and cheats in both tiers
 python -m tests.benchmarks.domains countdown   differences from Python on 100,000 expressions, and checks a second
 python -m tests.benchmarks.domains chess       mates that Stockfish finds, proven or not, and mutated lines
 python -m tests.benchmarks.domains families    own answers accepted, and 20,000 pairs of different answers
@@ -15,12 +15,16 @@ import sys
 import time
 from collections import Counter
 
-from tasks import ChessReference, ProofReference, UserError, load, reference_from_dict
+from tasks import ChessReference, Limits, ProofReference, UserError, load, reference_from_dict
 from tasks.sources.reasoning_gym import REFUSED
 from tests.countdown_oracle import differences
+from tests.proof_cases.unseen import HONEST, ROCQ
 from tests.shared_data import SHARED
 from verifiers import Outcome, verifier_of, verify, verify_many
 from verifiers.games.countdown import holds
+from verifiers.proofs import forget
+from verifiers.sandbox import pool
+from verifiers.sandbox.tiers import Settings, candidates
 
 STOCKFISH = shutil.which("stockfish") or "/usr/games/stockfish"
 SLOW = {"arc_agi", "figlet_font", "futoshiki", "group_anagrams", "rearc", "zebra_puzzles"}  # a second an item and more
@@ -31,6 +35,34 @@ def main(name: str, num: int = 0) -> None:
 
 
 def proofs(num: int) -> None:
+    speed_of_proofs(num or 100)
+    labelled_proofs()
+    for tier in ("bubblewrap", "landlock"):
+        if candidates(Settings(tier=tier)):
+            unseen_proofs(tier)
+
+
+def unseen_proofs(tier: str) -> None:
+    """Cheats and honest scripts by an author who had not read the checker, all in one batch."""
+    pool.configure(tier=tier)
+    forget()
+    cases = [*ROCQ, *HONEST]
+    references = [
+        ProofReference("rocq", statement, imports, axioms, limits=Limits(cpu_seconds=4, memory_mb=2048))
+        for _, statement, imports, axioms, _ in cases
+    ]
+    verdicts = verify_many(references, [case[-1] for case in cases])
+    counts = Counter(verdict.outcome.value for verdict in verdicts[: len(ROCQ)])
+    right = sum(verdict.outcome is Outcome.CORRECT for verdict in verdicts[len(ROCQ) :])
+    print(
+        f"unseen, {verdicts[0].verifier}: {len(ROCQ)} cheats: {dict(counts)}; honest accepted: {right} of {len(HONEST)}"
+    )
+    for case, verdict in zip(cases, verdicts, strict=True):
+        if (verdict.outcome is Outcome.CORRECT) != (case in HONEST) or verdict.outcome is Outcome.UNDECIDED:
+            print("   ", case[0], verdict.reason.value, verdict.answer[:200])
+
+
+def labelled_proofs() -> None:
     bench = SHARED and SHARED / "bench" / "proofs_dev.jsonl"
     if bench and bench.exists():
         rows = [json.loads(line) for line in bench.read_text().splitlines()]
@@ -43,13 +75,16 @@ def proofs(num: int) -> None:
         )
         for (mode, expected, outcome), count in sorted(counts.items()):
             print(f"bench, mode {mode}: expected {expected}, {outcome}: {count}")
+
+
+def speed_of_proofs(num: int) -> None:
     families = {
         "propositional": [
-            ProofReference("rocq", f"forall p{i} q : Prop, p{i} /\\ q -> q /\\ p{i}") for i in range(num or 100)
+            ProofReference("rocq", f"forall p{i} q : Prop, p{i} /\\ q -> q /\\ p{i}") for i in range(num)
         ],
         "lia": [
             ProofReference("rocq", f"forall n m : nat, {i} + n < m -> n + {i + 1} <= m", "Require Import Lia.")
-            for i in range(num or 100)
+            for i in range(num)
         ],
     }
     scripts = {"propositional": "intros p q [a b]. split; assumption.", "lia": "intros. lia."}
@@ -161,6 +196,11 @@ def families(num: int) -> None:
     print(f"{pairs} pairs of answers that are written differently, {len(accepted)} accepted")
     for pair in accepted[:20]:
         print(*pair, sep="   ")
+    shared = 0
+    for family in sorted(found):
+        others = load("reasoning_gym", family=family, num_tasks=min(len(found[family]), 20), seed=1)
+        shared += len({task.id for task in found[family]} & {task.id for task in others})
+    print(f"{shared} items of seed 1 are items of seed 0")
 
 
 def cpu_seconds() -> float:

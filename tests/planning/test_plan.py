@@ -11,6 +11,7 @@ from selfplay.cli import app
 from selfplay.planning.pilot import read_pilot
 from selfplay.planning.plan import Extent, Hardware, plan_run, weak_or_strong
 from selfplay.recipe import read_recipe
+from selfplay.records import CORRECT, WRONG
 from tasks import UserError
 
 TASKS, HELD_OUT = 300, 20
@@ -77,6 +78,14 @@ def test_a_preview_that_is_kept_foretells_the_run(recipe):
     assert told["accepted traces"].low <= metrics["selection"].get("accepted", 0) * 1.25
     assert told["accepted traces"].high >= metrics["selection"].get("accepted", 0) * 0.75
     assert told["solved tasks"].value == pytest.approx(metrics["sampling"]["num_solved"], rel=0.35)
+
+
+def test_a_pilot_that_leaves_much_open_says_how_large_it_should_be(recipe, pilot):
+    outcomes = np.full(len(pilot.samples), WRONG)
+    outcomes[:3] = CORRECT
+    few = replace(pilot, samples=replace(pilot.samples, outcome=outcomes))
+    made = plan_run(read_recipe(recipe), few, Extent(TASKS, HELD_OUT), Hardware())
+    assert any("would know them to 30%" in text for text in made.assumptions), made.assumptions
 
 
 def test_the_bill_adds_up_and_names_its_sources(recipe, pilot):

@@ -4,7 +4,10 @@ import random
 
 import pytest
 
-from tasks import ChessReference, load
+from selfplay.records import Trace
+from selfplay.selection.filters import FILTERS
+from tasks import ChessReference, Task, load
+from tests.factories import sample_of
 from verifiers import Outcome, Reason, verify, verify_answer
 from verifiers.validation import validate
 
@@ -82,3 +85,10 @@ def test_false_claims_are_found():
     assert false_claims(board, "1. e4 e5 2. Qh5+ Nc6") == ["Qh5+ gives no check"]
     assert false_claims(board, "Either 1. e4 e5 2. Nf3 or 1. e5 d5") == ["e5 is no legal move"]
     assert false_claims(board, "Version 1.5 of 11. Nf3") == []
+
+
+def test_a_false_claim_on_the_way_to_a_right_answer_is_a_reason_of_its_own():
+    task = Task.make("made", "?", ChessReference("legal", START, ("e2e4",)))
+    for text, is_false in (("1. e4 e5. So #### yes", False), ("1. e4+ wins. So #### yes", True)):
+        trace = Trace(task, sample_of(task, text), verify(task, text), 0)
+        assert trace.verdict.outcome is Outcome.CORRECT and FILTERS["false_claim"](trace) is is_false

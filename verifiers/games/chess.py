@@ -40,6 +40,7 @@ class ChessVerifier(AnswerVerifier):
     version = "chess@1"
     ability = "chess"
     is_prose = False
+    canary = (ChessReference("legal", "4k3/8/8/8/8/8/4P3/4K3 w - - 0 1", ("e2e4",)), "#### yes")
 
     def compare(self, reference: ChessReference, answer: str) -> Reason:
         if not is_installed():
@@ -72,7 +73,7 @@ class ChessVerifier(AnswerVerifier):
         return self.own_answer(reference) or super().ground_truth(reference)
 
     def false_claims(self, reference: ChessReference, completion: str) -> list[str]:
-        return false_claims(board_of(reference.fen), completion)
+        return false_claims(board_of(reference.fen), completion) if is_installed() else []
 
     def obstacles(self, references: Sequence[Any], unsafe: bool = False) -> Iterator[str]:
         if not is_installed():

@@ -51,6 +51,7 @@ class CountdownVerifier(AnswerVerifier):
     version = "countdown@1"
     ability = "math"
     is_prose = False
+    canary = (CountdownReference((1, 2), 3), "\\boxed{1 + 2}")
 
     def compare(self, reference: CountdownReference, answer: str) -> Reason:
         return (

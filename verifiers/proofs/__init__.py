@@ -56,6 +56,12 @@ class ProofVerifier(Verifier):
             verdicts |= zip(rows, _verdicts(system, asked, [completions[number] for number in rows]), strict=True)
         return [verdicts[number] for number in range(len(references))]
 
+    def innocent(self, reference: ProofReference) -> tuple[ProofReference, str]:
+        """A proof that asks the same prover; Lean's needs no library."""
+        if reference.system == "lean4":
+            return ProofReference("lean4", "∀ (p : Prop), p → p", "prelude"), "fun _ h => h"
+        return self.canary
+
     def own_solution(self, task: Task) -> str | None:
         solution = super().own_solution(task)
         language = {"rocq": "coq", "lean4": "lean"}[task.reference.system]

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -42,6 +42,10 @@ UNSOUND_BEFORE = (9, 3)  # its kernels accept a proof of False by recursion
 LANGUAGES = frozenset({"coq", "rocq", "v", "gallina"})  # of a fenced block
 _SHARE_SECONDS = 0.5  # of CPU time that a batch gets for each script beside the largest limit
 _OPTIONS = ("-q", "-w", "none", "-native-compiler", "no", "-noglob")
+_RARELY_COLLECT = (
+    "OCAMLRUNPARAM",
+    "s=256k,o=4000",
+)  # of a batch: a quarter less CPU time; one that grows too large is split
 _ERROR = re.compile(r'^File "\./P\.v", line (\d+), characters [\d-]+:\n(?:Error|Anomaly)\b', re.M)
 _MEMORY = re.compile(r"Out of memory|out of memory|Stack overflow", re.I)
 _SHOWN = 300  # characters of the prover's words in an account
@@ -118,6 +122,10 @@ class Rocq:
         readable = tuple(str(Path(path).resolve()) for path in folders if path and Path(path).exists())
         executables = tuple(str(Path(path).resolve()) for path in self._programs.values() if Path(path).exists())
         return tool.Installation(executables, readable)
+
+    @cached_property
+    def _installation_of_batches(self) -> tool.Installation:
+        return replace(self._installation, environment=(_RARELY_COLLECT,))
 
     def _ask(self, option: str) -> str:
         try:
@@ -214,7 +222,8 @@ class Rocq:
             lines += [submission.script.opening, submission.script.text, "Qed.", "Abort All."]
         with tool.scratch() as folder:
             limits = _batch_limits(submissions)
-            result = self._run("coqtop", ["-q", "-w", "none"], folder, *limits, stdin="\n".join(lines) + "\n")
+            text = "\n".join(lines) + "\n"
+            result = self._run("coqtop", ["-q", "-w", "none"], folder, *limits, stdin=text, is_batch=True)
         prompts = re.split(rf"^({'|'.join(names)}) < ", result.stderr, flags=re.M)
         said = dict.fromkeys(names, "")
         for name, text in zip(prompts[1::2], prompts[2::2], strict=True):
@@ -244,6 +253,9 @@ class Rocq:
         if all(reason is not Reason.MATCH for reason, _ in judged):
             return judged
         faults = self._replay(compiled, names, _batch_limits(submissions))
+        if len(names) > 1 and set(faults) == set(names):  # it names none, or failed: halves show whose fault it is
+            half = len(submissions) // 2
+            return self._batch(context, submissions[:half]) + self._batch(context, submissions[half:])
         return [
             (faults[name] if reason is Reason.MATCH and name in faults else (reason, account))
             for (reason, account), name in zip(judged, names, strict=True)
@@ -314,7 +326,8 @@ class Rocq:
     # -- stages
 
     def _compile(self, folder: Path, submissions: list[Submission]) -> tool.Result:
-        return self._run("coqc", [*_OPTIONS, "-Q", ".", "Sub", "P.v"], folder, *_batch_limits(submissions))
+        options = [*_OPTIONS, "-Q", ".", "Sub", "P.v"]
+        return self._run("coqc", options, folder, *_batch_limits(submissions), is_batch=len(submissions) > 1)
 
     def _assumptions(self, context: Context, submissions: list[Submission], names: list[str], compiled: Path) -> str:
         """Empty where every theorem is its statement and assumes no more than is allowed; `more`, or why it failed."""
@@ -331,7 +344,7 @@ class Rocq:
             (folder / "J.v").write_text(text, encoding="utf-8")
             shutil.copyfile(compiled, folder / "P.vo")
             options = [*_OPTIONS, "-Q", ".", "Sub", "J.v"]
-            result = self._run("coqc", options, folder, *_batch_limits(submissions))
+            result = self._run("coqc", options, folder, *_batch_limits(submissions), is_batch=len(submissions) > 1)
         if result.status or result.timed_out:
             return result.timed_out or _shown(result.stderr) or f"exit status {result.status}"
         before, found, after = result.stdout.partition(f"{marker} = I\n     : True\n")
@@ -346,7 +359,7 @@ class Rocq:
         with tool.scratch() as folder:
             shutil.copyfile(compiled, folder / "P.vo")
             options = ["-silent", "-o", "-Q", ".", "Sub", "-norec", "Sub.P"]
-            result = self._run("coqchk", options, folder, *limits)
+            result = self._run("coqchk", options, folder, *limits, is_batch=len(names) > 1)
         said = result.stderr + result.stdout
         if result.timed_out or _MEMORY.search(said):
             return dict.fromkeys(names, (Reason.CHECKER_TIMEOUT, "coqchk passed its limits"))
@@ -360,12 +373,20 @@ class Rocq:
         return {name: finding for name in (own if set(own) <= set(names) else names)}
 
     def _run(
-        self, program: str, options: list[str], folder: Path, cpu_seconds: float, memory_bytes: int, stdin: str = ""
+        self,
+        program: str,
+        options: list[str],
+        folder: Path,
+        cpu_seconds: float,
+        memory_bytes: int,
+        stdin: str = "",
+        is_batch: bool = False,
     ) -> tool.Result:
         command = [str(Path(self._programs[program]).resolve()), *options]
         wall_seconds = WALL_FACTOR * cpu_seconds + WALL_EXTRA_SECONDS
+        installation = self._installation_of_batches if is_batch else self._installation
         try:
-            return tool.run(self._installation, command, folder, cpu_seconds, memory_bytes, wall_seconds, stdin)
+            return tool.run(installation, command, folder, cpu_seconds, memory_bytes, wall_seconds, stdin)
         except SandboxError as error:
             raise BrokenProver(str(error)) from error
 

@@ -45,6 +45,7 @@ def read_script(text: str, statement: str, imports: str = "") -> Script:
 
     Raises Refused or Rejected, with the reason.
     """
+    text = text.replace("\r\n", "\n")
     if match := _CONTROL.search(text):
         raise Refused(f"the character {match[0]!r}")
     sentences = split(text)
