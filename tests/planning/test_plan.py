@@ -1,6 +1,7 @@
 """Plans from pilots: the figures of a run that then happens, what is refused, what is assumed."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from selfplay.planning.pilot import read_pilot
 from selfplay.planning.plan import Extent, Hardware, plan_run, weak_or_strong
 from selfplay.recipe import read_recipe
 from selfplay.records import CORRECT, WRONG
+from selfplay.report import write_report
 from tasks import UserError
 
 TASKS, HELD_OUT = 300, 20
@@ -131,6 +133,21 @@ def test_unique_tokens_and_passes_follow_their_formula(recipe, pilot):
     wall = plan_run(read_recipe(recipe), pilot, Extent(TASKS, HELD_OUT), Hardware()).figures["data wall"]
     assert wall["worth of 5 passes"].value == pytest.approx(1 + 15.4 * (1 - np.exp(-4 / 15.4)))
     assert 0 < wall["share of 20 tokens a parameter"].value < 1
+
+
+def test_a_plan_is_kept_before_the_run_and_stands_in_its_report(recipe, tmp_path):
+    fresh, run = tmp_path / "fresh.toml", recipe.with_suffix("")
+    fresh.write_text(RECIPE)
+    shown = CliRunner().invoke(app, ["plan", str(fresh), "--from", str(run)])
+    assert shown.exit_code == 0, shown.output
+    CliRunner().invoke(app, ["plan", str(recipe), "--from", str(run)])
+    assert not (run / "plan.json").exists(), "a plan made after the fact is no plan"
+    played = tmp_path / "played"
+    shutil.copytree(run, played)
+    shutil.copy(tmp_path / "fresh" / "plan.json", played)
+    page = tmp_path / "report.html"
+    write_report([played], page)
+    assert "Planned and happened" in page.read_text()
 
 
 def test_a_model_against_itself_is_worth_one_sample(pilot):
