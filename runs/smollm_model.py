@@ -39,6 +39,7 @@ def convert(file: Path, folder: Path) -> None:
     del config.quantization_config  # the weights are numbers of 32 bits now
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.load_state_dict(loaded.state_dict())
+    model.to(torch.bfloat16)  # as the model was published; 4 bits fill no more
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -27,8 +27,8 @@ YOUNGER = {
     "model.student.create": {"initializer_range", "layers"},
     "allocation": {"total_accepted", "probe"},
     "sampling": {"chat_template", "more"},
-    "pretraining": {"corpus", "micro_batch_size"},
-    "training": {"micro_batch_size"},
+    "pretraining": {"corpus", "micro_batch_size", "precision"},
+    "training": {"micro_batch_size", "precision"},
     "selection": {"exclude"},
 }
 
@@ -103,6 +103,8 @@ class Fitting(Section):
     learning_rate: Positive = 1e-5  # after the warm-up
     warmup_steps: Natural = 0  # steps over which the learning rate rises to its value
     max_length: Count = 4096  # tokens of prompt and completion; longer traces are cut
+    # of the matrix products; weights and their steps always have 32 bits. auto: bfloat16 on a GPU that has it
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 class Pretraining(Fitting):

@@ -144,7 +144,8 @@ class FineTuning:
             lr_scheduler_type="linear",
             max_length=settings.max_length,
             completion_only_loss=True,
-            bf16=cuda and torch.cuda.is_bf16_supported(),
+            bf16=settings.precision == "bfloat16"
+            or (settings.precision == "auto" and cuda and torch.cuda.is_bf16_supported()),
             use_cpu=not cuda,
             gradient_checkpointing=cuda,
             dataloader_pin_memory=cuda,

@@ -220,6 +220,16 @@ def test_small_steps_add_up_in_a_model_that_is_stored_in_16_bits(model, tmp_path
     assert moved.float().mean() > 0.5
 
 
+def test_products_of_16_bits_train_nearly_the_same_weights_in_32(model, tmp_path):
+    settings = Training(steps=5, batch_size=8, learning_rate=1e-3)
+    for precision in ("float32", "bfloat16"):
+        fit(model, SUMS, settings.model_copy(update={"precision": precision}), tmp_path / precision, 3, quiet)
+    exact, rough = (weights_of(tmp_path / precision) for precision in ("float32", "bfloat16"))
+    assert all(weight.dtype == torch.float32 for weight in rough.values())
+    assert any(not torch.equal(exact[name], rough[name]) for name in exact)
+    assert all(torch.allclose(exact[name], rough[name], atol=0.01) for name in exact)
+
+
 def test_traces_that_are_too_long_are_left_out_and_counted(model, tmp_path):
     rows = [lesson("1+1=", "####2"), lesson("1+1=", "1" * 60)]
     result = fit(model, rows, Training(steps=1, batch_size=1, max_length=32), tmp_path / "out", 0, quiet)
@@ -307,7 +317,7 @@ def labels_of(folder, sampling, examples, monkeypatch, tmp_path):
     }
 
 
-@pytest.mark.parametrize("name", ["thinking", "gemma", "llama3", "mistral", "harmony"])
+@pytest.mark.parametrize("name", ["thinking", "gemma", "llama3", "mistral", "harmony", "smollm2"])
 def test_the_labels_of_a_training_are_the_sampled_tokens(name, tmp_path, monkeypatch):
     sampling = Sampling(max_tokens=30, stop=["Q"], temperature=1.5)
     folder, tokenizer = saved(name, tmp_path / name)
