@@ -53,6 +53,13 @@ FORMATS = {
         "{% if add_generation_prompt %}<|start|>assistant{% endif %}",
         "<|return|>", ("<|start|>", "<|channel|>", "<|message|>", "<|end|>", "<|call|>"),
     ),
+    # gives a prompt without a system message one of its own: SmolLM2
+    "smollm2": ChatFormat(
+        ROUNDS + "{% if loop.first and messages[0]['role'] != 'system' %}<|im_start|>system\nYou are a helpful AI assistant named SmolLM,"
+        " trained by Hugging Face<|im_end|>\n{% endif %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+        "<|im_end|>", ("<|im_start|>", "<|endoftext|>"),
+    ),
     # a thinking tag that no list names, which finished turns keep
     "unheard_of": ChatFormat(
         ROUNDS + "<turn {{ m.role }}>{% if m.role == 'assistant' %}<ponder>\n</ponder>\n{% endif %}{{ m.content }}<end>{% endfor %}"

@@ -269,7 +269,8 @@ _FORMATS = (
         "For a model without a chat template; of a chat model export `tokens` or `text`.\n\n"
         "- trl: `SFTTrainer` as it is; it learns the completion and the tokenizer's end token.\n"
         "- axolotl: `type: {field_instruction: prompt, field_output: completion, format: '{instruction}', no_input_format: '{instruction}'}`.\n"
-        "- LLaMA-Factory: `template: empty`, `columns: {prompt: prompt, response: completion}`.",
+        "- LLaMA-Factory: `template: empty`, `columns: {prompt: prompt, response: completion}`; that template writes no end token, so append"
+        " it to each completion, or the model does not learn to stop.",
         LINES,
     ),
     Format(
@@ -307,8 +308,7 @@ _FORMATS = (
         "- trl: `SFTTrainer` with `SFTConfig(eos_token=...)` set to the token that the completions end with, or it appends the tokenizer's own end"
         " after it; if the prompts begin with the tokenizer's begin token, set `tokenizer.add_bos_token = False`. `tokens` needs neither.\n"
         "- axolotl: `type: input_output`, after a map to `segments: [{text: prompt, label: false}, {text: completion, label: true}]`.\n"
-        "- LLaMA-Factory: `template: empty`, `columns: {prompt: prompt, response: completion}`; read its printed training example for a second"
-        " begin or end token.",
+        "- LLaMA-Factory: `template: empty`, `columns: {prompt: prompt, response: completion}`; it adds no begin and no end of its own.",
         LINES,
         needs_tokenizer=True,
     ),
@@ -322,7 +322,8 @@ _FORMATS = (
         "- axolotl: `type: chat_template`, `field_messages: messages`; it learns the assistant's turn alone.\n"
         "- LLaMA-Factory: `formatting: sharegpt`, `columns: {messages: messages}`, `tags: {role_tag: role, content_tag: content, user_tag: user,"
         " assistant_tag: assistant, system_tag: system}`; it learns the assistant's turn alone, by its own template.\n"
-        "- verl: its SFT trainer with `data.messages_key=messages`, on Parquet; it renders message by message.",
+        "- verl: its SFT trainer with `data.messages_key=messages`, on Parquet; it renders message by message, and"
+        " refuses rows that its template renders otherwise as a whole, such as those with thinking, unless `data.ignore_input_ids_mismatch=True`.",
         LINES,
     ),
     Format(

@@ -270,7 +270,7 @@ def saved_format(name, folder):
     return str(folder), tokenizer
 
 
-@pytest.mark.parametrize("name", ["thinking", "gemma", "llama3", "mistral", "harmony"])
+@pytest.mark.parametrize("name", ["thinking", "gemma", "llama3", "mistral", "harmony", "smollm2"])
 def test_trl_learns_the_tokens_export_exactly_as_the_model_wrote_it(played, name, tmp_path):
     folder, tokenizer = saved_format(name, tmp_path / "model")
     export(played, "tokens", tmp_path / "tokens", tokenizer=folder)

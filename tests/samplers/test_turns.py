@@ -27,7 +27,8 @@ def ids(turns, text):
 
 @pytest.mark.parametrize(
     ("name", "opening"),
-    [("thinking", "<think>\n"), ("unheard_of", "<ponder>\n"), ("gemma", ""), ("llama3", ""), ("mistral", ""), ("harmony", "")],
+    [("thinking", "<think>\n"), ("unheard_of", "<ponder>\n"), ("gemma", ""), ("llama3", ""), ("mistral", ""), ("harmony", ""),
+     ("smollm2", "")],
 )  # fmt: skip
 def test_the_template_itself_tells_whether_a_prompt_opens_thinking(turns, name, opening):
     prompt = turns[name].prompt(ASKED)
