@@ -8,6 +8,7 @@ MANIFEST = "manifest.json"
 METRICS = "metrics.json"
 CONTROL = "control"  # folder of the control within a run
 TASKS = "tasks.jsonl"  # the tasks that a round keeps
+CORPUS_ROWS = "corpus.jsonl"  # the rows of the corpus that a round mixes in
 HELD_OUT = "held_out"  # folder of the held-out tasks that a run keeps
 AUDIT = "audit"  # folder of a run's audit
 PLAN = "plan.json"  # in the run's folder: what `selfplay plan` said before its first round ended

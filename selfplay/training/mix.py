@@ -3,16 +3,20 @@
 A model that learns only from its last self forgets what that one happened not to write; a share of what came before
 keeps it (Shumailov et al. 2024 on the collapse, Gerstgrasser et al. 2024 on what a share of the first data prevents).
 The rows are written as shards of the kind "mixed". Their column `selection` says where they are from; a row of an
-earlier round is as it was in that round's shard, one of the corpus has a prompt and a completion, and no verdict.
+earlier round is as it was in that round's shard, one of the corpus has a prompt and a completion, and no verdict. A round
+keeps the rows that it took from the corpus, so that its shards are made again also where the corpus is edited or lost.
 """
 
 import heapq
+import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from selfplay.layout import round_folder
+from selfplay.layout import CORPUS_ROWS, round_folder
 from selfplay.recipe.sections import Mix, Recipe
 from selfplay.records import ACCEPTED
 from selfplay.seeds import number_of
@@ -40,7 +44,8 @@ def make_mixed(
     """
     wanted = num_wanted(recipe, index, num_accepted)
     earlier = _earlier(recipe, index, run, wanted[EARLIER])
-    corpus = _of_corpus(recipe, index, wanted[CORPUS], contamination)
+    taken = _of_corpus(recipe, index, wanted[CORPUS], contamination)
+    corpus = _kept(taken, round_folder(run, index) / CORPUS_ROWS, {"recipe": recipe.digest, "num": wanted[CORPUS]})
     taught = (_row_of(f"{LESSONS}/{place}", LESSONS, *lesson) for place, lesson in enumerate(lessons))
     return write_mixed((row for rows in (earlier, corpus, taught) for row in rows), shards)
 
@@ -48,6 +53,23 @@ def make_mixed(
 def adds_rows(recipe: Recipe) -> bool:
     """Whether rounds train on more than their own traces."""
     return recipe.selection.mix is not None or bool(recipe.proposer and recipe.proposer.learn)
+
+
+def _kept(rows: Iterator[dict[str, Any]], path: Path, key: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows, kept at `path` if nothing is; what is kept there in their place, if it was taken by the same key."""
+    if not key["num"]:
+        return
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            for line in chain([key], rows):
+                file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    with path.open(encoding="utf-8") as lines:
+        yield from map(json.loads, lines) if json.loads(next(lines)) == key else rows
 
 
 def num_wanted(recipe: Recipe, index: int, num_accepted: int) -> dict[str, int]:
@@ -97,8 +119,6 @@ def _earlier(recipe: Recipe, index: int, run: Path, num: int) -> Iterator[dict[s
 
 def _of_corpus(recipe: Recipe, index: int, num: int, contamination: Contamination | None) -> Iterator[dict[str, Any]]:
     """Rows of the corpus as rows of a shard, without those that copy an evaluation task."""
-    if not num:
-        return
     keys = (place for place, _ in enumerate(corpus_of(recipe)))
     chosen = _chosen(keys, num, lambda place: number_of(recipe.seed, "mix", index, CORPUS, place))
     for place, (prompt, completion) in enumerate(corpus_of(recipe)):

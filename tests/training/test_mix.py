@@ -126,3 +126,17 @@ def test_a_corpus_may_be_a_file_and_its_copies_of_evaluation_tasks_are_left_out(
     assert found == [(row["question"], row["solution"]) for row in rows if row is not rows[3]]
     with pytest.raises(UserError, match='row 1: a prompt in column "prompt"'):
         make_mixed(mixing(corpus=0.5, path=str(tmp_path / "corpus.jsonl")), 0, run, 10, None, tmp_path / "other")
+
+
+def test_a_round_needs_its_corpus_no_more_once_it_took_its_rows(tmp_path):
+    corpus, run = tmp_path / "corpus.jsonl", tmp_path / "run"
+    corpus.write_text(
+        "".join(json.dumps({"prompt": f"{n}+1=", "completion": f"#### {n + 1}"}) + "\n" for n in range(50))
+    )
+    recipe = mixing(corpus=0.5, path=str(corpus))
+    first = make_mixed(recipe, 0, run, 10, None, tmp_path / "shards")
+    corpus.unlink()
+    again = make_mixed(recipe, 0, run, 10, None, tmp_path / "again")
+    assert first[0].num_rows == 10 and again[0].sha256 == first[0].sha256
+    with pytest.raises(UserError, match="corpus.jsonl"):  # another number of rows are other rows
+        make_mixed(recipe, 0, run, 12, None, tmp_path / "other")
