@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from selfplay.grading import refuse_same_file
-from tasks import Task, load
+from tasks import Task
+from tasks.sources import load_rows
 from verifiers import validation, verifier_of
 from verifiers.exploits import exploits
 from verifiers.programs.strengthen import Report, can_grow, strengthen
@@ -26,6 +27,7 @@ class Counts:
     num_wrong: int = 0  # slightly changed reference programs that are known to be wrong
     num_past_given: int = 0  # of these, those that pass the given tests
     num_past_grown: int = 0  # of these, those that pass the strengthened tests
+    num_left_out: int = 0  # rows of which no task could be made
     num_exploitable: int = 0  # references that accept an answer which says nothing, or something else
     validated: bool = False
     attacked: bool = False
@@ -40,6 +42,8 @@ class Counts:
 
     def in_words(self) -> str:
         parts = [f"{self.num_tasks} tasks"]
+        if self.num_left_out:
+            parts.append(f"{self.num_left_out} bad rows left out")
         if self.validated:
             parts.append(f"{self.num_tried - self.num_invalid} valid, {self.num_invalid} not")
             if untried := self.num_tasks - self.num_tried:
@@ -66,14 +70,20 @@ def list_tasks(
     out: Path | None,
     attack: bool = False,
 ) -> Counts:
-    """Go through a source once; prints the first tasks, every invalid one, and every one that could not be strengthened."""
+    """Go through a source once; prints the first tasks, every invalid one, every one that could not be
+    strengthened, and every bad row that is left out."""
     counts = Counts(validated=validate, attacked=attack)
     references: dict[Any, str] = {}  # of final answers, each with the first task that has it
     if out and isinstance(options.get("path"), str):
         refuse_same_file(Path(options["path"]), out)
     with contextlib.ExitStack() as stack:
         results = stack.enter_context(out.open("w", encoding="utf-8")) if out else None
-        for task in load(source, **options):
+
+        def left_out(text: str) -> None:
+            print(text)
+            counts.num_left_out += 1
+
+        for task in load_rows(source, options, left_out):
             counts.num_tasks += 1
             if num_cases:
                 task = _strengthened(task, num_cases, counts)

@@ -1,6 +1,6 @@
 """The data of a round: its tasks, its random choices, and the shards that its journal makes. No engine is needed here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from selfplay.proposals.propose import Proposing, left_for_samples
 from selfplay.proposals.window import within_window
 from selfplay.recipe.sections import Recipe, Tasks
 from selfplay.records import ACCEPTED
-from selfplay.rounds.kept_tasks import copy_tasks, count_tasks, keep_tasks, read_tasks
+from selfplay.rounds.kept_tasks import copy_tasks, count_tasks, keep_tasks, naming_bad_rows, read_tasks
 from selfplay.seeds import number_of
 from selfplay.selection.decontamination import Contamination
 from selfplay.selection.filters import processes_for
@@ -22,8 +22,8 @@ from selfplay.selection.selection import SelectionStats, select
 from selfplay.shards.files import Shard, write_shards
 from selfplay.shards.provenance import read_provenance
 from selfplay.training.mix import LESSONS, adds_rows, make_mixed, num_wanted
-from tasks import Task, load
-from tasks.sources import takes
+from tasks import Task
+from tasks.sources import load_rows, takes
 
 MAX_COUNTED = 100_000  # tasks, about a second
 
@@ -88,7 +88,7 @@ class Round:
             if is_control(self.run) and of_run.exists():
                 copy_tasks(of_run, kept)
             else:
-                keep_tasks(self.tasks(), kept)
+                _keep(self.recipe.tasks, self.seed("tasks"), kept)
         return count_tasks(kept)
 
     def proposing(self) -> Proposing:
@@ -137,7 +137,7 @@ def keep_held_out_tasks(recipe: Recipe, run: Path) -> None:
     for name, section in held_out_sets(recipe).items():
         is_needed = name == EVALUATION or recipe.selection.decontaminate
         if is_needed and not (path := held_out_path(run, name)).exists():
-            keep_tasks(_held_out(recipe, name, section, None), path)
+            _keep(section, _seed_of_held_out(recipe), path)
 
 
 def held_out_sets(recipe: Recipe) -> dict[str, Tasks]:
@@ -164,11 +164,21 @@ def num_tasks_of(tasks: Iterator[Task]) -> int:
 
 def _held_out(recipe: Recipe, name: str, section: Tasks, run: Path | None) -> Iterator[Task]:
     kept = held_out_path(run, name) if run else None
-    return read_tasks(kept) if kept and kept.exists() else _load(section, number_of(recipe.seed, "evaluation tasks"))
+    return read_tasks(kept) if kept and kept.exists() else _load(section, _seed_of_held_out(recipe))
 
 
-def _load(section: Tasks, seed: int) -> Iterator[Task]:
+def _seed_of_held_out(recipe: Recipe) -> int:
+    return number_of(recipe.seed, "evaluation tasks")
+
+
+def _keep(section: Tasks, seed: int, path: Path) -> None:
+    """Keep the tasks of a source, and name the rows that its options leave out."""
+    with naming_bad_rows(path) as left_out:
+        keep_tasks(_load(section, seed, left_out), path)
+
+
+def _load(section: Tasks, seed: int, left_out: Callable[[str], None] = lambda text: None) -> Iterator[Task]:
     options = section.options
     if takes(section.source, "seed"):
         options.setdefault("seed", seed)
-    return load(section.source, **options)
+    return load_rows(section.source, options, left_out)

@@ -1,6 +1,7 @@
 """The tasks that a run keeps: a copy in its folder, so that a source that is edited or lost changes nothing that has begun.
 
     RUN/round_000/tasks.jsonl             the tasks of a round, written before its first sample
+    RUN/round_000/tasks.bad_rows.txt      the rows of its source that were left out, one line each, if there are any
     RUN/held_out/evaluation.jsonl         the held-out tasks
     RUN/held_out/NAME.jsonl               the tasks of [selection.against.NAME]
 
@@ -11,7 +12,7 @@ none; its tasks come from their source.
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +30,29 @@ def keep_tasks(tasks: Iterable[Task], path: Path) -> None:
                 raise UserError(
                     f"task {task.id} of the source {task.source} cannot be kept as JSON: {error}; change its metadata"
                 ) from None
+
+
+def bad_rows_path(path: Path) -> Path:
+    """The file that names the rows which were left out of the tasks kept at `path`."""
+    return path.with_name(f"{path.stem}.bad_rows.txt")
+
+
+@contextmanager
+def naming_bad_rows(path: Path) -> Iterator[Callable[[str], None]]:
+    """What writes the text of each row that is left out of the tasks kept at `path`, while they are read."""
+    with _whole_file(bad_rows_path(path)) as file:
+
+        def write(text: str) -> None:
+            file.write(" ".join(text.split()).encode("utf-8", "replace") + b"\n")
+
+        yield write
+    if not count_bad_rows(path):
+        bad_rows_path(path).unlink()
+
+
+def count_bad_rows(path: Path) -> int:
+    """How many rows were left out of the tasks kept at `path`."""
+    return count_tasks(bad_rows_path(path)) if bad_rows_path(path).exists() else 0
 
 
 def copy_tasks(source: Path, path: Path) -> None:

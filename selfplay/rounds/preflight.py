@@ -35,7 +35,7 @@ def errors(recipe: Recipe, writes: bool = True, imports: bool = False) -> list[s
         _engine(recipe, imports),
         _models(recipe),
         _ray(recipe),
-        _tasks(recipe, tasks),
+        _tasks(recipe, tasks, imports),
         _verifiers(recipe, tasks),
         _prompts(recipe, imports),
         _proposals(recipe),
@@ -96,8 +96,11 @@ def _ray(recipe: Recipe) -> Iterator[str]:
         yield from _complaint(connect, recipe.ray)  # the run goes on with this connection
 
 
-def _tasks(recipe: Recipe, found: list[Task]) -> Iterator[str]:
-    """Reads the first tasks of each source, or those that the run keeps; those that are sampled go to `found`."""
+def _tasks(recipe: Recipe, found: list[Task], thorough: bool) -> Iterator[str]:
+    """Reads the first tasks of each source, or those that the run keeps; the first that are sampled go to `found`.
+
+    `thorough`: reads all of them.
+    """
     folder = Path(recipe.output)
     last = round_folder(folder / CONTROL if recipe.control else folder, recipe.rounds - 1)
     sections = {"tasks": (recipe.tasks, last / TASKS)}
@@ -108,6 +111,8 @@ def _tasks(recipe: Recipe, found: list[Task]) -> Iterator[str]:
         try:
             stream = read_tasks(kept) if kept.exists() else load(section.source, **section.options)
             tasks = list(islice(stream, NUM_TRIED))
+            for _ in stream if thorough else ():
+                pass
         except UserError as error:
             yield f"[{name}]: {error}"
             continue

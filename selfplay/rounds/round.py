@@ -9,7 +9,7 @@ from selfplay.driver.executor import Executor
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.stats import PassStats
 from selfplay.journal.samples import read_samples
-from selfplay.layout import CONTROL, METRICS, is_control
+from selfplay.layout import CONTROL, METRICS, TASKS, is_control
 from selfplay.metrics import trackers
 from selfplay.metrics.health import COLUMNS as HEALTH_COLUMNS
 from selfplay.metrics.health import health_of, summary
@@ -22,6 +22,7 @@ from selfplay.proposals.figures import summary as summary_of_proposals
 from selfplay.proposals.propose import ONE_SAMPLE
 from selfplay.recipe.sections import Recipe
 from selfplay.rounds.data import Round, evaluation_tasks, stage_name
+from selfplay.rounds.kept_tasks import bad_rows_path, count_bad_rows
 from selfplay.rounds.manifest import Manifest, parents_of
 from selfplay.rounds.pass_progress import shown_by, timing
 from selfplay.seeds import number_of
@@ -46,7 +47,7 @@ def play(round: Round, models: RoundModels, executor: Executor, progress: Progre
     after = models_after(round, models)
     evaluation = evaluate(recipe, folder, after.trained, executor, progress)
     parts = {
-        "sampling": timing(stats),
+        "sampling": timing(stats) | {"num_bad_rows": count_bad_rows(folder / TASKS)},
         "health": seen,
         "allocation": stats.rule,
         "selection": dict(selection.counts),
@@ -80,7 +81,11 @@ def sample(round: Round, model: str, executor: Executor, progress: Progress) -> 
     allocation = round.allocation
     with progress.step(f"{round.name}: sampling") as show:
         show("reading the tasks")
-        observe = shown_by(show, allocation, round.keep_tasks())
+        num_tasks = round.keep_tasks()
+        kept = round.folder / TASKS
+        if left_out := count_bad_rows(kept):
+            progress.say(f"{round.name}: {left_out:,} bad rows left out, named in {bad_rows_path(kept)}")
+        observe = shown_by(show, allocation, num_tasks)
         stats = executor.run_pass(round.tasks(), round.plan(model), allocation, round.journal, observe)
     record_engine_time(round.folder, stats, round.recipe.ray.num_samplers)
     return stats

@@ -16,6 +16,7 @@ from tasks.errors import UserError, did_you_mean, words_of
 from tasks.imports import is_named, line_of, load_named
 from tasks.references import reference_from_dict, reference_to_dict
 from tasks.sources.arithmetic import arithmetic
+from tasks.sources.bad_rows import BadRow, without_bad_rows
 from tasks.sources.chess import chess
 from tasks.sources.countdown import countdown
 from tasks.sources.files import files
@@ -28,7 +29,7 @@ from tasks.sources.theorems import theorem_files, theorems
 from tasks.sources.word_problems import word_problems
 from tasks.task import Task
 
-SOURCES: dict[str, Callable[..., Iterator[Task]]] = {
+SOURCES: dict[str, Callable[..., Iterator[Task | BadRow]]] = {
     "arithmetic": arithmetic,
     "word_problems": word_problems,
     "gsm8k": gsm8k,
@@ -54,13 +55,20 @@ class Mistake(NamedTuple):
 
 def load(source: str, **options: Any) -> Iterator[Task]:
     """The tasks of a source, one at a time; UserError if the source or an option is not known or does not fit."""
+    return load_rows(source, options, lambda text: None)
+
+
+def load_rows(source: str, options: dict[str, Any], left_out: Callable[[str], None]) -> Iterator[Task]:
+    """The same; `left_out` is called with a text for each row that makes no task and that the options let be left out."""
     mistakes = mistakes_of(source, options)
     if mistakes:
         raise UserError("\n".join(mistake.text + mistake.hint for mistake in mistakes))
     readers = _readers(source)
     given = {key: readers[key].validate_python(value) if key in readers else value for key, value in options.items()}
     function = _function_of(source)
-    return _checked(source, lambda: function(**given)) if is_named(source) else function(**given)
+    if is_named(source):
+        return _checked(source, lambda: function(**given))
+    return without_bad_rows(function(**given), left_out)
 
 
 def mistakes_of(source: str, options: dict[str, Any]) -> list[Mistake]:
@@ -101,7 +109,7 @@ def takes(source: str, option: str) -> bool:
     return option in options_of(source)
 
 
-def _function_of(source: str) -> Callable[..., Iterator[Task]]:
+def _function_of(source: str) -> Callable[..., Iterator[Any]]:
     if source in SOURCES:
         return SOURCES[source]
     found = load_named(source, f'the source "{source}"')

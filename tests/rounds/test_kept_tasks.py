@@ -189,3 +189,15 @@ def test_a_damaged_row_is_named_with_its_file(folder):
     kept = played / "round_000" / "tasks.jsonl"
     kept.write_bytes(kept.read_bytes().replace(b'"id"', b'"ix"', 1))
     assert any("tasks.jsonl, line 1 is damaged" in text for text in preflight.errors(read_recipe(folder / "kept.toml")))
+
+
+def test_bad_rows_stop_the_run_before_it_samples_or_are_left_out_named_and_counted(folder):
+    good = (folder / "tasks.jsonl").read_text()
+    (folder / "tasks.jsonl").write_text('{"prompt": null}\n' + good + "no JSON\n")
+    (error,) = preflight.errors(read_recipe(folder / "kept.toml"))
+    assert "row 1: column" in error and "line 22: not JSON" in error and "2 bad rows; correct them" in error
+    round_folder = play(folder, "tasks.on_bad_row=skip") / "round_000"
+    names = (round_folder / "tasks.bad_rows.txt").read_text().splitlines()
+    assert [name.rpartition("tasks.jsonl, ")[2].partition(":")[0] for name in names] == ["row 1", "line 22"]
+    sampling = read_json(round_folder / "metrics.json")["sampling"]
+    assert (sampling["num_bad_rows"], sampling["num_tasks"]) == (2, 20)
