@@ -1,7 +1,7 @@
 """Health of a pass: signs that its samples are fewer, or worth less, than their number says.
 
 Samples that were cut or are empty, equal texts among the samples of a task, checks that failed, answers that only repeat a
-number of the prompt, and how often one fixed answer would be right.
+number of the prompt, how often one fixed answer would be right, and tasks that repeat or contradict each other.
 """
 
 import re
@@ -42,6 +42,8 @@ class Health:
     num_wrong_from_prompt: int  # those of them that are a number of the prompt
     chance: float  # share of tasks for which their most frequent right answer is right; nan: too few tasks with answers
     chance_answer: str  # that answer
+    num_repeated_tasks: int = 0  # that an earlier row of the tasks is already; they are sampled once
+    num_contradicting_tasks: int = 0  # with the prompt of an earlier task and another reference
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self) | {"chance": None if np.isnan(self.chance) else self.chance}
@@ -52,7 +54,7 @@ def health_of(samples: SampleTable, tasks: Iterable[Task]) -> Health:
     empty = samples.text == np.uint64(hash_of(""))
     finish, reasons = samples.finish_reason, samples.reason
     repeated, alike, siblings = _equal_texts(samples, ~empty)
-    wrong, from_prompt, chance, chance_answer = _answers(samples, tasks)
+    answers = _answers(samples, tasks)
     return Health(
         num_samples=len(samples),
         num_cut=finish.counts().get("length", 0),
@@ -62,10 +64,7 @@ def health_of(samples: SampleTable, tasks: Iterable[Task]) -> Health:
         num_tasks_with_siblings=siblings,
         num_tasks_of_one_text=alike,
         undecided=reasons.counts(~samples.decided),
-        num_wrong_answers=wrong,
-        num_wrong_from_prompt=from_prompt,
-        chance=chance,
-        chance_answer=chance_answer,
+        **answers,
     )
 
 
@@ -86,6 +85,10 @@ def summary(health: dict[str, Any], sampling: Sampling) -> str:
         parts.append(f"{share:.0%} of the wrong answers are a number of the prompt")
     if (health["chance"] or 0.0) >= LEAST_CHANCE:
         parts.append(f"always answering {health['chance_answer'][:40]!r} would be right for {health['chance']:.0%}")
+    if repeated := health.get("num_repeated_tasks"):
+        parts.append(f"{repeated:,} tasks repeat an earlier one and are sampled once")
+    if contradicting := health.get("num_contradicting_tasks"):
+        parts.append(f"{contradicting:,} tasks have the prompt of an earlier one and another answer")
     return ", ".join(parts)
 
 
@@ -107,18 +110,25 @@ def _equal_texts(samples: SampleTable, chosen: np.ndarray) -> tuple[int, int, in
     return int((num - texts_of_task).sum()), int((siblings & (texts_of_task == 1)).sum()), int(siblings.sum())
 
 
-def _answers(samples: SampleTable, tasks: Iterable[Task]) -> tuple[int, int, float, str]:
-    """Wrong answers, those of them that are a number of their prompt, and the chance of one fixed answer with that answer."""
+def _answers(samples: SampleTable, tasks: Iterable[Task]) -> dict[str, Any]:
+    """What tasks and answers show together: the fields of Health from num_wrong_answers on."""
     chosen = (samples.outcome == WRONG) & (samples.answer != NO_VOTE) & (samples.answer != 0)
     wrong = samples.by_task(samples.answer, chosen)
     right: Counter[str] = Counter()
-    num_from_prompt = 0
+    num_from_prompt = num_repeated = num_contradicting = 0
     seen = np.zeros(samples.num_tasks, bool)
+    prompts: set[int] = set()
     for task in tasks:
         place = samples.places.get(task.id)
-        if place is None or seen[place]:
+        if place is None:
+            continue
+        if seen[place]:
+            num_repeated += 1
             continue
         seen[place] = True
+        key = hash(tuple((message["role"], message["content"]) for message in task.prompt))
+        num_contradicting += key in prompts
+        prompts.add(key)
         verifier = verifier_of(task.reference)
         if verifier.has_answers:
             right[verifier.ground_truth(task.reference)] += 1
@@ -126,7 +136,13 @@ def _answers(samples: SampleTable, tasks: Iterable[Task]) -> tuple[int, int, flo
             prompt = " ".join(str(message["content"]) for message in task.prompt if message["role"] != "system")
             numbers = [hash(number) for number in set(_NUMBER.findall(prompt))]
             num_from_prompt += int(np.isin(wrong[place], np.array(numbers, np.int64)).sum())
-    if right.total() < LEAST_TASKS:
-        return int(chosen.sum()), num_from_prompt, float("nan"), ""
-    answer, count = right.most_common(1)[0]
-    return int(chosen.sum()), num_from_prompt, count / right.total(), answer
+    is_told = right.total() >= LEAST_TASKS
+    answer, count = right.most_common(1)[0] if is_told else ("", 0)
+    return {
+        "num_wrong_answers": int(chosen.sum()),
+        "num_wrong_from_prompt": num_from_prompt,
+        "chance": count / right.total() if is_told else float("nan"),
+        "chance_answer": answer,
+        "num_repeated_tasks": num_repeated,
+        "num_contradicting_tasks": num_contradicting,
+    }

@@ -21,6 +21,8 @@ from selfplay.records import Trace
 from selfplay.rounds.data import MAX_COUNTED, Round, num_tasks_of
 from selfplay.rounds.round import health, sample
 from selfplay.rounds.run_folder import refuse_other_recipe
+from selfplay.samplers import sampler_class
+from selfplay.samplers.turns import load_turn_format
 from selfplay.shards.files import read_in_order
 from selfplay.shards.provenance import provenance_of
 from selfplay.training.start import first_models
@@ -42,10 +44,17 @@ class Preview:
     num_tokens: int  # completion tokens of these
     seconds: float  # of sampling these, at the preview's pace
     health: str  # of all samples, in words
+    rendered: (
+        str  # the first prompt as the model reads it, with its special tokens; empty: the engine renders it elsewhere
+    )
+    opening: str  # the end of it that opens the model's thinking; empty if it opens none
     is_untrained: bool  # the model that the recipe makes is not there yet: these are of its random weights
 
     def in_words(self) -> str:
         parts = [_trace_in_words(number, len(self.traces), *pair) for number, pair in enumerate(self.traces, 1)]
+        if self.rendered:
+            opens = f"it opens the model's thinking: {self.opening!r}" if self.opening else "it opens no thinking"
+            parts.append(f"--- the first prompt as the model reads it; {opens}\n{_shown(self.rendered)}\n")
         for title, counts in (("all samples", self.outcomes), ("selection", self.selected)):
             parts.append(f"{title}: {', '.join(f'{number} {name}' for name, number in counts.most_common())}")
         parts.append(f"health: {self.health}")
@@ -82,6 +91,7 @@ def preview(recipe: Recipe, num_tasks: int, progress: Progress, keep: bool = Fal
         firsts: dict[str, tuple[Trace, str]] = {}
         for trace, selection in read_in_order(round.shards):
             firsts.setdefault(trace.task.id, (trace, selection))
+        rendered, opening = _rendered(recipe, model, next(iter(firsts.values()))[0]) if firsts else ("", "")
         if keep:
             shutil.rmtree(kept_preview(recipe), ignore_errors=True)
             shutil.copytree(round.folder, kept_preview(recipe) / round.folder.name)
@@ -96,6 +106,8 @@ def preview(recipe: Recipe, num_tasks: int, progress: Progress, keep: bool = Fal
         num_tokens,
         seconds,
         seen,
+        rendered,
+        opening,
         is_untrained,
     )
 
@@ -122,6 +134,14 @@ def _model(recipe: Recipe, scratch: Path, progress: Progress) -> tuple[str, bool
     return first_models(
         recipe.model_copy(update={"pretraining": None}), scratch, progress
     ).sampled, recipe.pretraining is not None
+
+
+def _rendered(recipe: Recipe, model: str, trace: Trace) -> tuple[str, str]:
+    """A prompt as the model reads it, and what of it opens thinking; empty for an engine that renders prompts elsewhere."""
+    if not sampler_class(recipe.sampling.engine).is_local:
+        return "", ""
+    prompt = load_turn_format(trace.sample.model or model, recipe.sampling).prompt(trace.task.prompt)
+    return prompt.text, prompt.opening
 
 
 def _whole_run(recipe: Recipe, stats: PassStats, num_tasks: int) -> tuple[int, int]:

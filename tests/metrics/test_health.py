@@ -91,3 +91,14 @@ def test_a_journal_without_rows_has_a_health(tmp_path):
     health = health_of(read_samples(tmp_path, COLUMNS), [])
     assert health.num_samples == 0 and math.isnan(health.chance)
     assert "0% cut" in summary(health.to_dict(), Sampling())
+
+
+def test_tasks_that_repeat_or_contradict_an_earlier_one_are_told(tmp_path):
+    tasks = sums(4)
+    journaled = [*tasks, *sums(2, answer="1")]
+    look(tmp_path, journaled, lambda task: ["#### 1"])
+    health = health_of(read_samples(tmp_path, COLUMNS), [*journaled, *tasks[:3]]).to_dict()
+    assert (health["num_repeated_tasks"], health["num_contradicting_tasks"]) == (3, 2)
+    line = summary(health, Sampling())
+    assert "3 tasks repeat an earlier one" in line
+    assert "2 tasks have the prompt of an earlier one and another answer" in line

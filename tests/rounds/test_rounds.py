@@ -181,6 +181,8 @@ def test_a_preview_shows_samples_of_the_run_itself_counts_all_of_it_and_keeps_no
         assert stored[trace.task.id, 0] == (trace.sample.text, trace.verdict.outcome)
         assert (selection == "accepted") <= (trace.verdict.outcome is Outcome.CORRECT)
         assert trace.sample.text in shown.in_words()
+    first = shown.traces[0][0].task.prompt[0]["content"]
+    assert first in shown.rendered and shown.opening == "" and shown.rendered in shown.in_words()
     assert "health: " in shown.in_words() and "cut at max_tokens = 16" in shown.health
     assert shown.num_samples == 60 * 4 * 2 * 2 + 20 * 4 * 5  # two rounds of two arms; the base and each round evaluated
     assert shown.seconds > 0 and shown.num_tokens > shown.num_samples and not shown.is_untrained
