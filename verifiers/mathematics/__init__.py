@@ -29,7 +29,8 @@ def verify_math(reference: MathReference, completion: str) -> Verdict:
     answer = extract(completion)
     verdict = _verdict(reference, answer, start) if answer is not None else _of(Reason.NO_ANSWER, "", start)
     if verdict.reason not in _RIGHT and not _INTEGER.fullmatch(reference.answer):
-        whole = next((text for text in statements(completion) if same_text(reference.answer, text)), None)
+        stated = (text for text in statements(completion) if len(text) <= _MOST_SHAPES + 3 * len(reference.answer))
+        whole = next((text for text in stated if same_text(reference.answer, text)), None)
         if whole is not None:
             return _of(Reason.MATCH, whole.strip(), start)
     if verdict.reason is Reason.MISMATCH and "=" in answer:
@@ -84,6 +85,7 @@ def _is_reference(reference: MathReference, text: str) -> bool:
     return len(reference.answer) > _MIN_KEY and same_text(reference.answer, text)
 
 
+_MOST_SHAPES = 200  # characters of typesetting beside a reference's own
 _MIN_KEY = 12  # characters of a reference that is looked for as text; shorter ones are compared in value
 
 

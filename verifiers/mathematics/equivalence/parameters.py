@@ -57,7 +57,9 @@ def renaming(left: Node, right: Node, said: set[str]) -> Node | None:
     A letter may be chosen if it is said to run through numbers, if it is the integer of a period (k pi), or if it is a
     constant (x^2 + C, C e^x) under one of the usual names of constants.
     """
-    ours, theirs = _free(left) - _free(right), _free(right) - _free(left)
+    first = _free(left)
+    second = _free(right) if first else first
+    ours, theirs = first - second, second - first
     if len(ours) != 1 or len(theirs) != 1:
         return None
     mine, other = ours.pop(), theirs.pop()

@@ -83,6 +83,7 @@ _PHRASE_WORDS = [
     "απάντηση",
     "תשובה",
 ]
+_ASCII_WORDS = list(filter(str.isascii, _PHRASE_WORDS))
 _FINAL = re.compile(r"\bfinal\s{1,5}$", re.I)
 _WORDED_EQUATION = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{4,}(?![}\w]).*=")  # "adding up, 40 + 2 = 42"
 _SUPPOSED = re.compile(
@@ -187,29 +188,27 @@ def _last_commitment(text: str) -> str | None:
         found.append((letters[-1].start(), letters[-1][1]))
     if lines and not boxed:
         found.append((lines[-1].start(), _after_phrase(lines[-1][1]) or tidy(lines[-1][1])))
-    for phrase in reversed(_phrases(text)[-_MAX_PHRASES:]):
-        inside = boxed and boxed[-1][0] < phrase.start() < boxed[-1][1]
-        if (
-            inside
-            or _QUESTION.match(text, phrase.end())
-            or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()])
-        ):
+    start = max(found)[0] if found else 0
+    start = boxed[-1][1] if boxed and start == boxed[-1][0] else start  # nothing inside of the box speaks about it
+    for phrase in reversed(_phrases(text, start)[-_MAX_PHRASES:]):
+        if _QUESTION.match(text, phrase.end()) or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()]):
             continue
         value = _after_phrase(text[phrase.end() : phrase.end() + _MAX_STATEMENT])
-        late = found and phrase.start() > max(found)[0] and re.search(r"\d|\$|\\", value or "")
+        late = found and re.search(r"\d|\$|\\", value or "")
         if value and (not found or (late and ("final" in phrase[0].lower() or " is" in phrase[0].lower()))):
             found.append((phrase.start(), value))
             break
     return max(found)[1] if found else None
 
 
-def _phrases(text: str) -> list[re.Match[str]]:
-    """Where a text says "the answer is". The pattern is only tried where one of its words stands."""
-    lowered = text.lower()
-    if len(lowered) != len(text):  # a sign whose small form is longer
-        return list(_PHRASE.finditer(text))
-    found, last = [], 0
-    for place in sorted(place for word in _PHRASE_WORDS for place in _places(lowered, word)):
+def _phrases(text: str, start: int = 0) -> list[re.Match[str]]:
+    """Where a text says "the answer is", from `start` on. The pattern is only tried where one of its words stands."""
+    lowered = text[start:].lower()
+    if len(lowered) != len(text) - start:  # a sign whose small form is longer
+        return list(_PHRASE.finditer(text, start))
+    words = _ASCII_WORDS if lowered.isascii() else _PHRASE_WORDS
+    found, last = [], start
+    for place in sorted(start + place for word in words for place in _places(lowered, word)):
         final = _FINAL.search(text, max(0, place - 15), place)
         match = _PHRASE.match(text, final.start()) if final else _PHRASE.match(text, place)
         if match and match.start() >= last:

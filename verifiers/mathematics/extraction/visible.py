@@ -4,6 +4,7 @@ Thinking that never ends holds no answer; verifiers/thinking.py knows its format
 """
 
 import re
+from functools import lru_cache
 
 from verifiers.thinking import spoken_part
 
@@ -45,6 +46,7 @@ _CODE_LANGUAGES = frozenset(
 )
 
 
+@lru_cache(maxsize=4)  # a verdict may ask for the same completion again
 def visible(completion: str) -> str | None:
     """What the reader sees, at most its last 100,000 characters; None where the reasoning never ended."""
     text: str | None = completion

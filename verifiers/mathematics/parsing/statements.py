@@ -4,6 +4,7 @@ A sentence that none of these forms fits is compared as text, and nothing in it 
 """
 
 import re
+from functools import lru_cache
 
 _SHAPES = re.compile(
     r"\\(?:left|right|displaystyle|limits|bigl?|bigr?|Bigl?|Bigr?|[,;:! ]|q?quad(?![A-Za-z]))|[\s$~]+|\\[()\[\]]"
@@ -47,9 +48,13 @@ _DENYING = re.compile(
 )
 
 
+@lru_cache(maxsize=1024)
 def text_key(text: str) -> str:
     """The text without what typesets it: equal keys are the same answer, however little of it can be read."""
-    text = _TEXT_GROUP.sub(r" \1 ", _LARGE.sub(r"\\frac", text))
+    if text.isalnum():
+        return text
+    if "\\" in text:
+        text = _TEXT_GROUP.sub(r" \1 ", _LARGE.sub(r"\\frac", text))
     text = _LOOSE_BLANK.sub("", _SHAPES.sub(" ", text).strip().rstrip(".").strip())
     return text.casefold() if len(_WORD.findall(text)) > 2 else text
 

@@ -37,6 +37,7 @@ _COMMA_GROUPED = (
     rf"(?:\d{{1,3}}(?:(?:,|{_SEPARATOR})\d{{3}})+|\d{{1,2}}(?:,\d{{2}})+,\d{{3}})(?!\d)"  # 1,234,567 and 12,34,567
 )
 _REPEATING = r"(?:\\overline\s*\{\s*\d+\s*\}|\\dot\s*\{?\d\}?(?:\d*\\dot\s*\{?\d\}?)?|\\bar\s*\{\s*\d+\s*\})"
+_REPEATING_PART = re.compile(rf"{_REPEATING}|\(\d+\)")
 _TAIL = rf"(?:\.\d*{_REPEATING}|\.\d*\(\d+\)(?![\d(])|\.\d+|\.(?![\d.]))?(?:[eE][+-]?\d{{1,9}}(?![\d.]))?"
 
 
@@ -284,7 +285,9 @@ def _escaped(value: str, spaced: bool) -> Token:
 
 def number_value(written: str) -> Fraction:
     """The exact value of a number as written: groups, a decimal point, a repeating part, a power of ten."""
-    repeating = re.search(rf"{_REPEATING}|\(\d+\)", written)
+    if len(written) < 300 and written.isdigit() and written.isascii():
+        return Fraction(int(written))
+    repeating = _REPEATING_PART.search(written)
     digits = re.sub(r"\\overline|\\dot|\\bar|[{}()\s]", "", repeating[0]) if repeating else ""
     if repeating and "dot" in repeating[0]:
         digits = re.sub(r"\D", "", repeating[0])
