@@ -5,14 +5,13 @@ extract.py reads the completion, answers.py decides what two answers mean, worke
 
 import re
 import time
-from fractions import Fraction
 from functools import lru_cache
 
 from tasks import MathReference
 from verifiers.kinds import Verifier
 from verifiers.mathematics.extraction.boxes import unboxed
-from verifiers.mathematics.extraction.conclusion import conclusion, last_equation_of
-from verifiers.mathematics.extraction.extract import closes_with, committed, extract, final_text, statements
+from verifiers.mathematics.extraction.conclusion import conclusions
+from verifiers.mathematics.extraction.extract import closing_side, committed, extract, final_text, statements
 from verifiers.mathematics.literal import is_written_out
 from verifiers.mathematics.parsing.damage import repaired
 from verifiers.mathematics.parsing.statements import same_text
@@ -20,6 +19,9 @@ from verifiers.verdict import Reason, Verdict
 
 VERSION = "math@2"
 _INTEGER = re.compile(r"[-+]?\d{1,400}", re.ASCII)
+_REMARK = re.compile(r"\\text\s*\{([^{}()]*)\((?!or\b)[^{}()]*[a-z]{2}[^{}()]*\)\s*\}\s*$")  # 8 \text{ ways (with the empty one)}
+_AGREED = re.compile(r"\W*(?:text\s*\{\s*)?(yes|no)\b\s*[,.;:](?=\s)(?!.*\b(?:yes|no)\b)", re.I | re.S)  # "No, it does not exist"
+_CHOSEN, _CHOICE = re.compile(r"\(([a-j])\)"), re.compile(r"\(?([A-J])\)?")  # (c) for the option C
 _RIGHT = (Reason.MATCH, Reason.ROUNDED, Reason.WITHIN_TOLERANCE)
 
 
@@ -33,11 +35,9 @@ def verify_math(reference: MathReference, completion: str) -> Verdict:
         whole = next((text for text in stated if same_text(reference.answer, text)), None)
         if whole is not None:
             return _of(Reason.MATCH, whole.strip(), start)
-    if verdict.reason is Reason.MISMATCH and "=" in answer:
-        last = last_equation_of(answer)
-        if last != answer and closes_with(completion, answer):
-            closing = _verdict(reference, last, start)
-            return closing if closing.reason in _RIGHT else verdict
+    if verdict.reason is Reason.MISMATCH and "=" in answer and (last := closing_side(completion, answer)):
+        closing = _verdict(reference, last, start)
+        return closing if closing.reason in _RIGHT else verdict
     return verdict
 
 
@@ -53,18 +53,27 @@ def _verdict(reference: MathReference, answer: str, start: float) -> Verdict:
     shown = answer.strip()
     if _INTEGER.fullmatch(shown) and _INTEGER.fullmatch(reference.answer) and not _conventions(reference):
         return _of(Reason.MATCH if int(shown) == int(reference.answer) else Reason.MISMATCH, shown, start)
-    from verifiers.mathematics.equivalence.answers import PLAIN, Conventions, compare
+    from verifiers.mathematics.equivalence.answers import compare
+    from verifiers.mathematics.equivalence.conventions import PLAIN, Conventions
 
     if not answer.isascii():
         answer = answer.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written to a journal
     wanted, shown = _settled_reference(reference.answer), _settled(answer)
     given = _conventions(reference)
-    conventions = Conventions(given[0], *map(Fraction, map(str, given[1:]))) if given else PLAIN
+    conventions = Conventions.of(*given) if given else PLAIN
+    chosen = _CHOSEN.fullmatch(shown) if len(wanted) < 4 and len(shown) == 3 else None
+    if chosen and (asked := _CHOICE.fullmatch(wanted)):
+        return _of(Reason.MATCH if chosen[1].upper() == asked[1] else Reason.MISMATCH, shown, start)
+    agreed = _AGREED.match(shown) if wanted.lower() in ("yes", "no") else None
+    if agreed:
+        return _of(Reason.MATCH if agreed[1].lower() == wanted.lower() else Reason.MISMATCH, shown, start)
     reason = Reason.MATCH if _is_reference(reference, answer) else compare(wanted, shown, conventions=conventions)
     if reason in (Reason.MISMATCH, Reason.UNSUPPORTED):
-        last = conclusion(shown)
-        concluded = compare(wanted, last, conventions=conventions) if last else reason
-        reason = concluded if concluded in _RIGHT else reason
+        for last in conclusions(shown):
+            concluded = compare(wanted, last, conventions=conventions)
+            if concluded in _RIGHT:
+                reason = concluded
+                break
     if reference.literal and reason in _RIGHT:
         reason = reason if is_written_out(shown) else Reason.MISMATCH
     return _of(reason, shown, start)
@@ -92,7 +101,8 @@ _MIN_KEY = 12  # characters of a reference that is looked for as text; shorter o
 @lru_cache(maxsize=4096)
 def _settled(text: str) -> str:
     """An answer without the box or the sentences around it."""
-    return unboxed(final_text(repaired(text))).strip()
+    held = unboxed(final_text(repaired(text))).strip()
+    return _REMARK.sub(r"\\text{\1}", held) if "(" in held and "\\text" in held else held
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,5 @@
-"""The worker that worker_client.py starts: `python -m verifiers.mathematics.worker`. One JSON line [reference, answer] in, one reason out."""
+"""The worker that worker_client.py starts: `python -m verifiers.mathematics.worker`. One JSON line [reference, answer, conventions] in,
+one reason out."""
 
 import json
 import os
@@ -7,6 +8,7 @@ import sys
 import threading
 import time
 
+from verifiers.mathematics.equivalence.conventions import Conventions
 from verifiers.mathematics.equivalence.worker_client import MEMORY_BYTES, QUESTION_SECONDS
 from verifiers.mathematics.parsing.tokens import limits
 from verifiers.verdict import Reason
@@ -34,9 +36,9 @@ def _serve() -> None:
     symbolic.load()
     _say("ready")
     for line in sys.stdin:
-        reference, answer = json.loads(line)
+        reference, answer, conventions = json.loads(line)
         try:
-            reason = compare(reference, answer, symbolic.prove, QUESTION_SECONDS)
+            reason = compare(reference, answer, symbolic.prove, QUESTION_SECONDS, Conventions.of(*conventions))
         except (MemoryError, RecursionError):
             reason = Reason.UNSUPPORTED
         except Exception:  # the verify boundary of this process: what sympy raises is not for the parent to see

@@ -7,14 +7,13 @@ scalars.py compares expressions, real_sets.py sets of reals, relations.py equati
 import itertools
 import re
 import time
-from dataclasses import dataclass
-from fractions import Fraction
 
 from verifiers.mathematics.equivalence import worker_client
 from verifiers.mathematics.equivalence.canonical import arranged, as_places, conditions, items, point, with_plain_letter
+from verifiers.mathematics.equivalence.conventions import PLAIN, Conventions
 from verifiers.mathematics.equivalence.evaluation import OutOfTime
 from verifiers.mathematics.equivalence.matrices import NotAMatrix, matrix_of, rows_of, with_values
-from verifiers.mathematics.equivalence.parameters import declared, renaming, residues
+from verifiers.mathematics.equivalence.parameters import constants_renamed, declared, renaming, residues
 from verifiers.mathematics.equivalence.real_sets import NotASet, RealSets
 from verifiers.mathematics.equivalence.relations import (
     Relations,
@@ -23,6 +22,7 @@ from verifiers.mathematics.equivalence.relations import (
     is_name,
     renamed,
     same_functions,
+    shared_value,
 )
 from verifiers.mathematics.equivalence.scalars import EXPRESSIONS, Prover, Scalars
 from verifiers.mathematics.parsing.answers import readings
@@ -56,20 +56,9 @@ _ANGLES = frozenset(["arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc"]
 _PERCENT = ((("percent", 1),), 1)
 DEADLINE_SECONDS = 0.15  # of CPU time
 _MOST_SECONDS = 0.3  # of CPU time for a whole comparison; high precision has its own limit within
+_OPTIONS = frozenset("ABCDEFGH")
 _SETS = frozenset(["union", "meet", "minus", "region", "builder", "empty"])
 _MATRIX = frozenset(["matrix"])
-
-
-@dataclass(frozen=True, slots=True)
-class Conventions:
-    """What a reference asks for beyond equal values."""
-
-    ordered: bool = False  # the items of a list stand in the reference's order
-    relative: Fraction = Fraction(0)  # largest relative error of a number
-    absolute: Fraction = Fraction(0)  # largest absolute error of a number
-
-
-PLAIN = Conventions()
 
 
 def compare(
@@ -93,7 +82,7 @@ def compare(
         ours, theirs = readings(reference), readings(answer)
         for left, right in itertools.product(ours, theirs):
             if "deep" in (left.kind, right.kind):
-                return Reason.UNSUPPORTED if prover else worker_client.ask(reference, answer)
+                return Reason.UNSUPPORTED if prover else worker_client.ask(reference, answer, conventions)
             verdicts.append(comparison.answers(left, right))
             if verdicts[-1]:
                 return comparison.reason()
@@ -108,9 +97,9 @@ def compare(
     except OutOfTime:
         return Reason.CHECKER_TIMEOUT
     except RecursionError:  # a long chain of products, unions or signs makes a deep tree
-        return Reason.UNSUPPORTED if prover else worker_client.ask(reference, answer)
-    if comparison.scalars.symbolic and not prover and conventions == PLAIN:
-        return worker_client.ask(reference, answer)
+        return Reason.UNSUPPORTED if prover else worker_client.ask(reference, answer, conventions)
+    if comparison.scalars.symbolic and not prover:
+        return worker_client.ask(reference, answer, conventions)
     return Reason.UNSUPPORTED
 
 
@@ -160,8 +149,13 @@ class Comparison:
         if verdict:
             return True
         values = _stated(left), _stated(right)
-        renamed_right = renaming(*values, {*ours, *theirs})
+        renamed_right = renaming(*values, {*ours, *theirs}, _is_of_integers(left) and _is_of_integers(right))
         if renamed_right is not None and self.same(arranged(self._one(values[0])), arranged(self._one(renamed_right))):
+            return True
+        if any(self.same(values[0], named) for named in constants_renamed(*values)):
+            return True
+        shared = shared_value(left), shared_value(right)
+        if any(shared) and self.same(*(each or arranged(side) for each, side in zip(shared, (left, right), strict=True))):
             return True
         return self._residues(left, right) or verdict
 
@@ -381,6 +375,8 @@ class Comparison:
 
     def _two_relations(self, left: Node, right: Node) -> bool | None:
         a, b = assigned(left), assigned(right)
+        if self.conventions != PLAIN and left.args[0] == right.args[0] and self._all(zip(left.args[1:], right.args[1:], strict=True)):
+            return True
         if not _unknowns(left) and not _unknowns(right) and set(left.args[0]) | set(right.args[0]) == {"="}:
             return self._constant_equations(left, right)
         if a and b:
@@ -517,6 +513,10 @@ class Comparison:
         if left.kind == "matrix" or right.kind == "matrix":
             return False
         a, b = items(left), items(right)
+        if len(a) == 1 or len(b) == 1:
+            chosen = _chosen_together(a, b)
+            if chosen is not None:
+                return chosen
         if conditions(left) or conditions(right):
             verdict = self._sets(left, right, relations=True)
             if verdict is not None:
@@ -713,6 +713,21 @@ def _stated(node: Node) -> Node:
     return node
 
 
+def _is_of_integers(node: Node) -> bool:
+    """n = ...: what is stated of a whole number."""
+    return node.kind == "relation" and node.args[0] == ("=",) and node.args[1] == sym("n")
+
+
+def _chosen_together(left: list[Node], right: list[Node]) -> bool | None:
+    """Several options chosen, A, C, against AC: the same letters in the alphabet's order; None for other answers."""
+    apart, joined = (left, right) if len(right) == 1 else (right, left)
+    letters_apart = [item.args[0] for item in apart if item.kind == "sym" and item.args[0] in _OPTIONS]
+    word = joined[0].args[0] if joined[0].kind == "sym" else ""
+    if len(letters_apart) < 2 or len(letters_apart) < len(apart) or not _OPTIONS >= set(word):
+        return None
+    return "".join(sorted(letters_apart)) == word
+
+
 def _parameters(node: Node) -> set[Node]:
     """The letters in the ends of intervals: parameters, if a relation on the other side names the unknown."""
     return {sym(name) for name in letters(node)} if node.kind in ("bracket", "union") else set()
@@ -731,7 +746,8 @@ def _is_valued(sides: tuple[Node, ...]) -> bool:
         return False
     names = letters(sides[0])
     if (
-        names <= {"x", "y", "z"}
+        names
+        and names <= {"x", "y", "z"}
         and contains(sides[0], frozenset(["num"]))
         and not contains(sides[0], frozenset(["pow", "call"]))
     ):

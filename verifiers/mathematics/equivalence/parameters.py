@@ -1,6 +1,8 @@
 """Letters that an answer is free to choose: the integer of a period, a constant of integration, the class of a remainder."""
 
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import permutations
 from typing import NamedTuple
 
 from verifiers.mathematics.equivalence.normal_form import Forms
@@ -9,8 +11,9 @@ from verifiers.mathematics.equivalence.relations import is_name
 from verifiers.mathematics.parsing.tree import Node, letters, rational, substituted, sym
 
 _INTEGERS = frozenset(["k", "n", "m", "l", "j", "t", "p", "q", "r", "s", "ell"])
+_CLASS_LETTERS = frozenset(["k", "m", "l", "j", "t"])
 _CONSTANTS = frozenset(
-    ["C", "c", "K", "A", "B", "D", "C_1", "C_2", "c_1", "c_2", "C_0", "c_0", "A_0", "k_1", "k_2", "k"]
+    ["C", "c", "K", "A", "B", "D", "C_1", "C_2", "C_3", "c_1", "c_2", "c_3", "C_0", "c_0", "A_0", "k_1", "k_2", "k"]
 )
 _DECLARED = frozenset(["Z", "N", "R", "Q"])
 
@@ -51,11 +54,12 @@ def _free(node: Node) -> set[str]:
     return letters(node)
 
 
-def renaming(left: Node, right: Node, said: set[str]) -> Node | None:
+def renaming(left: Node, right: Node, said: set[str], whole: bool = False) -> Node | None:
     """`right` with its free letter named as in `left`, if only that letter differs and may be chosen; else None.
 
     A letter may be chosen if it is said to run through numbers, if it is the integer of a period (k pi), or if it is a
-    constant (x^2 + C, C e^x) under one of the usual names of constants.
+    constant (x^2 + C, C e^x) under one of the usual names of constants. `whole`: both sides say n = ..., so that a letter of
+    _CLASS_LETTERS runs through the integers.
     """
     first = _free(left)
     second = _free(right) if first else first
@@ -66,10 +70,31 @@ def renaming(left: Node, right: Node, said: set[str]) -> Node | None:
     if left == sym(mine) or right == sym(other):
         return None
     integers = {mine, other} <= _INTEGERS and (_is_period(left, mine) and _is_period(right, other))
+    classes = whole and {mine, other} <= _CLASS_LETTERS
     constants = {mine, other} <= _CONSTANTS and _is_constant(left, mine) and _is_constant(right, other)
-    if not (integers or constants or ({mine, other} & said and len(mine) == len(other) == 1)):
+    if not (integers or classes or constants or ({mine, other} & said and len(mine) == len(other) == 1)):
         return None
     return substituted(right, sym(other), sym(mine))
+
+
+def constants_renamed(left: Node, right: Node) -> Iterator[Node]:
+    """`right` with its constants in every order under the names of those in `left`: A e^x + B e^{-x} for C_1 e^x + C_2 e^{-x}.
+
+    Nothing where the two do not hold as many constants, from two to three.
+    """
+    ours, theirs = ([*sorted(_free(side) & _CONSTANTS)] for side in (left, right))
+    if len(ours) != len(theirs) or not 2 <= len(ours) <= 3 or _free(left) - set(ours) != _free(right) - set(theirs):
+        return
+    if not _free(left) - set(ours) or not all(_is_constant(left, name) for name in ours):
+        return
+    apart = right
+    for name in theirs:
+        apart = substituted(apart, sym(name), sym(name + " apart"))
+    for order in permutations(ours):
+        named = apart
+        for name, mine in zip(theirs, order, strict=True):
+            named = substituted(named, sym(name + " apart"), sym(mine))
+        yield named
 
 
 def _is_period(node: Node, letter: str) -> bool:

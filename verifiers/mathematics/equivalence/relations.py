@@ -70,6 +70,10 @@ def same_functions(left: Node, right: Node) -> bool:
 
 def renamed(name: Node, other: tuple[Node, Node]) -> tuple[Node, Node]:
     """f(t) = 2t as f(x) = 2x, where `name` is f(x): a function of one letter, whichever letter it is."""
+    mine, theirs = _index(name), _index(other[0])
+    if mine and theirs and mine[0] == theirs[0] and mine != theirs:  # a_k = 2k as a_n = 2n
+        fixed = substituted(other[1], mine[1], sym(mine[1].args[0] + " fixed"))
+        return name, substituted(fixed, theirs[1], mine[1])
     kinds = [side.kind == "apply" and len(side.args) == 2 and side.args[1].kind for side in (name, other[0])]
     if kinds != ["sym", "sym"] or name.args[0] != other[0].args[0] or name == other[0]:
         return other
@@ -77,6 +81,22 @@ def renamed(name: Node, other: tuple[Node, Node]) -> tuple[Node, Node]:
         other[1], name.args[1], sym(name.args[1].args[0] + " fixed")
     )  # that letter is another one there
     return name, substituted(fixed, other[0].args[1], name.args[1])
+
+
+def _index(name: Node) -> tuple[str, Node] | None:
+    """(a, n) of the name a_n of a sequence's term; None for other names."""
+    letter, _, index = name.args[0].partition("_") if name.kind == "sym" else ("", "", "")
+    return (letter, sym(index)) if len(index) == 1 and index.isalpha() and index.islower() else None
+
+
+def shared_value(node: Node) -> Node | None:
+    """x = y = 0 as x = 0, y = 0: the letters before a value each have it; None for other chains."""
+    if node.kind != "relation" or len(node.args) < 4 or set(node.args[0]) != {"="}:
+        return None
+    names, value = node.args[1:-1], node.args[-1]
+    if value.kind == "sym" or len(set(names)) < len(names) or not all(name.kind == "sym" and len(name.args[0]) == 1 for name in names):
+        return None
+    return Node("list", tuple(Node("relation", (("=",), name, value)) for name in names))
 
 
 class Relations:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 
+from verifiers.mathematics.equivalence.conventions import PLAIN, Conventions
 from verifiers.verdict import Reason
 
 QUESTION_SECONDS = 0.2  # wall time of one question, waiting for the worker included
@@ -36,12 +37,12 @@ class _Worker:
         )
         self.ready = False
 
-    def ask(self, reference: str, answer: str, until: float) -> Reason | None:
+    def ask(self, asked: list, until: float) -> Reason | None:
         """The worker's verdict, or None where it gave none in time."""
         if not self.ready and self._line(until) is None:
             return None
         self.ready = True
-        question = json.dumps([reference, answer]) + "\n"
+        question = json.dumps(asked) + "\n"
         try:
             self.process.stdin.write(question.encode())
             self.process.stdin.flush()
@@ -67,7 +68,7 @@ _lock = threading.Lock()
 _worker: _Worker | None = None
 
 
-def ask(reference: str, answer: str) -> Reason:
+def ask(reference: str, answer: str, conventions: Conventions = PLAIN) -> Reason:
     """The verdict of a worker with room for symbolic algebra and deep nesting; CHECKER_TIMEOUT where it takes too long.
 
     A worker that is still starting is left to start; one that works too long is killed and replaced.
@@ -83,7 +84,7 @@ def ask(reference: str, answer: str) -> Reason:
             if _worker is not None:
                 _worker.close()
             _worker = _Worker()
-        reason = _worker.ask(reference, answer, until)
+        reason = _worker.ask([reference, answer, conventions.written()], until)
         if reason is None and (_worker.ready or _worker.process.poll() is not None):
             _worker.close()
             _worker = _Worker()

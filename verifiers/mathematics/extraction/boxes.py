@@ -40,9 +40,18 @@ _MAX_OPERAND = 60  # characters beside a box
 _PART = r"(?:\(?(?:[a-h]|i{1,3}|iv|\d)\)|[Pp]art\s+\(?[A-Da-d\d]\)?|[a-d]\.)"
 _PART_JOINT = re.compile(rf"[\s$.;,*]*{_PART}[\s$*:.]*(?:\\\[|\\\()?\s*")
 _PART_BEFORE = re.compile(rf"(?:^|[\s*]){_PART}[\s$*:.]*(?:\\\[|\\\()?\s*$")
+_LETTER_BEFORE = re.compile(r"\(([a-h])\)[\s$*:.]*(?:\\\[|\\\()?\s*\Z")
+_ABOUT = re.compile(  # "\\boxed{14/3} or about \\boxed{4.67}"
+    r"[\s$,.(]*(?:\\\)|\\\])?[\s,(]*(?:or|which is|that is|i\.e\.,?)?\s*(?:about|approximately|roughly|\$?\s*\\approx|≈)[\s$]*(?:\\\(|\\\[)?\s*"
+)
 _STEP = re.compile(
     r"\\(?:Rightarrow|implies|therefore)(?![A-Za-z])|⇒|\.\s*$|\\text\s*\{[^{}]*[A-Za-z]+ [a-z]+ [^{}]*\}|\\begin\{align"
 )
+_NAME_BEFORE = re.compile(r"(?<![A-Za-z\\_^+\-*/=])([A-Za-z](?:_\{?\w\}?)?)\s*=\s*\Z")
+_MAX_NAME = 20  # characters of a name and its equals sign
+_COEFFICIENT = re.compile(r"(?:.*[^\\A-Za-z])?[A-Za-z]\s*", re.S)  # x\boxed{5} is a product
+_OPEN_COMMAND = re.compile(r"\\(?:[dt]?frac|sqrt)\s*(?:\{[^{}]*\}\s*)?\{[^{}$\\]*\Z")  # \frac{\boxed{5}}{2}
+_CLOSED_COMMAND = re.compile(r"[^{}$\\]{0,40}\}(?:\s*\{[^{}]{0,60}\})?")
 _MAX_NESTED = 8
 _MAX_BOXES = 400
 _MAX_UNCLOSED = 2_000  # characters of a box without a closing brace
@@ -114,6 +123,11 @@ def joined(text: str, found: list[tuple[int, int, str]], depth: int = 0) -> str:
 
     Boxes before the last one that hold steps of a derivation are left out.
     """
+    named = _within_command(text, found[-1]) or _named_boxes(text, found)
+    if named:
+        return named
+    if len(found) > 1 and _ABOUT.fullmatch(text, found[-2][1], found[-1][0]):
+        return rf"{unboxed(found[-2][2], depth + 1)} \approx {found[-1][2]}"
     held, only_or, parts = [_operand(text, found[-1])], True, None
     for (_, end, content), (start, _, _) in zip(reversed(found[:-1]), reversed(found), strict=False):
         between = text[end:start]
@@ -126,11 +140,39 @@ def joined(text: str, found: list[tuple[int, int, str]], depth: int = 0) -> str:
         held.insert(0, content)
         only_or &= bool(re.search(r"\bor\b", between))
     first = len(found) - len(held)
+    lettered = [_LETTER_BEFORE.search(text, max(0, start - 20), start) for start, _, _ in found[first:]]
+    if parts is not None and [label and label[1] for label in lettered] == list("abcdefgh"[: len(held)]):
+        return " ".join(f"({letter}) {unboxed(part, depth + 1)}" for letter, part in zip("abcdefgh", held, strict=False))
     if parts is not None and not _PART_BEFORE.search(text[max(0, found[first][0] - 20) : found[first][0]]):
         held, only_or = held[-1:], True
     inner = [unboxed(part, depth + 1) for part in held]
     distinct = list(dict.fromkeys(part.strip() for part in inner))
     return distinct[0] if len(distinct) == 1 else (" or " if only_or else ", ").join(inner)
+
+
+def _within_command(text: str, box: tuple[int, int, str]) -> str | None:
+    """The fraction or the root in which a box stands: \\frac{\\boxed{5}}{2}."""
+    start, end, held = box
+    opened, closed = _OPEN_COMMAND.search(text, max(0, start - _MAX_OPERAND), start), _CLOSED_COMMAND.match(text, end)
+    return f"{opened[0]}{held}{closed[0]}" if opened and closed else None
+
+
+def _named_boxes(text: str, found: list[tuple[int, int, str]]) -> str | None:
+    """The names with the values of boxes side by side that each have one: $p = \\boxed{2}$ and $q = \\boxed{3}$."""
+    pairs: list[str] = []
+    for number in range(len(found) - 1, -1, -1):
+        start, _, content = found[number]
+        name = _NAME_BEFORE.search(text, max(0, start - _MAX_NAME), start)
+        if not name or "=" in content:
+            return None
+        pairs.insert(0, f"{name[1]} = {content}")
+        between = text[found[number - 1][1] : name.start(1)] if number else ""
+        if not number or not _JOINT.fullmatch(between):
+            break
+    names = {pair.partition("=")[0] for pair in pairs}
+    if len(pairs) < 2 or 1 < len(names) < len(pairs):
+        return None
+    return ", ".join(pairs if len(names) > 1 else [pair.partition("= ")[2] for pair in pairs])
 
 
 def _is_chain(held: str) -> bool:
@@ -166,6 +208,8 @@ def _operand(text: str, box: tuple[int, int, str]) -> str:
         return held
     if left.endswith(".") and held.isdigit():
         return f"{left}{held}{right}"
+    if _COEFFICIENT.fullmatch(left):
+        return f"{left} \\cdot ({held}){right}"
     plain = re.fullmatch(r"\w+|\\frac\{\w+\}\{\w+\}", held.strip()) and not re.search(r"[\dA-Za-z]\s*$", left)
     return f"{left}{held if plain else f'({held})'}{right}"
 

@@ -11,14 +11,31 @@ _IMPLIES = re.compile(
 _TENDS = re.compile(r"\\(?:to|rightarrow|longrightarrow)(?![A-Za-z])|→")
 _RELATION = re.compile(r"[=<>≤≥]|\\(?:[gl]eq?|neq?|equiv|approx)(?![A-Za-z])")
 _TEXT = re.compile(r"\\(?:text|mbox|textrm)\s*\{([^{}]*)\}")
+_DERIVING = re.compile(
+    r"\\text\s*\{\s*(?:\w+\s+)?(?:given|with|so|thus|hence|then|therefore|from|since|using|by|as|because)\b", re.I
+)
+_CONCLUDED = re.compile(r"\s*\\text\s*\{\s*(?:so|thus|hence|therefore)\b", re.I)
+_REMARK = re.compile(  # "... = 0 (and x + y is not 0)"
+    r"[\s\\]*\(\s*\\text\s*\{\s*(?:and|since|because|where|as|for|with|note)\b[^()]*(?:\([^()]*\)[^()]*)*\)\s*\.?\s*$", re.I
+)
 _EDGES = " ,;.\\\n\t:"
 _MAX = 3_000  # characters
 
 
-def conclusion(held: str) -> str | None:
-    """The text of the last step of a derivation; None for an answer that is none."""
-    if len(held) > _MAX or not _RELATION.search(held):
-        return None
+def conclusions(held: str) -> list[str]:
+    """What the last step of a derivation states: the step, and in a step said in words also its last side ("so with x = 2,
+    x^2 = 4"). Empty for an answer that is no derivation."""
+    if len(held) > _MAX or ("=" not in held and "\\" not in held):
+        return []
+    held = _REMARK.sub("", held)
+    last = _conclusion(held)
+    side = last.rpartition("=")[2].strip(_EDGES) if last and _DERIVING.search(held) else ""
+    return [text for text in (last, side if side != "0" or last.count("=") > 1 else "") if text]
+
+
+def _conclusion(held: str) -> str | None:
+    if not _RELATION.search(held):
+        return _worded_value(held) if _CONCLUDED.match(held) else None
     arrows = list(_IMPLIES.finditer(held))
     if not arrows and held.count("=") > 1:
         arrows = [arrow for arrow in _TENDS.finditer(held) if "lim" not in held]
@@ -41,7 +58,7 @@ def last_equation_of(text: str) -> str:
 def _worded_value(held: str) -> str | None:
     """The value that the last sentence of a text in \\text{...} and formulas states."""
     words = " ".join(_TEXT.findall(held))
-    if len(re.findall(r"[A-Za-z]{2,}", words)) < 3:
+    if len(re.findall(r"[A-Za-z]{2,}", words)) < 3 and not _DERIVING.search(held):
         return None
     prose, at = [], 0
     for group in _TEXT.finditer(held):

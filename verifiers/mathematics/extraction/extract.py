@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from verifiers.mathematics.extraction.boxes import BOX, boxes, joined, truncated_box, unboxed
+from verifiers.mathematics.extraction.conclusion import last_equation_of
 from verifiers.mathematics.extraction.sentences import (
     CONCLUDING,
     FOREIGN,
@@ -35,13 +36,13 @@ _ANSWER_FIELD = re.compile(
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _A_LINE = re.compile(r"^[ \t]*(?:A|Answer)[ \t]*:[ \t]*(\S[^\n]*)$", re.M)
 _PHRASE = re.compile(
-    r"(?:\bfinal\s+answer|\banswer|\bréponse|\brespuesta|\bAntwort|\bresposta|\brisposta|\bresult|\bsolution(?=\s*:)|\bcorrection(?=\s*:)"
-    r"|最终答案|答案|答えは|答|정답은|답은|الجواب هو|الإجابة هي|उत्तर|ответ)[\"*]{0,6}\s{0,9}"
+    r"(?:\bfinal\s+answer|(?<![^\W_])answer|\bréponse|\brespuesta|\bAntwort|\bresposta|\brisposta|\bresult|\bsolution(?=\s*:)|\bcorrection(?=\s*:)"
+    r"|最终答案|答案|答えは|答|정답은|답은|الجواب هو|الإجابة هي|उत्तर|ответ)[\"*_]{0,6}\s{0,9}"
     r"(?:\\?\*){0,6}\s{0,9}(?:(?::|：|=|→|⇒|\bis\b\s{0,9}:?|\bwould\s+be\b|\bwill\s+be\b|\bmust\s+be\b|\best\b|\bes\b|\bist\b|\bé\b|\bè\b|是|为)\*{0,6}"
     r"|(?=\s{0,9}(?:\$|\\\[|\\\())|(?<=[는은は])|(?<=هو)|(?<=هي)|(?=\n{1,9}[ \t]{0,9}-?\d))\s{0,9}"
     r"|(?:\bđáp\s+(?:án|số)|\bjawaban(?:nya)?|\bhasil(?:nya)?|\bcevap|\bsonuç|\bodpowiedź|\bwynik|\bodpověď|คำตอบ|उत्तर|الجواب|الإجابة|الناتج|الاجابة|جواب"
-    r"|\bвідповідь|\bответ|\bsvar(?:et)?|\bantwoord|\bvastaus|απάντηση|תשובה)[\"*]{0,6}\s{0,9}(?:(?:cuối cùng|của bài toán|akhir(?:nya)?|końcowa|ostateczna|النهائية|النهائي|สุดท้าย|अंतिम)\s{0,9})?"
-    r"(?:(?::|：|=|\blà\b|\badalah\b|\bto\b|\bjest\b|\bwynosi\b|\bje\b|\bär\b|\bis\b|\bon\b|คือ|है|هي|هو|είναι|היא)\s{0,9}:?\s{0,9}\*{0,6}\s{0,9}|(?=[-−]?[\d$]))",
+    r"|\bвідповідь|\bответ|\bsvar(?:et)?|\bantwoord|\bvastaus|απάντηση|תשובה|উত্তর|پاسخ|\brăspuns(?:ul)?|\bválasz|\bodpoveď|\bodgovor|\bjawapan(?:nya)?|\bsagot|\bjibu|பதில்|సమాధానం)[\"*]{0,6}\s{0,9}(?:(?:cuối cùng|của bài toán|akhir(?:nya)?|końcowa|ostateczna|النهائية|النهائي|สุดท้าย|अंतिम)\s{0,9})?"
+    r"(?:(?::|：|=|\blà\b|\badalah\b|\bto\b|\bjest\b|\bwynosi\b|\bje\b|\bär\b|\bis\b|\bon\b|คือ|है|هي|هو|είναι|היא|হল|হলো|হচ্ছে|است|\bni\b|\bay\b|\beste\b|\bialah\b)\s{0,9}:?\s{0,9}\*{0,6}\s{0,9}|(?=[-−]?[\d$]))",
     re.I,
 )
 _PHRASE_WORDS = [
@@ -82,8 +83,28 @@ _PHRASE_WORDS = [
     "vastaus",
     "απάντηση",
     "תשובה",
+    "উত্তর",
+    "پاسخ",
+    "răspuns",
+    "válasz",
+    "odpoveď",
+    "odgovor",
+    "jawapan",
+    "sagot",
+    "jibu",
+    "பதில்",
+    "సమాధానం",
 ]
 _ASCII_WORDS = list(filter(str.isascii, _PHRASE_WORDS))
+_RETRACTED = re.compile(  # behind a box: "Hmm, that is wrong", "Actually, it should be 6"
+    r"[\s$.}\])*]{0,9}(?:(?:wait|hmm+|actually|no|but|however|oops|sorry|hold on|correction)\b[^.?\n]{0,80}?\b|,\s*(?:but\s+)?)?"
+    r"(?:(?<!if )(?:this|that|it|which|(?:the|my) answer)\s*(?:is|was|'s|can't be|cannot be)\s+(?:clearly\s+|obviously\s+)?"
+    r"(?:wrong|incorrect|not (?:right|correct|possible)|impossible|right\b(?=\?)|a mistake|an error|a contradiction)\b"
+    r"|(?:this|that|it|which)\s+contradicts\b|I\s+(?:miscounted|misread|miscalculated|made an? (?:mistake|error)|was wrong)\b"
+    r"|(?:this|that|it|answer)\s+should\s+(?:be|have been)\s+(?:[$\\-]?[\d\\(]|[A-J]\b))",
+    re.I,
+)
+_SHOULD_BE = re.compile(r"should\s+be\s+\(?([A-J])\)?(?![A-Za-z])")
 _FINAL = re.compile(r"\bfinal\s{1,5}$", re.I)
 _WORDED_EQUATION = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{4,}(?![}\w]).*=")  # "adding up, 40 + 2 = 42"
 _SUPPOSED = re.compile(
@@ -92,8 +113,28 @@ _SUPPOSED = re.compile(
     re.I,
 )
 _ADVERB = re.compile(
-    r"(?:actually|simply|indeed|clearly|therefore|thus|equal to|given by|(?:option|choice)(?=\s+\(?[A-J]\b))\s+", re.I
+    r"(?:actually|simply|indeed|clearly|therefore|thus|equal to|given by|(?:option|choice)(?=\s+\(?(?:[A-J]|\d+)\b))\s+", re.I
 )
+_DECIMAL_COMMA = re.compile(r"[-−]?\d+,(?:\d\d?|\d{4,})")
+_WITH_DECIMAL_COMMA = re.compile(  # "Die Antwort ist 2,5": languages that write numbers so
+    r"réponse|respuesta|antwort|resposta|risposta|ответ|odpov|wynik|cevap|sonuç|svar|antwoord|jawaban|hasil|đáp|відповідь|vastaus"
+    r"|răspuns|válasz|odgovor|απάντηση",
+    re.I,
+)
+_NO_IDEA = re.compile(  # a text that says that it holds no answer
+    r"(?:(?:sorry|hmm+|um+|well)\W+)?(?:(?:but\s+)?i\s+(?:really\s+)?(?:(?:don't|do not)\s+(?:know|understand|remember)|have no (?:idea|clue)|am not sure|give up"
+    r"|(?:can't|cannot|can not|could not|couldn't|am unable to|am not able to)\s+(?:solve|answer|determine|find|help|figure|do))\b[^\d=\\]*"
+    r"|no (?:idea|clue|answer)|not sure|idk|i'm not sure[^\d=\\]*|n/a|unsure|pass|skip)\W*",
+    re.I,
+)
+_CHOSEN = re.compile(r"(?:I(?:'d| would| will|'ll)?\s+(?:choose|pick|select|go with))\s+(?:option\s+)?\(?([A-J])\)?\.?")
+_CONCLUDING_WORD = re.compile(r"(?:so|thus|hence|therefore|in conclusion|finally|in total)[,:]?\s+(?=[$-]?\d[\d.,/%]*\Z)", re.I)
+_SPOKEN_EQUATION = re.compile(r"[\d.]+(?:\s*(?:[-+*/×÷]|plus|minus|times|divided by)\s*[\d.]+)+\s+(?:is|equals|makes|gives)\s+[-$]?[\d.,]*\d\.?")
+_OPTION_LINE = re.compile(  # "The correct choice is:", then a line "C. 1/2"
+    r"\b(?:answer|choice|option|correct)\b[^\n]{0,60}:\**\s*\n\s*(\**\(?[A-J][.):]\)?\s+\S[^\n]{0,200}|\**\(?[A-J]\)?\**)\s*\Z", re.I
+)
+_HEADING = re.compile(r"#{1,6}[ \t]+(?=\S)")
+_PARTS = re.compile(r"\(a\)\s*\S.{0,200}\n\s*\(b\)\s*\S.{0,300}", re.S)  # the parts of an answer, line by line
 _REASON = re.compile(  # "17 because ...", "A, not B": what follows is no answer
     r",?\s+(?:because|since|which|as it|rather than|instead of)\b|,\s+(?:and\s+)?not\b"
 )
@@ -128,10 +169,20 @@ def committed(text: str) -> str | None:
     return _last_commitment(text) if re.search(r"\\boxed|####|\banswer\b", text, re.I) else None
 
 
-def closes_with(completion: str, answer: str) -> bool:
-    """Whether an answer was taken from the closing sentence, for want of a commitment."""
+def closing_side(completion: str, answer: str) -> str | None:
+    """What a closing sentence states last: of several equations the last one, of "therefore, 2x = -4" the last side.
+
+    None for an answer that stands in a commitment, or is the whole completion.
+    """
     text = visible(completion)
-    return text is not None and answer not in ((_last_commitment(text) or "").strip(), text.strip())
+    if text is None or answer in ((_last_commitment(text) or "").strip(), text.strip()):
+        return None
+    last = last_equation_of(answer)
+    if last != answer:
+        return last
+    sentences = [part for part in split_sentences(text[-_MAX_SENTENCE:]) if re.search(r"\w", part)]
+    side = answer.rpartition("=")[2].strip()
+    return side if side != "0" and sentences and CONCLUDING.match(sentences[-1].lstrip(" $*")) else None
 
 
 def statements(completion: str) -> list[str]:
@@ -188,17 +239,32 @@ def _last_commitment(text: str) -> str | None:
         found.append((letters[-1].start(), letters[-1][1]))
     if lines and not boxed:
         found.append((lines[-1].start(), _after_phrase(lines[-1][1]) or tidy(lines[-1][1])))
+    if boxed and boxed[-1][0] == max(found)[0] and _RETRACTED.match(text, boxed[-1][1]):
+        return _after_retraction(text[boxed[-1][1] :])
     start = max(found)[0] if found else 0
     start = boxed[-1][1] if boxed and start == boxed[-1][0] else start  # nothing inside of the box speaks about it
     for phrase in reversed(_phrases(text, start)[-_MAX_PHRASES:]):
         if _QUESTION.match(text, phrase.end()) or _SUPPOSED.search(text[max(0, phrase.start() - 60) : phrase.start()]):
             continue
         value = _after_phrase(text[phrase.end() : phrase.end() + _MAX_STATEMENT])
+        if value and _DECIMAL_COMMA.fullmatch(value) and _WITH_DECIMAL_COMMA.search(phrase[0]):
+            value = value.replace(",", ".")
         late = found and re.search(r"\d|\$|\\", value or "")
+        if value and not found and (taken_back := _RETRACTED.match(text, text.find(".", phrase.end()) + 1)):
+            return _after_retraction(text[taken_back.start() :])
         if value and (not found or (late and ("final" in phrase[0].lower() or " is" in phrase[0].lower()))):
             found.append((phrase.start(), value))
             break
     return max(found)[1] if found else None
+
+
+def _after_retraction(rest: str) -> str:
+    """What a text states after it took back an answer; empty where it states nothing."""
+    chosen = _SHOULD_BE.search(rest)
+    if chosen:
+        return chosen[1]
+    later = [part for part in split_sentences(rest[:_MAX_SENTENCE]) if re.search(r"\w", part)]
+    return value_of_sentence(later[-1]) or ""
 
 
 def _phrases(text: str, start: int = 0) -> list[re.Match[str]]:
@@ -265,6 +331,15 @@ def _unit_tail(tail: str) -> str:
 def _whole_or_closing(text: str) -> str | None:
     """A bare answer is its own text; prose states its answer in its closing sentence, or nowhere."""
     stripped = text.strip()
+    if len(stripped) <= _MAX_WORDS and _NO_IDEA.fullmatch(stripped):
+        return None
+    if "\n" not in stripped:
+        stripped = _HEADING.sub("", stripped, count=1) if stripped[0] == "#" else stripped
+        stripped = _CONCLUDING_WORD.sub("", stripped, count=1)
+        if chosen := _CHOSEN.fullmatch(stripped):
+            return chosen[1]
+    elif _PARTS.fullmatch(stripped) and not looks_like_prose(stripped):
+        return stripped
     if not looks_like_prose(stripped) and "\n" not in stripped and not re.search(r"\*\*\s*$|=\s*\*\*", stripped):
         spans = list(MATH_SPAN.finditer(stripped))
         if len(spans) == 1 and spans[0].end() >= len(stripped.rstrip(". ")) and spans[0].start() > 0:
@@ -277,10 +352,13 @@ def _whole_or_closing(text: str) -> str | None:
             return held_together(stripped, spans)
         return (
             closing_value(stripped) or stripped
-            if (_WORDED_EQUATION.search(stripped[:500]) or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS]))
+            if (_SPOKEN_EQUATION.fullmatch(stripped) or _WORDED_EQUATION.search(stripped[:500]) or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS]))
             and " where " not in stripped
             else stripped
         )
+    option = _OPTION_LINE.search(stripped)
+    if option:
+        return option[1].replace("**", "")
     stated = closing_value(stripped)
     agreed = _YES_OR_NO.match(stripped)
     if agreed and (

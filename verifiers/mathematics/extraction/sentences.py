@@ -36,7 +36,7 @@ _NO_ANSWER = re.compile(
     re.I,
 )
 _WORKING = re.compile(
-    r"\b(?:now|next|then|must|needs?|let|divide|multiply|add|subtract|check|hmm|wait|first|if|suppose)\b", re.I
+    r"^\W*now\b|\bnow,|\b(?:next|then|must|let|divide|multiply|add|subtract|check|hmm|wait|first|if|suppose)\b", re.I
 )
 HYPOTHESIS = re.compile(r"\s*(?:suppose|assume|let|if|consider|try)\b[^,]*", re.I)  # a sentence that only supposes
 _BOUND = re.compile(
@@ -53,15 +53,34 @@ _LONE_VALUE = re.compile(
     rf"(?<![\w.,^/*+])({_VALUE}\s*(?:%|°|(?:hundred|thousand|million|billion|trillion|dozen)\b)?)", re.ASCII
 )
 _RESULT = re.compile(rf"=\s*\$?({_VALUE})", re.ASCII)
+_CALCULATED = re.compile(rf"[\d)%]\s*=\s*\**({_VALUE})(?!\s*[-+*/×÷^=.]?\s*\d)", re.ASCII)  # 12 - 3 = 9
+_GOES_ON = re.compile(r"\b(?:and|but|so|then|thus|hence|therefore|giving|leaving|is|are|equals)\b|=|;", re.I)
+_REPEATED = re.compile(  # a sentence that repeats the question
+    r"\W*(?:first(?:ly)?\b|initially\b|at first\b|(?:we|i) (?:know|see|have) that\b|we are given\b|given\b|it is given\b|according to\b|recall\b"
+    r"|(?:in )?the (?:problem|question)\b)",
+    re.I,
+)
+_DIVIDED = re.compile(r"\s+(?:when|if)\s+(?:it is |\w+ is )?divided by\s+\$?[\w.]+\$?$", re.I)  # "is 8 when divided by 9"
+_SO = re.compile(r",\s*(?:and\s+)?(?:so|thus|hence|therefore|which leaves|leaving)\b", re.I)
+_COMPOUND = re.compile(r"\$?\d[\d.,]*\s+[a-z]+\s+and\s+\d[\d.]*\s+[a-z]+", re.I)  # 3 dollars and 75 cents
+_GIVEN = re.compile(  # of a sentence that repeats what was given, or that works towards an answer
+    r"\b(?:had|was|were|did|started|began|bought|gave|ate|lost|found|took|made|sold|spent|went|came|left behind|initially|originally"
+    r"|know|knows|known|given|says?|problem|question|first|second|step|equation|page|chapter|example|each of|out of|than|when|while"
+    r"|because|since|to find|we|i|you|means?|using|formula|method|called)\b|\b[a-z]{2,}ed\b|\b(?:flew|ran|drove|read|wrote|drank|threw|broke|grew|caught|swam|rode)\b|^\W*(?:to|after|before|for|with|by|in order)\b",
+    re.I,
+)
+_MAX_SHORT = 600  # characters of a completion whose closing sentence is taken for its answer if it states a single number
+_MAX_SHORT_SENTENCES = 8
 FOREIGN = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef\u0e00-\u0e7f\u0590-\u05ff]{2}"
 )
+_MONEY = ("$", "€", "£", "¥")
 _OPERATORS = re.compile(r"[<>≤≥≠√^]|\\(?:le|ge|ne|sqrt|frac|lt|gt)")  # of a value that is more than a number
 _BARE_FRACTION = re.compile(r"\((\\[a-z]?frac\{[^{}]*\}\{[^{}]*\})\)")
 _THE_ANSWER = re.compile(r"(?:the|our|my)\s+(?:final\s+|correct\s+|right\s+)?answer", re.I)
 _OPTION_BEFORE = re.compile(r"^\W*(?:[Oo]ption\s+|[Cc]hoice\s+)?\(?([A-J])\)?\s*$")
 _LETTER = re.compile(
-    r"(?:\b(?:option|choice|it's|is|it is|answer|[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|choose|pick|select),?|选)\s*[:：]?\s*\**\(?([A-J])\)?\**(?:\s+is\s+(?:correct|right|the\s+answer))?\s*$"
+    r"(?:\b(?:[Oo]ption|[Cc]hoice|it's|is|it is|answer|[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|choose|pick|select),?|选)\s*[:：]?\s*\**\(?([A-J])\)?\**(?:\s+is\s+(?:correct|right|the\s+answer))?\s*$"
 )
 _AGREED = re.compile(r"(?:\W*(?:so|thus|hence|therefore)\b)?\W*(yes|no)\W*", re.I)
 _UNSOLVABLE = re.compile(r"\b(?:has|have|there (?:is|are))\s+(no (?:real |integer )?solutions?)\W*$", re.I)
@@ -80,13 +99,18 @@ def closing_value(text: str) -> str | None:
     sentences = [part for part in split_sentences(text[-6000:]) if re.search(r"\w", part)]
     if not sentences:
         return None
-    return value_of_sentence(sentences[-1], text[: text.rfind(sentences[-1])])
+    before = text[: text.rfind(sentences[-1])]
+    stated = value_of_sentence(sentences[-1], before)
+    is_short = len(text) <= _MAX_SHORT and len(sentences) <= _MAX_SHORT_SENTENCES and text[-1] in ".!)"
+    return stated if stated is not None or not is_short else _asserted(sentences[-1])
 
 
 def value_of_sentence(sentence: str, before: str = "") -> str | None:
     """The value that a sentence states: behind its last verb or equals sign, its last formula, or its only number, where
     the sentence concludes, names a sum of money, or repeats what the text `before` it has computed."""
-    sentence = sentence.strip().rstrip(".。।!")[-_MAX_SENTENCE:]
+    sentence = _DIVIDED.sub("", sentence.strip().rstrip(".。।!")[-_MAX_SENTENCE:])
+    if _REPEATED.match(sentence):
+        return None
     matches = list(MATH_SPAN.finditer(sentence))
     if _NO_ANSWER.search(sentence) and re.search(r"\d", sentence):
         return None
@@ -114,6 +138,9 @@ def value_of_sentence(sentence: str, before: str = "") -> str | None:
     fractions = _BARE_FRACTION.findall(plain)
     if fractions:
         return fractions[-1] if len(set(fractions)) == 1 else None
+    calculated = _calculated(plain)
+    if calculated:
+        return calculated
     for stated in reversed(list(_COPULA.finditer(plain))[-_MAX_COPULAS:]):
         tail = plain[stated.end() :].strip()
         if _THE_ANSWER.fullmatch(tail):  # "5 is the answer"
@@ -126,7 +153,7 @@ def value_of_sentence(sentence: str, before: str = "") -> str | None:
             tail
             and not FOREIGN.search(tail)
             and len(tail) <= _MAX_TAIL
-            and len(words) <= 2
+            and (len(words) <= 2 or _COMPOUND.fullmatch(tail))
             and (words or re.search(r"[\d\\]", tail))
         ):
             return _named(plain[: stated.start()], stated[0], tail)
@@ -135,14 +162,44 @@ def value_of_sentence(sentence: str, before: str = "") -> str | None:
         values = set(_values(tail))
         if values:
             return values.pop() or None if len(values) == 1 else None
+    concluded = plain[last.end() :] if (last := next(reversed(list(_SO.finditer(plain))), None)) else ""
     values = _values(plain)
-    money = [value for value in values if value[:1] in ("$", "€", "£", "¥")]
+    if len(values) > 1 and len(_values(concluded)) == 1 and not _GIVEN.search(concluded):
+        return _values(concluded)[0] or None
+    money = [value for value in values if value[:1] in _MONEY]
     single = len(values) == 1
     values = money if len(money) == 1 else values
     if len(values) != 1 or not values[0] or _OPERATORS.search(plain) or _UNSETTLED.search(plain):
         return None
     repeats = (single and money) or values[0].strip("$€£¥%, ") in _computed(before)
     return values[0] if CONCLUDING.search(plain) or (repeats and not _WORKING.search(plain)) else None
+
+
+def _calculated(plain: str) -> str | None:
+    """The result of the last calculation of a sentence that names other numbers after it: "9*60 = 540 meters in 1 week"."""
+    results = list(_CALCULATED.finditer(plain))
+    value = results[-1][1].rstrip(",") if results else ""
+    tail = plain[results[-1].start(1) + len(value) :] if results else ""
+    if not re.search(r"\d", tail) or _GOES_ON.search(tail.partition(", which")[0]) or _CONTINUED.match(tail):
+        return None
+    return value.strip()
+
+
+def _asserted(sentence: str) -> str | None:
+    """The number that a plain sentence in the present tense asserts: its only one, "Lena has 13 books now", or its only
+    sum of money, "He pays $64 for 16 glasses"."""
+    plain = sentence.replace("**", "").strip()
+    values = _values(plain)
+    money = [value for value in values if value[:1] in _MONEY]
+    if len(values) != 1 and len(money) != 1:
+        return None
+    values = money if len(money) == 1 else values
+    if not values[0] or (not money and re.search(r"\d", plain.replace(values[0], " ", 1))):
+        return None
+    doubtful = (_OPERATORS, _UNSETTLED, _WORKING, _GIVEN, _HEDGE, _NO_ANSWER, HYPOTHESIS)
+    if any(pattern.search(plain) for pattern in doubtful[:-1]) or HYPOTHESIS.fullmatch(plain) or "?" in plain:
+        return None
+    return values[0] if re.search(r"[^\W\d_]{2,}\s+[^\W\d_]{2,}|[^\W\d_]{2,}.*\d", plain) else None
 
 
 def _denied(text: str, position: int) -> bool:

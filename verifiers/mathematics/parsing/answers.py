@@ -22,6 +22,7 @@ _OPERATORS = ("+", "-", "*", "/", "^")
 _MAX_ITEMS = 300
 _MAX_SENTENCE = 1_000  # characters
 _COMMA_NUMBER = re.compile(r"\d,\d{3}(?!\d)")
+_ZERO_GROUP = re.compile(r"\d,0\d\d(?!\d)")  # 1,000: no list holds the number 000
 _NESTED_GROUPS = re.compile(
     r",\s|\\frac|\\sqrt|\\text"
 )  # signs that a bracket may hold grouped numbers, not only a list
@@ -138,13 +139,16 @@ def _parsed(cleaned: str) -> list[Node]:
     """The readings of a text as mathematics, none if it is something else."""
     found: list[Node] = []
     grouped = _COMMA_NUMBER.search(cleaned)
-    for commas in (
+    several = (
         ("outside", "never", "always")
         if grouped and _NESTED_GROUPS.search(cleaned)
         else ("outside", "never")
         if grouped
         else ("never",)
-    ):
+    )
+    if grouped and _ZERO_GROUP.search(cleaned):
+        several = tuple(commas for commas in several if commas != "never")
+    for commas in several:
         try:
             node = _Answers(tokens(cleaned, commas)).whole()
         except TooDeep:

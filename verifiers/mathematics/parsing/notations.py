@@ -14,6 +14,9 @@ _OPTION = re.compile(
     re.S,
 )
 _LONE_OPTION = re.compile(r"^(?:(?:[Oo]ption|[Cc]hoice)\s*:?\s*\(?([A-J])[.)]?|([A-J])\))$")
+_PART = re.compile(r"(?:\\text\s*\{\s*)?(?<![A-Za-z\\^_])\(([a-h])\)(?:\s*\}|(?=\s))\s*")
+_AND_AT_END = re.compile(r"[\s,;]*(?:\\text\s*\{\s*)?\band\s*\}?$")
+_SAID_TWICE = re.compile(r"^(\d+)\s*\(([a-z][a-z -]*)\)$|^([a-z][a-z -]*)\((\d+)\)$", re.I)  # 8 (eight)
 _RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
 _REMAINDER = re.compile(r"^(\d+),?\s*(?:with\s+)?(?:a\s+)?(?:[Rr]|[Rr]emainder(?:\s+of)?)\s*(\d+)$")
 _CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
@@ -33,7 +36,7 @@ _DAY_FIRST = re.compile(rf"^(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}\.?,
 _MONTH_FIRST = re.compile(rf"^{_MONTH}\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s+(\d{{4}}))?$", re.I)
 _TIME = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2}))?$")
 _UNIT_LETTER = re.compile(
-    r"^((?:-\s*)?\d+(?:\.\d+)?(?:\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\{-?\d+\}|\d))?|10\s*\^\s*(?:\{-?\d+\}|\d))\s+([smghLNJWVKAC])$"
+    r"^((?:-\s*)?\d+(?:\.\d+)?(?:\s*\\(?:times|cdot)\s*10\s*\^\s*(?:\{-?\d+\}|\d))?|10\s*\^\s*(?:\{-?\d+\}|\d))\s+([smghLNJWVKACTF])$"
 )
 _LETTER_DIGITS = re.compile(r"^\(?([0-9A-Fa-f]*[A-Fa-f][0-9A-Fa-f]*)\)?_\{?(\d\d)\}?$")
 
@@ -47,6 +50,13 @@ def special(text: str, read: Callable[[str], Node]) -> Node | None:
     written = _written_otherwise(simple, read) if len(text) < 60 else None
     if written:
         return written
+    parts = _parts(text, read) if "(b)" in text else None
+    if parts:
+        return parts
+    twice = _SAID_TWICE.match(simple) if simple.endswith(")") else None
+    if twice:
+        number, word = (twice[1], twice[2]) if twice[1] else (twice[4], twice[3])
+        return read(number) if read(number) == read(word) else None
     option = _OPTION.match(text)
     if option:
         letter = option[1] or option[3] or option[5] or option[6]
@@ -109,6 +119,20 @@ def _two_numbers(simple: str) -> Node | None:
         return Node("ratio", (num(int(ratio[1])), num(int(ratio[2]))))
     remainder = _REMAINDER.match(simple)
     return Node("text", (f"{int(remainder[1])} remainder {int(remainder[2])}",)) if remainder else None
+
+
+def _parts(text: str, read: Callable[[str], Node]) -> Node | None:
+    """(a) 3 (b) 5 as values with the names of their parts; None where the letters are no such names."""
+    labels = list(_PART.finditer(text))
+    if len(labels) < 2 or labels[0].start() or [label[1] for label in labels] != list("abcdefgh"[: len(labels)]):
+        return None
+    ends = [label.start() for label in labels[1:]] + [len(text)]
+    held = [text[label.end() : end].strip(" ,;.\n\t") for label, end in zip(labels, ends, strict=True)]
+    values = [read(_AND_AT_END.sub("", part)) for part in held if part]
+    if len(values) < len(labels) or any(value.kind in ("unread", "deep") for value in values):
+        return None
+    names = [sym(f"text part {label[1]}") for label in labels]
+    return Node("list", tuple(Node("relation", (("=",), *pair)) for pair in zip(names, values, strict=True)))
 
 
 def _time_of_day(simple: str) -> Node | None:

@@ -7,7 +7,7 @@ import re
 
 _LEADING_SIGNS = re.compile(
     r"^(?:\\approx\b|≈|=>|=|\\implies\b|\\Rightarrow\b|\\therefore\b|US(?=\s*\\?\$)"
-    r"|\\(?:display|text)style(?![A-Za-z])|(?:\\text\s*\{\s*)?(?:(?:[Ff]inal )?[Aa]ns(?:wer)?\s*[:=]|[Ff]inal\s*:)\s*\}?)\s*"
+    r"|\\(?:display|text)style(?![A-Za-z])|(?:\\text\s*\{\s*)?(?:(?:[Ff]inal )?[Aa]ns(?:wer)?\s*(?:[:=]|\.(?=\s))|[Ff]inal\s*:)\s*\}?|No\.\s*(?=\d)|\\?\#(?=\d))\s*"
 )
 _CURRENCY = re.compile(r"^(?:(USD)|(EUR)|(GBP)|(INR|Rs\.?))\s*(?=\d)")
 _CURRENCIES = ("usd", "eur", "gbp", "inr")
@@ -73,6 +73,8 @@ _EVERY = re.compile(  # "for all real x": says of a letter what it says without
 _ALL_BEFORE = re.compile(  # "all n >= 2"
     r"^(?:\\text\s*\{\s*(?:for )?all\s*\}|(?:for )?all\s)[\s~$]*(?=[a-z]\s*(?:[<>=]|\\(?:g|l)e|\\(?:ne|in|g|l)))"
 )
+_DERIVATIVE = re.compile(r"^\\d?frac\{d[a-z]?\}\{dx\}\s*=\s*")  # dy/dx = ...
+_DECIMAL_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d)(?!\d{3}(?!\d))")  # 0{,}5, but not 1{,}234
 _LOGARITHM = re.compile(r"(?<![A-Za-z])log(2|10)\s*(?=\()")  # log10(5)
 _CHOICES = re.compile(r"(?<![A-Za-z0-9_\\])C\(\s*(\w+)\s*,\s*(\w+)\s*\)")
 
@@ -140,6 +142,10 @@ def respelled(text: str) -> str:
         text = _new_fractions(text)
     if "x" in text or "X" in text:
         text = _CROSS.sub(r"\\times ", text)
+    if text.startswith(("\\frac{d", "\\dfrac{d")):
+        text = _DERIVATIVE.sub("f'(x) = ", text, count=1)
+    if "{,}" in text:
+        text = _DECIMAL_COMMA.sub(".", text)
     if "_" in text:
         text = _TEXT_DIGITS.sub(r"\1", text)
     if "log" in text:

@@ -22,7 +22,7 @@ _LARGE = re.compile(r"\\[dt]frac")
 _QUALIFIER = re.compile(
     r"[,;.]?\s*(?:\\q?quad\s*|\\[,;: ]\s*|\\text\s*\{\s*|\$\s*|\(\s*)*"
     r"(?:(?<![A-Za-z])(?:for (?:all|every|any|each|some|integers?|real|positive|natural|constants?|arbitrary)\b|where\b|with (?:any|some|arbitrary)\b"
-    r"|(?:is|are) (?:an? )?(?:arbitrary|constants?)\b)|\\forall)(?![A-Za-z])(.*)$",
+    r"|(?:is|are) (?:an? )?(?:arbitrary|constants?)\b|for (?:\}\s*)?\$?\s*[kmnjt]\s*(?:>=?|\\geq?)\s*[01]\b)|\\forall)(?![A-Za-z])(.*)$",
     re.S,
 )
 _EQUIVALENT = re.compile(r"\s*(?:,|\(|\\text\s*\{)*\s*or\s*(?:\}\s*\\text\s*\{\s*)?(?:an\s+)?equivalent\b.*$", re.I)

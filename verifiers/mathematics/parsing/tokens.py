@@ -57,7 +57,7 @@ def _pattern(grouped: str) -> re.Pattern[str]:
 
 _TOKEN = {True: _pattern(_COMMA_GROUPED), False: _pattern(_GROUPED)}
 _GROUP = re.compile(r"\s*\{")
-_UNIT_LETTER = re.compile(r"\s*\{(?=\s*(?:[msghLNJWVKAC]|[A-Za-z]{2,4})\s*\})")  # behind a number or another unit
+_UNIT_LETTER = re.compile(r"\s*\{(?=\s*(?:[msghLNJWVKACTF]|[A-Za-z]{2,4})\s*\})")  # behind a number or another unit
 _WHOLE_GROUP = re.compile(r"\s*\{[^{}]*\}")
 _UNIT_GROUP = re.compile(r"\s*\{\s*(?:~|\\[,;: ]|\s(?=\s*[A-Za-z]))")  # \mathrm{~cm} is set as text is
 _WORD_GROUP = re.compile(r"\s*\{\s*([A-Za-z]{2,})\s*\}")  # \mathrm{cm} is one word

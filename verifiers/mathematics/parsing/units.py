@@ -198,15 +198,24 @@ UNITS = (
 )
 SYMBOL_UNITS = {"L": _ALL["l"], "N": _ALL["newton"], "J": _ALL["joule"], "W": _ALL["watt"], "V": _ALL["volt"], "K": _ALL["kelvin"], "kW": _ALL["kw"], "MB": _ALL["mb"], "GB": _ALL["gb"], "kWh": _ALL["kwh"], "GHz": _ALL["ghz"], "MHz": _ALL["mhz"], "kHz": _ALL["khz"],
                 "MeV": _ALL["mev"], "keV": _ALL["kev"], "eV": _ALL["ev"], "kPa": _ALL["kpa"], "MPa": _ALL["mpa"], "kN": _ALL["kn"], "MJ": _ALL["mj"], "MW": _ALL["mw"],
-                "A": _ALL["ampere"], "Hz": _ALL["hz"], "Pa": _ALL["pa"], "Omega": _ALL["ohm"], "kJ": _ALL["kj"], "mL": _ALL["ml"],
+                "A": _ALL["ampere"], "Hz": _ALL["hz"], "Pa": _ALL["pa"], "Omega": _ALL["ohm"], "kJ": _ALL["kj"], "C": _ALL["coulomb"], "T": _ALL["tesla"], "F": _ALL["farad"], "mL": _ALL["ml"],
                 **{letter: _ALL[letter] for letter in _SINGLE_LETTERS}}  # fmt: skip
 DEGREES, RADIANS, PERCENT = _ALL["deg"], _ALL["rad"], (("percent", 1),)
+
+
+_PREFIXES = {"p": -12, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9}
+_PREFIXED = {symbol: _ALL[name] for symbol, name in (
+    ("J", "joule"), ("W", "watt"), ("N", "newton"), ("V", "volt"), ("A", "ampere"), ("C", "coulomb"), ("F", "farad"), ("T", "tesla"),
+    ("H", "henry"), ("Hz", "hertz"), ("Pa", "pascal"), ("eV", "ev"), ("mol", "mol"))}  # fmt: skip
 
 
 def named(word: str) -> Unit | None:
     """The unit of one word, abbreviation or plural, or None."""
     if word in SYMBOL_UNITS:
         return SYMBOL_UNITS[word]
+    if word[:1] in _PREFIXES and word[1:] in _PREFIXED:
+        dimensions, scale = _PREFIXED[word[1:]]
+        return dimensions, scale * Fraction(10) ** _PREFIXES[word[0]]
     lowered = word.lower()
     return _ALL.get(word) or (_ALL.get(lowered) if len(word) > 1 else None)
 
