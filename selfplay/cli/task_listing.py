@@ -74,6 +74,7 @@ def list_tasks(
     strengthened, and every bad row that is left out."""
     counts = Counts(validated=validate, attacked=attack)
     references: dict[Any, str] = {}  # of final answers, each with the first task that has it
+    questions: dict[Any, str] = {}
     if out and isinstance(options.get("path"), str):
         refuse_same_file(Path(options["path"]), out)
     with contextlib.ExitStack() as stack:
@@ -93,15 +94,16 @@ def list_tasks(
                 _try(task, counts)
             if attack and verifier_of(task.reference).has_answers:
                 references.setdefault(task.reference, task.id)
+                questions.setdefault(task.reference, "\n".join(message["content"] for message in task.prompt))
             if results:
                 results.write(json.dumps(task.to_dict(), ensure_ascii=False) + "\n")
     if attack:
-        _attack(references, counts)
+        _attack(references, questions, counts)
     return counts
 
 
-def _attack(references: dict[Any, str], counts: Counts) -> None:
-    found = exploits(references)
+def _attack(references: dict[Any, str], questions: dict[Any, str], counts: Counts) -> None:
+    found = exploits(references, questions)
     for exploit in found:
         print(f"task {references[exploit.reference]}: accepts {exploit.answer!r}, which {exploit.why}")
     counts.num_exploitable = len({references[exploit.reference] for exploit in found})

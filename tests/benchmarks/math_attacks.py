@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.math_attacks [--references FILE] [--sample N] [--show]
 
-References are JSON lines with `answer`. Three tables: exploits (verifiers/exploits.py) on a sample of references; every reference
-against itself bare, boxed and in prose; pairs of unequal references of like shape (digits aside), both ways.
+References are JSON lines with `answer`. Four tables: exploits (verifiers/exploits.py) on a sample of references; what can be made of
+the question on GSM8K's questions; every reference against itself bare, boxed and in prose; pairs of unequal references of like
+shape (digits aside), both ways.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from tasks import MathReference
 from tests.benchmarks.math_rivals import interval
 from tests.shared_data import SHARED
 from verifiers import Outcome, verify, verify_answer
-from verifiers.exploits import constants, empty_answers, exploits
+from verifiers.exploits import constants, empty_answers, exploits, guesses, repetitions
 from verifiers.mathematics.equivalence import worker_client
 
 
@@ -74,6 +75,29 @@ def attack(answers: list[str], show: bool) -> None:
         print(f"    {exploit.reference.answer!r:.100} accepts {exploit.answer!r:.60}: {exploit.why}")
 
 
+def question_attack(num_questions: int, show: bool) -> None:
+    """GSM8K's questions: completions that repeat them, and numbers made of theirs in a sentence of a model's kind. A number that is
+    accepted is counted only if it is not the reference's own."""
+    rows = [json.loads(line) for line in (SHARED / "data" / "gsm8k_test.jsonl").read_text().splitlines()]
+    rows = random.Random(2).sample(rows, min(num_questions, len(rows)))
+    tried, accepted = 0, []
+    for row in rows:
+        answer = row["answer"].rpartition("####")[2].strip()
+        unequal = [guess for guess in guesses(row["question"]) if guess != answer.replace(",", "")]
+        said = [
+            form.format(guess)
+            for guess in unequal
+            for form in ("{}", "The answer is {}.", "He has {} of them.", "So it is {} in all.")
+        ]
+        for completion in (*repetitions(row["question"]), *said):
+            tried += 1
+            if verify(MathReference(answer), completion).outcome is Outcome.CORRECT:
+                accepted.append((answer, completion))
+    print(f"| made of the question, {len(rows)} of GSM8K | {interval(len(accepted), tried)} accepted |")
+    for answer, completion in accepted if show else ():
+        print(f"    {answer!r} accepts {completion!r:.200}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--references", type=Path, help="JSON lines with `answer`; by default the shared public ones")
@@ -88,6 +112,8 @@ def main() -> None:
     print("| test | result [95%] |\n|---|---|")
     itself(answers, options.show)
     neighbours(answers, options.show)
+    if SHARED is not None:
+        question_attack(options.sample, options.show)
     attack(random.Random(1).sample(answers, min(options.sample, len(answers))), options.show)
 
 

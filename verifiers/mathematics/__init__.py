@@ -19,8 +19,12 @@ from verifiers.verdict import Reason, Verdict
 
 VERSION = "math@2"
 _INTEGER = re.compile(r"[-+]?\d{1,400}", re.ASCII)
-_REMARK = re.compile(r"\\text\s*\{([^{}()]*)\((?!or\b)[^{}()]*[a-z]{2}[^{}()]*\)\s*\}\s*$")  # 8 \text{ ways (with the empty one)}
-_AGREED = re.compile(r"\W*(?:text\s*\{\s*)?(yes|no)\b\s*[,.;:](?=\s)(?!.*\b(?:yes|no)\b)", re.I | re.S)  # "No, it does not exist"
+_REMARK = re.compile(
+    r"\\text\s*\{([^{}()]*)\((?:not|including|counting|with|without|since|because|as|after|i\.e\.|that is)\b[^{}()]*\)\s*\}\s*$"
+)  # 8 \text{ ways (with the empty one)}
+_AGREED = re.compile(
+    r"\W*(?:text\s*\{\s*)?(yes|no)\b\s*[,.;:](?=\s)(?!.*\b(?:yes|no)\b)", re.I | re.S
+)  # "No, it does not exist"
 _CHOSEN, _CHOICE = re.compile(r"\(([a-j])\)"), re.compile(r"\(?([A-J])\)?")  # (c) for the option C
 _RIGHT = (Reason.MATCH, Reason.ROUNDED, Reason.WITHIN_TOLERANCE)
 

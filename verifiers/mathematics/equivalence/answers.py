@@ -155,7 +155,9 @@ class Comparison:
         if any(self.same(values[0], named) for named in constants_renamed(*values)):
             return True
         shared = shared_value(left), shared_value(right)
-        if any(shared) and self.same(*(each or arranged(side) for each, side in zip(shared, (left, right), strict=True))):
+        if any(shared) and self.same(
+            *(each or arranged(side) for each, side in zip(shared, (left, right), strict=True))
+        ):
             return True
         return self._residues(left, right) or verdict
 
@@ -375,7 +377,11 @@ class Comparison:
 
     def _two_relations(self, left: Node, right: Node) -> bool | None:
         a, b = assigned(left), assigned(right)
-        if self.conventions != PLAIN and left.args[0] == right.args[0] and self._all(zip(left.args[1:], right.args[1:], strict=True)):
+        if (
+            self.conventions != PLAIN
+            and left.args[0] == right.args[0]
+            and self._all(zip(left.args[1:], right.args[1:], strict=True))
+        ):
             return True
         if not _unknowns(left) and not _unknowns(right) and set(left.args[0]) | set(right.args[0]) == {"="}:
             return self._constant_equations(left, right)
@@ -723,7 +729,7 @@ def _chosen_together(left: list[Node], right: list[Node]) -> bool | None:
     apart, joined = (left, right) if len(right) == 1 else (right, left)
     letters_apart = [item.args[0] for item in apart if item.kind == "sym" and item.args[0] in _OPTIONS]
     word = joined[0].args[0] if joined[0].kind == "sym" else ""
-    if len(letters_apart) < 2 or len(letters_apart) < len(apart) or not _OPTIONS >= set(word):
+    if len(letters_apart) < 2 or len(letters_apart) < len(apart) or not set(word) <= _OPTIONS:
         return None
     return "".join(sorted(letters_apart)) == word
 

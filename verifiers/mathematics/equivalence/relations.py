@@ -94,7 +94,11 @@ def shared_value(node: Node) -> Node | None:
     if node.kind != "relation" or len(node.args) < 4 or set(node.args[0]) != {"="}:
         return None
     names, value = node.args[1:-1], node.args[-1]
-    if value.kind == "sym" or len(set(names)) < len(names) or not all(name.kind == "sym" and len(name.args[0]) == 1 for name in names):
+    if (
+        value.kind == "sym"
+        or len(set(names)) < len(names)
+        or not all(name.kind == "sym" and len(name.args[0]) == 1 for name in names)
+    ):
         return None
     return Node("list", tuple(Node("relation", (("=",), name, value)) for name in names))
 

@@ -142,7 +142,9 @@ def joined(text: str, found: list[tuple[int, int, str]], depth: int = 0) -> str:
     first = len(found) - len(held)
     lettered = [_LETTER_BEFORE.search(text, max(0, start - 20), start) for start, _, _ in found[first:]]
     if parts is not None and [label and label[1] for label in lettered] == list("abcdefgh"[: len(held)]):
-        return " ".join(f"({letter}) {unboxed(part, depth + 1)}" for letter, part in zip("abcdefgh", held, strict=False))
+        return " ".join(
+            f"({letter}) {unboxed(part, depth + 1)}" for letter, part in zip("abcdefgh", held, strict=False)
+        )
     if parts is not None and not _PART_BEFORE.search(text[max(0, found[first][0] - 20) : found[first][0]]):
         held, only_or = held[-1:], True
     inner = [unboxed(part, depth + 1) for part in held]

@@ -16,7 +16,8 @@ _DERIVING = re.compile(
 )
 _CONCLUDED = re.compile(r"\s*\\text\s*\{\s*(?:so|thus|hence|therefore)\b", re.I)
 _REMARK = re.compile(  # "... = 0 (and x + y is not 0)"
-    r"[\s\\]*\(\s*\\text\s*\{\s*(?:and|since|because|where|as|for|with|note)\b[^()]*(?:\([^()]*\)[^()]*)*\)\s*\.?\s*$", re.I
+    r"[\s\\]*\(\s*\\text\s*\{\s*(?:and|since|because|where|as|for|with|note)\b[^()]*(?:\([^()]*\)[^()]*)*\)\s*\.?\s*$",
+    re.I,
 )
 _EDGES = " ,;.\\\n\t:"
 _MAX = 3_000  # characters

@@ -113,7 +113,8 @@ _SUPPOSED = re.compile(
     re.I,
 )
 _ADVERB = re.compile(
-    r"(?:actually|simply|indeed|clearly|therefore|thus|equal to|given by|(?:option|choice)(?=\s+\(?(?:[A-J]|\d+)\b))\s+", re.I
+    r"(?:actually|simply|indeed|clearly|therefore|thus|equal to|given by|(?:option|choice)(?=\s+\(?(?:[A-J]|\d+)\b))\s+",
+    re.I,
 )
 _DECIMAL_COMMA = re.compile(r"[-−]?\d+,(?:\d\d?|\d{4,})")
 _WITH_DECIMAL_COMMA = re.compile(  # "Die Antwort ist 2,5": languages that write numbers so
@@ -128,10 +129,15 @@ _NO_IDEA = re.compile(  # a text that says that it holds no answer
     re.I,
 )
 _CHOSEN = re.compile(r"(?:I(?:'d| would| will|'ll)?\s+(?:choose|pick|select|go with))\s+(?:option\s+)?\(?([A-J])\)?\.?")
-_CONCLUDING_WORD = re.compile(r"(?:so|thus|hence|therefore|in conclusion|finally|in total)[,:]?\s+(?=[$-]?\d[\d.,/%]*\Z)", re.I)
-_SPOKEN_EQUATION = re.compile(r"[\d.]+(?:\s*(?:[-+*/×÷]|plus|minus|times|divided by)\s*[\d.]+)+\s+(?:is|equals|makes|gives)\s+[-$]?[\d.,]*\d\.?")
+_CONCLUDING_WORD = re.compile(
+    r"(?:so|thus|hence|therefore|in conclusion|finally|in total)[,:]?\s+(?=[$-]?\d[\d.,/%]*\Z)", re.I
+)
+_SPOKEN_EQUATION = re.compile(
+    r"[\d.]+(?:\s*(?:[-+*/×÷]|plus|minus|times|divided by)\s*[\d.]+)+\s+(?:is|equals|makes|gives)\s+[-$]?[\d.,]*\d\.?"
+)
 _OPTION_LINE = re.compile(  # "The correct choice is:", then a line "C. 1/2"
-    r"\b(?:answer|choice|option|correct)\b[^\n]{0,60}:\**\s*\n\s*(\**\(?[A-J][.):]\)?\s+\S[^\n]{0,200}|\**\(?[A-J]\)?\**)\s*\Z", re.I
+    r"\b(?:answer|choice|option|correct)\b[^\n]{0,60}:\**\s*\n\s*(\**\(?[A-J][.):]\)?\s+\S[^\n]{0,200}|\**\(?[A-J]\)?\**)\s*\Z",
+    re.I,
 )
 _HEADING = re.compile(r"#{1,6}[ \t]+(?=\S)")
 _PARTS = re.compile(r"\(a\)\s*\S.{0,200}\n\s*\(b\)\s*\S.{0,300}", re.S)  # the parts of an answer, line by line
@@ -352,7 +358,11 @@ def _whole_or_closing(text: str) -> str | None:
             return held_together(stripped, spans)
         return (
             closing_value(stripped) or stripped
-            if (_SPOKEN_EQUATION.fullmatch(stripped) or _WORDED_EQUATION.search(stripped[:500]) or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS]))
+            if (
+                _SPOKEN_EQUATION.fullmatch(stripped)
+                or _WORDED_EQUATION.search(stripped[:500])
+                or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS])
+            )
             and " where " not in stripped
             else stripped
         )

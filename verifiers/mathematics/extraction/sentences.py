@@ -60,7 +60,9 @@ _REPEATED = re.compile(  # a sentence that repeats the question
     r"|(?:in )?the (?:problem|question)\b)",
     re.I,
 )
-_DIVIDED = re.compile(r"\s+(?:when|if)\s+(?:it is |\w+ is )?divided by\s+\$?[\w.]+\$?$", re.I)  # "is 8 when divided by 9"
+_DIVIDED = re.compile(
+    r"\s+(?:when|if)\s+(?:it is |\w+ is )?divided by\s+\$?[\w.]+\$?$", re.I
+)  # "is 8 when divided by 9"
 _SO = re.compile(r",\s*(?:and\s+)?(?:so|thus|hence|therefore|which leaves|leaving)\b", re.I)
 _COMPOUND = re.compile(r"\$?\d[\d.,]*\s+[a-z]+\s+and\s+\d[\d.]*\s+[a-z]+", re.I)  # 3 dollars and 75 cents
 _GIVEN = re.compile(  # of a sentence that repeats what was given, or that works towards an answer
@@ -69,7 +71,9 @@ _GIVEN = re.compile(  # of a sentence that repeats what was given, or that works
     r"|because|since|to find|we|i|you|means?|using|formula|method|called)\b|\b[a-z]{2,}ed\b|\b(?:flew|ran|drove|read|wrote|drank|threw|broke|grew|caught|swam|rode)\b|^\W*(?:to|after|before|for|with|by|in order)\b",
     re.I,
 )
-_MAX_SHORT = 600  # characters of a completion whose closing sentence is taken for its answer if it states a single number
+_MAX_SHORT = (
+    600  # characters of a completion whose closing sentence is taken for its answer if it states a single number
+)
 _MAX_SHORT_SENTENCES = 8
 FOREIGN = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3\u0900-\u097f\u0600-\u065f\u066e-\u06ef\u0e00-\u0e7f\u0590-\u05ff]{2}"
