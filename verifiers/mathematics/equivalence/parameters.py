@@ -82,9 +82,12 @@ def constants_renamed(left: Node, right: Node) -> Iterator[Node]:
 
     Nothing where the two do not hold as many constants, from two to three.
     """
-    ours, theirs = ([*sorted(_free(side) & _CONSTANTS)] for side in (left, right))
-    if len(ours) != len(theirs) or not 2 <= len(ours) <= 3 or _free(left) - set(ours) != _free(right) - set(theirs):
+    ours = sorted(_free(left) & _CONSTANTS)
+    theirs = sorted(_free(right) & _CONSTANTS) if 2 <= len(ours) <= 3 else []
+    if not theirs or len(ours) != len(theirs) or _free(left) - set(ours) != _free(right) - set(theirs):
         return
+    if set(ours) == set(theirs) and not all("_" in name for name in ours):
+        return  # A x + B is not B x + A: such letters may be given
     if not _free(left) - set(ours) or not all(_is_constant(left, name) for name in ours):
         return
     apart = right

@@ -19,6 +19,7 @@ _FORMULA_END = re.compile(r"(?<!\\)\$|\\\]|\\\)|\n")
 _REJECTED = re.compile(
     r"\s*\$?\s*(?:is|was)(?:\s+(?:not|wrong|incorrect|false)\b|n't\b)"
 )  # "\boxed{5} is not the answer"
+_DENIED = re.compile(r"(?<![A-Za-z])(?:[Nn]ot|NOT)\s+\$?\s*\Z")  # "not \boxed{5}"
 _LEFT_END = re.compile(  # what ends an operand before a box, read from the right
     r"[=≈:$&\n,;<>→⇒]|\\\[|\\\(|\\\\|\\(?:approx|equiv|in|leq?|geq?|to|implies|(?:Long)?[Rr]ightarrow|therefore|because|q?quad|neq?|sim|cong)(?![A-Za-z])"
 )
@@ -33,7 +34,7 @@ _OPERAND = re.compile(r"(?:\\[A-Za-z]+|[\d.,\s(){}^_*/+\-−!|\[\]°%]|\\%|(?<![
 _ADJACENT_BEFORE = re.compile(r"(?:^|[\s(*:=$])([-−]?(?:\d[\d,]*\.?|\.)|[-−]|(?<=\s)[-−]?\d*\.)\Z")
 _ADJACENT_BEHIND = re.compile(r"\\?%|\^\s*(?:\d|\{[^{}]*\})|\\sqrt\s*(?:\{[^{}]*\}|\d)|\\pi(?![A-Za-z])|°|\^?\\circ")
 _POWER_BEHIND = re.compile(r"\s*(?:\\(?:times|cdot)|[×*])\s*10\s*\^\s*(?:\{[^{}]*\}|\d)|\s*\^\s*(?:\d|\{-?\d+\})")
-_WORD_BEHIND = re.compile(r"\s*(?:\$|\\\)|\\\])?\s*(\\?%|[A-Za-z]+(?:/[A-Za-z]+)?)")
+_WORD_BEHIND = re.compile(r"\s*(?:\$|\\\)|\\\])?\s*(?:\\(?:text|mathrm)\s*\{\s*~?\s*)?(\\?%|[A-Za-z]+(?:/[A-Za-z]+)?)")
 _SENTENCE_END = re.compile(r"[.!?](?:\s|\Z)")
 _SPACED_NUMBER = re.compile(r"\s+[\d.]")
 _MAX_OPERAND = 60  # characters beside a box
@@ -80,7 +81,8 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
             end = closing.get(start)
             forced = _forced_end(text, start) if end is None else None
             if end is not None:
-                if not _REJECTED.match(text, end + 1):
+                denied = _DENIED.search(text, max(0, match.start() - 12), match.start())
+                if not denied and not _REJECTED.match(text, end + 1):
                     found.append((match.start(), end + 1, text[start + 1 : end]))
             elif forced is not None:
                 found.append((match.start(), forced, text[start + 1 : forced]))
@@ -201,6 +203,9 @@ def _operand(text: str, box: tuple[int, int, str]) -> str:
         left = adjacent[1] if adjacent else ""
         beside = power or _ADJACENT_BEHIND.match(behind)
         right = beside[0] if beside else ""
+    glued = re.match(r"\d+", behind)
+    if glued and held.isdigit():
+        return f"{left}{held}{glued[0]}"
     left = left if left.count("{") == left.count("}") and left.count("(") == left.count(")") else ""
     right = right if right.count("{") == right.count("}") and right.count("(") == right.count(")") else ""
     word = None if right else _WORD_BEHIND.match(behind)

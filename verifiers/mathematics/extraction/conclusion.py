@@ -14,6 +14,7 @@ _TEXT = re.compile(r"\\(?:text|mbox|textrm)\s*\{([^{}]*)\}")
 _DERIVING = re.compile(
     r"\\text\s*\{\s*(?:\w+\s+)?(?:given|with|so|thus|hence|then|therefore|from|since|using|by|as|because)\b", re.I
 )
+_GIVEN = re.compile(r"^\s*given\b", re.I)  # "Given a = 2, ab = 6" states the last
 _CONCLUDED = re.compile(r"\s*\\text\s*\{\s*(?:so|thus|hence|therefore)\b", re.I)
 _REMARK = re.compile(  # "... = 0 (and x + y is not 0)"
     r"[\s\\]*\(\s*\\text\s*\{\s*(?:and|since|because|where|as|for|with|note)\b[^()]*(?:\([^()]*\)[^()]*)*\)\s*\.?\s*$",
@@ -30,6 +31,7 @@ def conclusions(held: str) -> list[str]:
         return []
     held = _REMARK.sub("", held)
     last = _conclusion(held)
+    last = last and last_equation_of(last)
     side = last.rpartition("=")[2].strip(_EDGES) if last and _DERIVING.search(held) else ""
     return [text for text in (last, side if side != "0" or last.count("=") > 1 else "") if text]
 
@@ -67,7 +69,7 @@ def _worded_value(held: str) -> str | None:
         at = group.end()
     prose.append(_as_formula(held[at:]))
     sentences = [part for part in split_sentences("".join(prose)) if re.search(r"\w", part)]
-    return value_of_sentence(sentences[-1]) if sentences else None
+    return value_of_sentence(_GIVEN.sub("", sentences[-1], count=1)) if sentences else None
 
 
 def _as_formula(part: str) -> str:

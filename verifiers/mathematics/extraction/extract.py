@@ -100,7 +100,7 @@ _RETRACTED = re.compile(  # behind a box: "Hmm, that is wrong", "Actually, it sh
     r"[\s$.}\])*]{0,9}(?:(?:wait|hmm+|actually|no|but|however|oops|sorry|hold on|correction)\b[^.?\n]{0,80}?\b|,\s*(?:but\s+)?)?"
     r"(?:(?<!if )(?:this|that|it|which|(?:the|my) answer)\s*(?:is|was|'s|can't be|cannot be)\s+(?:clearly\s+|obviously\s+)?"
     r"(?:wrong|incorrect|not (?:right|correct|possible)|impossible|right\b(?=\?)|a mistake|an error|a contradiction)\b"
-    r"|(?:this|that|it|which)\s+contradicts\b|I\s+(?:miscounted|misread|miscalculated|made an? (?:mistake|error)|was wrong)\b"
+    r"|(?:this|that|it|which)\s+(?:contradicts|(?:doesn't|does not|can't|cannot)\s+(?:satisfy|work|hold|match|make sense|be right|be correct))\b|I\s+(?:miscounted|misread|miscalculated|made an? (?:mistake|error)|was wrong)\b"
     r"|(?:this|that|it|answer)\s+should\s+(?:be|have been)\s+(?:[$\\-]?[\d\\(]|[A-J]\b))",
     re.I,
 )
@@ -340,8 +340,8 @@ def _whole_or_closing(text: str) -> str | None:
     if len(stripped) <= _MAX_WORDS and _NO_IDEA.fullmatch(stripped):
         return None
     if "\n" not in stripped:
-        stripped = _HEADING.sub("", stripped, count=1) if stripped[0] == "#" else stripped
-        stripped = _CONCLUDING_WORD.sub("", stripped, count=1)
+        for opening in (_HEADING, _CONCLUDING_WORD):
+            stripped = stripped[match.end() :] if (match := opening.match(stripped)) else stripped
         if chosen := _CHOSEN.fullmatch(stripped):
             return chosen[1]
     elif _PARTS.fullmatch(stripped) and not looks_like_prose(stripped):
@@ -359,7 +359,7 @@ def _whole_or_closing(text: str) -> str | None:
         return (
             closing_value(stripped) or stripped
             if (
-                _SPOKEN_EQUATION.fullmatch(stripped)
+                _SPOKEN_EQUATION.fullmatch(stripped[:_MAX_WORDS])
                 or _WORDED_EQUATION.search(stripped[:500])
                 or _SHORT_SENTENCE.fullmatch(stripped[:_MAX_WORDS])
             )

@@ -20,7 +20,7 @@ _BOLD = re.compile(r"\*\*([^*\n]{1,200})\*\*")
 _SENTENCE_END = re.compile(r"(?<!\\)[.!?](?=\s|$|\*)|[。！？।؟]|\n")
 CONCLUDING = re.compile(
     r"\b(?:so|thus|hence|therefore|altogether|in total|finally|consequently|donc|also|por lo tanto|así que)\b"
-    r"|所以|因此|总共|一共|结论|故|إذن|لذا|لذلك|इसलिए|अतः|поэтому|итого",
+    r"|所以|因此|总共|一共|共有|共计|结论|故|إذن|لذا|لذلك|इसलिए|अतः|поэтому|итого",
     re.I,
 )
 _HEDGE = re.compile(
@@ -57,17 +57,19 @@ _CALCULATED = re.compile(rf"[\d)%]\s*=\s*\**({_VALUE})(?!\s*[-+*/×÷^=.]?\s*\d)
 _GOES_ON = re.compile(r"\b(?:and|but|so|then|thus|hence|therefore|giving|leaving|is|are|equals)\b|=|;", re.I)
 _REPEATED = re.compile(  # a sentence that repeats the question
     r"\W*(?:first(?:ly)?\b|initially\b|at first\b|(?:we|i) (?:know|see|have) that\b|we are given\b|given\b|it is given\b|according to\b|recall\b"
-    r"|(?:in )?the (?:problem|question)\b)",
+    r"|(?:in )?the (?:problem|question)\b|step \d+:|check(?:ing)?\b|verif(?:y|ication)\b)",
     re.I,
 )
 _DIVIDED = re.compile(
     r"\s+(?:when|if)\s+(?:it is |\w+ is )?divided by\s+\$?[\w.]+\$?$", re.I
 )  # "is 8 when divided by 9"
+_RATHER = re.compile(r",\s+(?:and\s+)?not\s+\$?\d[^,;]*$")  # "is 24 kg, not 42 kg"
+_STATE = re.compile(r"[a-z]+ed|left|remaining|possible|available|enough|there", re.I)  # "24 bags are needed"
 _SO = re.compile(r",\s*(?:and\s+)?(?:so|thus|hence|therefore|which leaves|leaving)\b", re.I)
 _COMPOUND = re.compile(r"\$?\d[\d.,]*\s+[a-z]+\s+and\s+\d[\d.]*\s+[a-z]+", re.I)  # 3 dollars and 75 cents
 _GIVEN = re.compile(  # of a sentence that repeats what was given, or that works towards an answer
     r"\b(?:had|was|were|did|started|began|bought|gave|ate|lost|found|took|made|sold|spent|went|came|left behind|initially|originally"
-    r"|know|knows|known|given|says?|problem|question|first|second|step|equation|page|chapter|example|each of|out of|than|when|while"
+    r"|know|knows|known|given|says?|problem|question|first|second|step|section|see|figure|table|equation|page|chapter|example|each of|out of|than|when|while"
     r"|because|since|to find|we|i|you|means?|using|formula|method|called)\b|\b[a-z]{2,}ed\b|\b(?:flew|ran|drove|read|wrote|drank|threw|broke|grew|caught|swam|rode)\b|^\W*(?:to|after|before|for|with|by|in order)\b",
     re.I,
 )
@@ -112,7 +114,7 @@ def closing_value(text: str) -> str | None:
 def value_of_sentence(sentence: str, before: str = "") -> str | None:
     """The value that a sentence states: behind its last verb or equals sign, its last formula, or its only number, where
     the sentence concludes, names a sum of money, or repeats what the text `before` it has computed."""
-    sentence = _DIVIDED.sub("", sentence.strip().rstrip(".。।!")[-_MAX_SENTENCE:])
+    sentence = _DIVIDED.sub("", _RATHER.sub("", sentence.strip().rstrip(".。।!")[-_MAX_SENTENCE:]))
     if _REPEATED.match(sentence):
         return None
     matches = list(MATH_SPAN.finditer(sentence))
@@ -155,6 +157,7 @@ def value_of_sentence(sentence: str, before: str = "") -> str | None:
         words = re.findall(r"[^\W\d_]{2,}", tail)
         if (
             tail
+            and not _STATE.fullmatch(tail)
             and not FOREIGN.search(tail)
             and len(tail) <= _MAX_TAIL
             and (len(words) <= 2 or _COMPOUND.fullmatch(tail))

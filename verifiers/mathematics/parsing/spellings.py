@@ -73,6 +73,7 @@ _EVERY = re.compile(  # "for all real x": says of a letter what it says without
 _ALL_BEFORE = re.compile(  # "all n >= 2"
     r"^(?:\\text\s*\{\s*(?:for )?all\s*\}|(?:for )?all\s)[\s~$]*(?=[a-z]\s*(?:[<>=]|\\(?:g|l)e|\\(?:ne|in|g|l)))"
 )
+_MICRO = re.compile(r"\\mu\s*\\(?:text|mathrm)\s*\{\s*([A-Za-z]{1,3})\s*\}")  # \mu\mathrm{F}
 _DERIVATIVE = re.compile(r"^\\d?frac\{d[a-z]?\}\{dx\}\s*=\s*")  # dy/dx = ...
 _DECIMAL_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d)(?!\d{3}(?!\d))")  # 0{,}5, but not 1{,}234
 _LOGARITHM = re.compile(r"(?<![A-Za-z])log(2|10)\s*(?=\()")  # log10(5)
@@ -157,6 +158,8 @@ def _worded(text: str) -> str:
     """A short text with what it says in words or by a rarer sign in the usual signs; a rule runs only where its sign stands."""
     if "frac" in text:
         text = _UNIT_QUOTIENT.sub(r"\\text{ \1}/\\text{\2}\3", text)
+    if "\\mu" in text:
+        text = _MICRO.sub(r"\\text{u\1}", text)
     if "base" in text or "_{" in text:
         text = _BASE.sub(lambda number: f"{number[1]}_{{{number[2] or number[3]}}}", text)
     if "[" in text or "]" in text:

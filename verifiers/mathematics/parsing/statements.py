@@ -37,6 +37,7 @@ _LABELLED = re.compile(
     r"(?::\s*\}?|=|\b(?:is|are|was|equals|at|on|when)(?:\s*\})?(?=[\s$\d\\(\[-]))\s*\$?\s*([^\s$A-Za-z].*?|[A-Za-z]\s*=\s*[^\s].*?|\\.*?)\s*\$?\.?",
     re.S,
 )
+_WHOLE_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _THERE_ARE = re.compile(r"[Tt]here (?:is|are|were|will be) (?:exactly |only )?\$?(\d[\d,]*)\$?((?: [a-z]+){1,5})\.?")
 _WHEN = re.compile(r"\s+(?:when|at)\s+\$?\s*\w+\s*=[^=]*$")
 _DROPPED_WORDS = frozenset(
@@ -85,7 +86,8 @@ def without_equivalent(text: str) -> str:
 
 def labelled(text: str) -> list[tuple[str, str]] | None:
     """[(label, value), ...] of "the minimum is 3 and the maximum is 5", of "Minimum: 3, Maximum: 5"; None for other texts."""
-    text = _WHEN.sub("", text)
+    whole = _WHOLE_TEXT.fullmatch(text.strip())
+    text = _WHEN.sub("", whole[1] if whole else text)
     if _DENYING.search(text) or len(text) > 300:
         return None
     counted = _THERE_ARE.fullmatch(text.strip())
