@@ -1,8 +1,8 @@
 """`selfplay tasks ... --attack`: cheap answers on every final answer, and the references that accept one."""
 
 import json
-
-from tests.cli.test_cli import selfplay
+import subprocess
+import sys
 
 LAX = '''
 from dataclasses import dataclass
@@ -40,18 +40,9 @@ def attacked(folder, *references):
     ]
     (folder / "tasks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "lax.py").write_text(LAX)
-    return selfplay(
-        "tasks",
-        "files",
-        "--set",
-        "path=tasks.jsonl",
-        "--set",
-        "reference=reference",
-        "--attack",
-        "--show",
-        0,
-        folder=folder,
-    )
+    command = ["tasks", "files", "--set", "path=tasks.jsonl", "--set", "reference=reference", "--attack", "--show", "0"]
+    program = [sys.executable, "-c", "from selfplay.cli import main; main()", *command]
+    return subprocess.run(program, capture_output=True, text=True, cwd=folder)
 
 
 def test_references_that_accept_a_cheap_answer_are_listed_and_those_of_mathematics_are_not(tmp_path):

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from tasks import MathReference
 from verifiers.kinds import Verifier
+from verifiers.mathematics.equivalence.conventions import PLAIN, Conventions
 from verifiers.mathematics.extraction.boxes import unboxed
 from verifiers.mathematics.extraction.conclusion import conclusions
 from verifiers.mathematics.extraction.extract import closing_side, committed, extract, final_text, statements
@@ -26,6 +27,7 @@ _AGREED = re.compile(
     r"\W*(?:text\s*\{\s*)?(yes|no)\b\s*[,.;:](?=\s)(?!.*\b(?:yes|no)\b)", re.I | re.S
 )  # "No, it does not exist"
 _CHOSEN, _CHOICE = re.compile(r"\(([a-j])\)"), re.compile(r"\(?([A-J])\)?")  # (c) for the option C
+_SEVERAL = re.compile(r"[\s,;$]")  # in a reference of several words or formulas
 _RIGHT = (Reason.MATCH, Reason.ROUNDED, Reason.WITHIN_TOLERANCE)
 
 
@@ -34,7 +36,7 @@ def verify_math(reference: MathReference, completion: str) -> Verdict:
     start = time.perf_counter()
     answer = extract(completion)
     verdict = _verdict(reference, answer, start) if answer is not None else _of(Reason.NO_ANSWER, "", start)
-    if verdict.reason not in _RIGHT and not _INTEGER.fullmatch(reference.answer):
+    if verdict.reason not in _RIGHT and _SEVERAL.search(reference.answer):
         stated = (text for text in statements(completion) if len(text) <= _MOST_SHAPES + 3 * len(reference.answer))
         whole = next((text for text in stated if same_text(reference.answer, text)), None)
         if whole is not None:
@@ -58,7 +60,6 @@ def _verdict(reference: MathReference, answer: str, start: float) -> Verdict:
     if _INTEGER.fullmatch(shown) and _INTEGER.fullmatch(reference.answer) and not _conventions(reference):
         return _of(Reason.MATCH if int(shown) == int(reference.answer) else Reason.MISMATCH, shown, start)
     from verifiers.mathematics.equivalence.answers import compare
-    from verifiers.mathematics.equivalence.conventions import PLAIN, Conventions
 
     if not answer.isascii():
         answer = answer.encode("utf-8", "replace").decode()  # a lone surrogate cannot be written to a journal

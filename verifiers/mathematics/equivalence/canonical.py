@@ -4,10 +4,15 @@ from verifiers.mathematics.equivalence.relations import assigned
 from verifiers.mathematics.equivalence.scalars import EXPRESSIONS
 from verifiers.mathematics.parsing.tree import Node, contains, letters, neg, substituted, sym
 
+_LEAVES = frozenset(["num", "sym", "const", "text"])
+_SIGNED = frozenset(["pm"])
+
 
 def arranged(node: Node) -> Node:
     """One form for lists: signs spelled out, (p, q) = (3, 2) as p = 3, q = 2, and x = 1, 2, 3 as its values."""
-    if contains(node, frozenset(["pm"])):
+    if node.kind in _LEAVES:
+        return node
+    if contains(node, _SIGNED):
         node = _signs_spelled(node)
     if node.kind == "relation" and node.args[0] == ("=",):
         names, values = node.args[1:]

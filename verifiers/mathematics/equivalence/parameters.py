@@ -54,6 +54,12 @@ def _free(node: Node) -> set[str]:
     return letters(node)
 
 
+def may_be_renamed(left: Node, right: Node) -> bool:
+    """Whether two answers hold other letters, or several constants: else no other name makes them the same."""
+    first, second = _free(left), _free(right)
+    return first != second or len(first & _CONSTANTS) > 1
+
+
 def renaming(left: Node, right: Node, said: set[str], whole: bool = False) -> Node | None:
     """`right` with its free letter named as in `left`, if only that letter differs and may be chosen; else None.
 

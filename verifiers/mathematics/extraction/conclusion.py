@@ -27,7 +27,8 @@ _MAX = 3_000  # characters
 def conclusions(held: str) -> list[str]:
     """What the last step of a derivation states: the step, and in a step said in words also its last side ("so with x = 2,
     x^2 = 4"). Empty for an answer that is no derivation."""
-    if len(held) > _MAX or ("=" not in held and "\\" not in held):
+    is_worded = "\\text" in held or "\\mbox" in held
+    if len(held) > _MAX or not (is_worded or _IMPLIES.search(held) or (held.count("=") > 1 and _TENDS.search(held))):
         return []
     held = _REMARK.sub("", held)
     last = _conclusion(held)

@@ -17,6 +17,7 @@ _LONE_OPTION = re.compile(r"^(?:(?:[Oo]ption|[Cc]hoice)\s*:?\s*\(?([A-J])[.)]?|(
 _PART = re.compile(r"(?:\\text\s*\{\s*)?(?<![A-Za-z\\^_])\(([a-h])\)(?:\s*\}|(?=\s))\s*")
 _AND_AT_END = re.compile(r"[\s,;]*(?:\\text\s*\{\s*)?\band\s*\}?$")
 _SAID_TWICE = re.compile(r"^(\d+)\s*\(([a-z][a-z -]*)\)$|^([a-z][a-z -]*)\((\d+)\)$", re.I)  # 8 (eight)
+_FIRST_SIGNS = frozenset("-0123456789jfmasondJFMASOND")  # of a literal, a date, a time, an amount
 _RATIO = re.compile(r"^(\d+)\s+to\s+(\d+)$")
 _REMAINDER = re.compile(r"^(\d+),?\s*(?:with\s+)?(?:a\s+)?(?:[Rr]|[Rr]emainder(?:\s+of)?)\s*(\d+)$")
 _CLOCK = re.compile(r"^(\d{1,2})(?::(\d{2}))?\s*([AaPp])\.?\s?[Mm]\.?$")
@@ -47,7 +48,7 @@ def special(text: str, read: Callable[[str], Node]) -> Node | None:
     counted = _two_numbers(simple) if simple[:1].isdigit() else None
     if counted:
         return counted
-    written = _written_otherwise(simple, read) if len(text) < 60 else None
+    written = _written_otherwise(simple, read) if simple[:1] in _FIRST_SIGNS else None
     if written:
         return written
     parts = _parts(text, read) if "(b)" in text else None
