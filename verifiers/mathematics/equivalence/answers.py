@@ -167,7 +167,7 @@ class Comparison:
         renamed_right = renaming(*values, said, _is_of_integers(left) and _is_of_integers(right))
         if renamed_right is not None and self.same(arranged(self._one(values[0])), arranged(self._one(renamed_right))):
             return True
-        return bool(any(self.same(values[0], named) for named in constants_renamed(*values)))
+        return any(self.same(values[0], named) is True for named in constants_renamed(*values))
 
     def _residues(self, left: Node, right: Node) -> bool:
         """n = 2 (mod 4) against n = 4k + 2: the same classes, where one side is a congruence."""

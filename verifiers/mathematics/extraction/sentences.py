@@ -64,7 +64,7 @@ _DIVIDED = re.compile(
     r"\s+(?:when|if)\s+(?:it is |\w+ is )?divided by\s+\$?[\w.]+\$?$", re.I
 )  # "is 8 when divided by 9"
 _RATHER = re.compile(r",\s+(?:and\s+)?not\s+\$?\d[^,;]*$")  # "is 24 kg, not 42 kg"
-_STATE = re.compile(r"[a-z]+ed|left|remaining|possible|available|enough|there", re.I)  # "24 bags are needed"
+_STATE = re.compile(r"[a-z]+ed|left(?: over)?|remaining|possible|available|enough|there", re.I)  # "24 bags are needed"
 _SO = re.compile(r",\s*(?:and\s+)?(?:so|thus|hence|therefore|which leaves|leaving)\b", re.I)
 _COMPOUND = re.compile(r"\$?\d[\d.,]*\s+[a-z]+\s+and\s+\d[\d.]*\s+[a-z]+", re.I)  # 3 dollars and 75 cents
 _GIVEN = re.compile(  # of a sentence that repeats what was given, or that works towards an answer
