@@ -5,7 +5,7 @@
 
 Pairs come from the shared labelled cases where these are at hand, else from the project's own table, or from `--cases` (JSON
 lines with gold, prediction, equal, form). Both graders run one after the other on the same machine, one process each, so
-their speeds compare as a ratio. Math-Verify is no dependency: it runs under the interpreter that `--rival` names, in the
+their speeds, in CPU time, compare as a ratio. Math-Verify is no dependency: it runs under the interpreter that `--rival` names, in the
 configuration that did best on these cases (bare answers boxed; LaTeX, expressions and letters; sets against relations).
 """
 
@@ -60,15 +60,15 @@ def rival_grader():
 
 
 def graded(grade, rows: list[dict]) -> list[tuple[str, float]]:
-    """(outcome, seconds) of every row; what raises counts as wrong."""
+    """(outcome, CPU seconds) of every row; what raises counts as wrong."""
     results = []
     for row in rows:
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             outcome = grade(row)
         except Exception as error:
             outcome = f"raised {type(error).__name__}"
-        results.append((outcome, time.perf_counter() - start))
+        results.append((outcome, time.process_time() - start))
     return results
 
 
@@ -121,15 +121,15 @@ def report(name: str, rows: list[dict], results: list[tuple[str, float]]) -> flo
 
 
 def integer_speed(num_pairs: int = 100_000) -> float:
-    """Plain integers read from completions, pairs a second."""
+    """Plain integers read from completions, pairs a second of CPU."""
     from tasks import MathReference
     from verifiers import verify
 
     pairs = [(MathReference(str(2 * i)), f"{i}+{i}={2 * i}\n#### {2 * i}") for i in range(1000)]
-    start = time.perf_counter()
+    start = time.process_time()
     for number in range(num_pairs):
         verify(*pairs[number % 1000])
-    return num_pairs / (time.perf_counter() - start)
+    return num_pairs / (time.process_time() - start)
 
 
 def main() -> None:

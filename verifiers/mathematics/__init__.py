@@ -75,6 +75,9 @@ def _verdict(reference: MathReference, answer: str, start: float) -> Verdict:
     reason = Reason.MATCH if _is_reference(reference, answer) else compare(wanted, shown, conventions=conventions)
     if reason in (Reason.MISMATCH, Reason.UNSUPPORTED):
         for last in conclusions(shown):
+            if time.perf_counter() - start > _MOST_SECONDS:
+                reason = Reason.CHECKER_TIMEOUT
+                break
             concluded = compare(wanted, last, conventions=conventions)
             if concluded in _RIGHT:
                 reason = concluded
@@ -100,6 +103,7 @@ def _is_reference(reference: MathReference, text: str) -> bool:
 
 
 _MOST_SHAPES = 200  # characters of typesetting beside a reference's own
+_MOST_SECONDS = 1.0  # by the clock; what is left to compare after it is not begun, and the verdict is open
 _MIN_KEY = 12  # characters of a reference that is looked for as text; shorter ones are compared in value
 
 
