@@ -1,11 +1,11 @@
 """Tasks files of which one row in a hundred is broken, in every way of tests/bad_rows.py: what is named, in how much memory.
 
-    python -m tests.benchmarks.bad_rows [--rows 100000]
+    python -m tests.benchmarks.bad_rows [--rows 100000] [--reading]
 
 A file is read three times: by `selfplay run --check`, which names every broken row and stops; by `selfplay tasks` with
 on_bad_row = "skip"; and by a run of stored completions that leaves them out. Another file with a tenth of the rows is read
 alike, since memory that is flat is the same for both. Each command is a process of its own. Bars: every broken row named, no
-traceback, memory flat.
+traceback, memory flat. `--reading`: without the run, which samples and checks each good row.
 """
 
 import argparse
@@ -78,7 +78,8 @@ def named(text: str) -> set[int]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100_000)
-    most = parser.parse_args().rows
+    parser.add_argument("--reading", action="store_true")
+    most, reading = vars(parser.parse_args()).values()
     print(
         "| command | rows | broken | named | others named | traceback | seconds | MB |\n|---|---|---|---|---|---|---|---|"
     )
@@ -91,7 +92,7 @@ def main() -> None:
                 ("run --check", ["run", "stop.toml", "--check"]),
                 ("tasks, skip", ["tasks", "files", *skip]),
                 ("run, skip", ["run", "skip.toml"]),
-            ):
+            )[: 2 if reading else 3]:
                 text, seconds, memory = measured([*SELFPLAY, *command], folder)
                 if title == "run, skip":
                     text += (folder / "run/round_000/tasks.bad_rows.txt").read_text()
