@@ -616,6 +616,8 @@ class TestRun:
             self.peer.environment = dict(os.environ)
         if "patch" in self.source:
             self._share_patches()
+        if "doctest" in self.source:
+            _have_doctests_fail()
         unittest.main = lambda *args, **kwargs: None  # the classes are run below
         sys.modules["pytest"] = pytest_side.module()
         seed = random.seed
@@ -723,6 +725,21 @@ def run_tests(job: dict) -> None:
     if job.get("record"):
         for target, arguments in run.peer.calls:
             answer("call", str(target), arguments)
+
+
+def _have_doctests_fail() -> None:
+    """`doctest.testmod` prints what failed and goes on; here it raises."""
+    import doctest
+
+    run = doctest.testmod
+
+    def testmod(*args, **kwargs):
+        results = run(*args, **kwargs)
+        if results.failed:
+            raise AssertionError(f"{results.failed} examples of doctest fail")
+        return results
+
+    doctest.testmod = testmod
 
 
 def _stand_in_of(name: str) -> ast.expr:
