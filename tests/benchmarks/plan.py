@@ -91,19 +91,22 @@ def a_run(folder: Path) -> None:
     first = read_recipe(recipe, [f"output={folder / 'base'}", "control=false"])
     preview(first, 100, Progress(), keep=True)
     pilot = read_pilot(kept_preview(first), settings.selection.max_traces_per_task)
-    told = plan_run(settings, pilot, Extent(settings.tasks.options["num_tasks"], 240), Hardware()).figures["a round"]
+    made = plan_run(settings, pilot, Extent(settings.tasks.options["num_tasks"], 240), Hardware())
+    sampled = next(row for row in made.tables["bill"] if row["phase"] == "sampling")
+    told = made.figures["a round"] | {"engine hours": sampled["hours"]}
     metrics = json.loads((folder / "base" / "round_000" / "metrics.json").read_text())
     sampling = metrics["sampling"]
     happened = {
         "completion tokens": sampling["completion_tokens"],
         "accepted traces": metrics["selection"].get("accepted", 0),
         "solved tasks": sampling["num_solved"],
+        "engine hours": metrics["ledger"]["seconds"]["engine"] / 3600,
     }
     print(f"{'':>18} {'planned':>9} {'95% interval':>22} {'happened':>9} {'error':>7}")
     for name, value in happened.items():
         figure = told[name]
-        interval = f"{figure.low:,.0f} to {figure.high:,.0f}"
-        print(f"{name:>18} {figure.value:9,.0f} {interval:>22} {value:9,} {figure.value / value - 1:7.1%}")
+        interval = f"{figure.low:,.5g} to {figure.high:,.5g}"
+        print(f"{name:>18} {figure.value:9,.5g} {interval:>22} {value:9,.5g} {figure.value / value - 1:7.1%}")
 
 
 def main() -> None:
