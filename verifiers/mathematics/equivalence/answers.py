@@ -216,6 +216,8 @@ class Comparison:
         if is_name(exact) and is_name(other):
             return self.same(decimal, stated) if exact == other else False
         if not is_name(exact) and not is_name(other):
+            if not self.same(decimal, stated) and self._is_rounding(_value(other), stated) is False:
+                return False  # the same value, with a decimal that is none of its own
             return self.same(arranged(_value(exact)), arranged(_value(other)))
         return self.same(decimal, stated)
 
