@@ -53,7 +53,15 @@ def run():
         yield runner.run
 
 
-ENGINES = {"test_cluster", "test_ray_workers", "test_placement", "test_vllm", "test_vllm_run", "test_openai"}
+ENGINES = {
+    "test_cluster",
+    "test_ray_job",
+    "test_ray_workers",
+    "test_placement",
+    "test_vllm",
+    "test_vllm_run",
+    "test_openai",
+}
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -86,6 +86,16 @@ def _probe(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
+def address() -> str:
+    """host:port of the cluster that this process is connected to; empty without one."""
+    return ray.get_runtime_context().gcs_address if ray.is_initialized() else ""
+
+
+def free_gpus() -> float:
+    """GPUs of the cluster that no actor holds."""
+    return ray.available_resources().get("GPU", 0.0)
+
+
 def disconnect() -> None:
     """Leave the cluster, or end the local one."""
     ray.shutdown()

@@ -1,15 +1,19 @@
 """Runs passes: worker pools on one event loop, made once and used by every pass, in this process or on Ray."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from selfplay.allocation import Allocation, make_allocator
+from selfplay.driver.engine_time import CHECKING, LOADING
 from selfplay.driver.pipeline import Pipeline
 from selfplay.driver.plan import SamplingPlan
 from selfplay.driver.pool import WorkerPool
 from selfplay.driver.stats import PassStats
+from selfplay.driver.training_place import TrainingPlace
 from selfplay.driver.workers import SamplerWorker, VerifierWorker, Worker, WorkerLost
 from selfplay.journal import Journal
 from selfplay.recipe.sections import Ray, Sampling, Verification
@@ -74,15 +78,39 @@ class Executor:
         finally:
             journal.close()
 
+    def make_room(self, place: TrainingPlace) -> TrainingPlace:
+        """Let the engines sleep or end if a training needs their GPUs, until the next pass; returns where it computes. With
+        room for both nothing sleeps."""
+        return self._runner.run(self._make_room(place)) if place.gpus_per_worker else place
+
+    async def _make_room(self, place: TrainingPlace) -> TrainingPlace:
+        from selfplay.driver import cluster
+
+        cluster.connect(self._ray)
+        if cluster.free_gpus() >= place.num_gpus:
+            return place
+        if sampler_class(self._sampling.engine).can_sleep(self._sampling):
+            devices: dict[str, list[str]] = {}
+            for node, gpus in await self._samplers.sleep():
+                devices.setdefault(node, []).extend(gpus)
+            if sum(map(len, devices.values())) >= place.num_workers:
+                return replace(place, devices=first_devices(devices, place.num_workers))
+        await self._samplers.close()
+        return place
+
     async def _run(self, pipeline: Pipeline, tasks: Iterable[Task], models: list[str], observe: Observer) -> None:
-        idle_before = self._samplers.idle_seconds
+        began, spent = time.monotonic(), self._samplers.time.seconds
+        before = [self._samplers.idle_seconds, spent(CHECKING), spent(LOADING)]
 
         def report() -> None:
             stats = pipeline.stats
             stats.num_engines, stats.num_engines_wanted = len(self._samplers.workers), self._samplers.size
             stats.waiting_for = next(filter(None, self._waiting.values()), "")
             stats.num_in_flight = self._samplers.num_held
-            stats.engine_idle_seconds = self._samplers.idle_seconds - idle_before
+            stats.engine_idle_seconds = self._samplers.idle_seconds - before[0]
+            stats.engine_checking_seconds = spent(CHECKING) - before[1]
+            stats.engine_loading_seconds = spent(LOADING) - before[2]
+            stats.pass_seconds = time.monotonic() - began
             observe(stats)
 
         reporting = asyncio.create_task(_repeat(report))
@@ -136,6 +164,15 @@ class Executor:
             from selfplay.driver import cluster
 
             cluster.disconnect()
+
+
+def first_devices(devices: dict[str, list[str]], number: int) -> dict[str, list[str]]:
+    """So many GPUs of these, node by node."""
+    chosen: dict[str, list[str]] = {}
+    for node, gpus in devices.items():
+        if taken := gpus[: number - sum(map(len, chosen.values()))]:
+            chosen[node] = taken
+    return chosen
 
 
 async def _repeat(report: Callable[[], None]) -> None:

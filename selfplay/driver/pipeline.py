@@ -112,7 +112,9 @@ class Pipeline:
 
     async def _request_granted(self) -> None:
         """Request all samples that there is room for at once: a remote call costs more than the requests in it."""
-        room = min(self._samplers.room, MAX_UNVERIFIED - len(self._unverified) - self._journal.num_uncommitted)
+        to_check = MAX_UNVERIFIED - len(self._unverified) - self._journal.num_uncommitted
+        self._samplers.time.hold_back(to_check <= 0)
+        room = min(self._samplers.room, to_check)
         granted: dict[str, tuple[int, ...]] = {}
         for task_id, index in self._next_survivors():
             granted[task_id] = (*granted.get(task_id, ()), index)

@@ -3,11 +3,11 @@ handed back.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from selfplay.driver.workers import Worker, WorkerLost
+from selfplay.driver.engine_time import CHECKING, IDLE, EngineTime
+from selfplay.driver.workers import Devices, Worker, WorkerLost
 from selfplay.records import SampleKey
 from tasks import UserError
 
@@ -39,6 +39,7 @@ class WorkerPool:
             deliver(results)             samples or verdicts, each once and only those that were requested
             lost(keys, error)            a worker died while it held these; nobody else has them: send them again
             joined()                     a worker has joined, so that there is room
+        await pool.sleep()               between passes: workers give back their memory, until the next load
         await pool.load(models)          between passes: another model for each worker
         await pool.close()
     """
@@ -54,8 +55,8 @@ class WorkerPool:
         self._starting: dict[int, asyncio.Task[Worker]] = {}  # they outlive a pass
         self._unassigned: list[WorkItem] = []  # no worker at work holds their model
         self._holding: dict[int, set[SampleKey]] = {number: set() for number in range(size)}
-        self._idle_since: dict[int, float] = {}  # monotonic clock, of workers without an item
-        self._idle_seconds = 0.0
+        self._asleep: set[int] = set()
+        self.time = EngineTime()
 
     @property
     def workers(self) -> list[Worker]:
@@ -75,8 +76,7 @@ class WorkerPool:
     @property
     def idle_seconds(self) -> float:
         """Seconds without an item while the pool was running, summed over workers."""
-        now = time.monotonic()
-        return self._idle_seconds + sum(now - since for since in self._idle_since.values())
+        return self.time.seconds(IDLE, CHECKING)
 
     async def start(self) -> None:
         """Return when one worker is at work; the others join when they are ready, for a cluster may have no room for all.
@@ -97,12 +97,17 @@ class WorkerPool:
                 ) from error
 
     async def load(self, models: Sequence[str]) -> None:
-        """Load models[number] into each worker that holds another; a worker that cannot take it is replaced by `start`."""
-        if list(models) == self.models:
+        """Load models[number] into each worker that holds another or sleeps; one that cannot take it is replaced by `start`."""
+        for number in range(self.size):
+            self.time.loads(number)  # until the pass runs
+        if list(models) == self.models and not self._asleep:
             return
         await self._cancel_starts()  # they began with another model
-        numbers = [number for number in self._workers if models[number] != self.models[number]]
+        numbers = [
+            number for number in self._workers if models[number] != self.models[number] or number in self._asleep
+        ]
         self.models = list(models)
+        self._asleep.clear()
         loaded = await asyncio.gather(
             *(self._workers[number].load(models[number]) for number in numbers), return_exceptions=True
         )
@@ -131,24 +136,47 @@ class WorkerPool:
                 pass  # the worker's own loop meets the same error, and hands back what it held
         for number in loads:
             if self._holding[number]:
-                self._note_busy(number)
+                self.time.works(number)
 
     async def run(self, deliver: Deliver, lost: Lost, joined: Joined) -> None:
         """Deliver results until cancelled. UserError if a worker dies MAX_LOSSES times in a row."""
-        self._idle_since = {number: time.monotonic() for number in self._workers if not self._holding[number]}
+        for number in range(self.size):
+            if number not in self._workers:
+                self.time.loads(number)
+            elif self._holding[number]:
+                self.time.works(number)
+            else:
+                self.time.waits(number)
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self.size):
                     group.create_task(self._attend(number, deliver, lost, joined))
         finally:
-            for number in list(self._idle_since):
-                self._note_busy(number)
+            self.time.stop()
+
+    async def sleep(self) -> list[Devices]:
+        """Between passes: every worker gives back its memory, until the next `load`. Returns the GPUs of each that sleeps; one
+        that fails to is ended, and replaced by `start`."""
+        await self._cancel_starts()
+        numbers = list(self._workers)
+        slept = await asyncio.gather(*(self._workers[number].sleep() for number in numbers), return_exceptions=True)
+        devices = []
+        for number, result in zip(numbers, slept, strict=True):
+            if isinstance(result, WorkerLost):
+                await self._workers.pop(number).close(at_once=True)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                self._asleep.add(number)
+                devices.append(result)
+        return devices
 
     async def close(self, at_once: bool = False) -> None:
         """End all workers; `at_once`: without waiting for their work."""
         await self._cancel_starts()
         await asyncio.gather(*(worker.close(at_once) for worker in self._workers.values()), return_exceptions=True)
         self._workers.clear()
+        self._asleep.clear()
 
     async def _attend(self, number: int, deliver: Deliver, lost: Lost, joined: Joined) -> None:
         """Deliver one worker's results, and replace it when it dies."""
@@ -176,7 +204,7 @@ class WorkerPool:
                 held.remove(key)
                 requested.append(result)
         if not held:
-            self._idle_since.setdefault(number, time.monotonic())
+            self.time.waits(number)
         return requested
 
     async def _join(self, number: int) -> None:
@@ -185,7 +213,7 @@ class WorkerPool:
         await asyncio.wait([starting])
         del self._starting[number]
         self._workers[number] = starting.result()
-        self._idle_since[number] = time.monotonic()
+        self.time.waits(number)
 
     def _begin_start(self, number: int) -> asyncio.Task[Worker]:
         if number not in self._starting:
@@ -210,7 +238,7 @@ class WorkerPool:
         self.num_losses += 1
         worker = self._workers.pop(number, None)
         keys, self._holding[number] = sorted(self._holding[number]), set()
-        self._note_busy(number)
+        self.time.loads(number)
         if losses < MAX_LOSSES:
             await lost(keys, error)  # first of all: the other workers can go on with it
         if worker is not None:
@@ -225,8 +253,3 @@ class WorkerPool:
 
     def _title(self, number: int) -> str:
         return f"{self.name} {number}{f' of {self.models[number]}' if self.models[number] else ''}"
-
-    def _note_busy(self, number: int) -> None:
-        since = self._idle_since.pop(number, None)
-        if since is not None:
-            self._idle_seconds += time.monotonic() - since

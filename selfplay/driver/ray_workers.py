@@ -12,7 +12,7 @@ from ray.util.placement_group import PlacementGroup, remove_placement_group
 
 import verifiers
 from selfplay.driver.placement import Say, place, room_for
-from selfplay.driver.workers import SamplerWorker, VerifierWorker, Worker, WorkerLost
+from selfplay.driver.workers import Devices, SamplerWorker, VerifierWorker, Worker, WorkerLost
 from selfplay.recipe.sections import Ray, Sampling, Verification
 from selfplay.samplers import make_sampler
 from tasks import UserError
@@ -133,6 +133,9 @@ class RayWorker(Worker):
     async def load(self, model: str) -> None:
         await _result_of(self.actor.load.remote(model))
 
+    async def sleep(self) -> Devices:
+        return await _result_of(self.actor.sleep.remote())
+
     async def close(self, at_once: bool = False) -> None:
         """End the engine, then the actor; `at_once`: kill the actor."""
         with contextlib.suppress(WorkerLost, TimeoutError):
@@ -163,6 +166,11 @@ class _ActorFacts:
 class _SamplerActor(_ActorFacts, SamplerWorker):
     def __init__(self, settings: Sampling, model: str):
         super().__init__(make_sampler(settings, model))
+
+    async def sleep(self) -> Devices:
+        await super().sleep()
+        context = ray.get_runtime_context()
+        return context.get_node_id(), tuple(context.get_accelerator_ids().get("GPU", ()))
 
 
 @ray.remote(max_concurrency=1000)  # type: ignore[call-overload]

@@ -21,6 +21,9 @@ class PassStats:
     num_engines_wanted: int = 0
     waiting_for: str = ""  # what a worker that has not started waits for
     engine_idle_seconds: float = 0.0  # without any request, summed over engines
+    engine_checking_seconds: float = 0.0  # the part of it in which samples waited for their verdict
+    engine_loading_seconds: float = 0.0  # not at work yet, or not again, summed over engines
+    pass_seconds: float = 0.0  # of the whole pass, the start of the engines included
     num_tasks: int = 0  # read from the stream
     num_complete_tasks: int = 0  # that get no further sample
     num_solved_tasks: int = 0  # with a correct sample, resumed ones included

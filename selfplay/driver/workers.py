@@ -30,6 +30,9 @@ SWITCH_SECONDS = (
 AT_ONCE_SECONDS = 1.0  # for an engine to close if nobody will wait for it
 
 
+Devices = tuple[str, tuple[str, ...]]  # a node of the cluster and GPUs of it; empty in this process
+
+
 class WorkerLost(Exception):
     """A worker, its engine or its machine died; nothing that it held will come back."""
 
@@ -67,6 +70,11 @@ class Worker(ABC):
         """Use this model from now on. WorkerLost if that takes a new worker. Only workers that hold a model implement it."""
         raise TypeError(f"{type(self).__name__} holds no model and cannot load {model}")
 
+    async def sleep(self) -> Devices:
+        """Give back the memory of the GPUs until the next `load`, without work in flight; returns these GPUs. WorkerLost if it
+        cannot. Only workers that hold a model implement it."""
+        raise TypeError(f"{type(self).__name__} holds no model and cannot sleep")
+
 
 class SamplerWorker(Worker):
     """One engine, through its Sampler."""
@@ -93,6 +101,13 @@ class SamplerWorker(Worker):
             raise
         except Exception as error:  # the actor boundary: an engine that fails to change its weights is lost
             raise WorkerLost(f"{type(error).__name__}: {error}") from error
+
+    async def sleep(self) -> Devices:
+        try:
+            await self._sampler.sleep()
+        except Exception as error:  # the actor boundary: an engine that fails to sleep is lost
+            raise WorkerLost(f"{type(error).__name__}: {error}") from error
+        return "", ()
 
     async def close(self, at_once: bool = False) -> None:
         self._closing = True

@@ -11,6 +11,7 @@ from selfplay.journal.samples import Column, SampleTable, read_samples
 from selfplay.layout import base_folder, round_folder
 from selfplay.metrics.collapse import alarm_metrics, watch
 from selfplay.metrics.early_stopping import improvement_of
+from selfplay.metrics.engine_shares import summary as summary_of_engines
 from selfplay.metrics.ledger import COLUMNS, RoundSamples, round_ledger, sample_flops, summary, tokens_of
 from selfplay.metrics.samples import by_difficulty, sampling_metrics
 from selfplay.models.flops import decoder_of
@@ -18,10 +19,14 @@ from selfplay.recipe.sections import Recipe
 from selfplay.records import ACCEPTED
 from selfplay.shards.provenance import read_provenance
 from selfplay.shards.schema import operations
-from selfplay.training.mix import adds_rows, mix_in_words, mix_metrics
+from selfplay.training.mix import mix_in_words, mix_metrics
 from selfplay.training.start import RoundModels
 from tasks import Task
 
+REMEDIES = (
+    'Against it: [training] start = "base", start_share or repeat_hard; [selection] choose = "diverse" or a smaller '
+    "max_traces_per_task; [selection.mix] earlier_rounds or corpus"
+)
 EVALUATION_COLUMNS: tuple[Column, ...] = ("prompt_tokens", "cached_tokens", "text")
 
 
@@ -58,7 +63,7 @@ def round_metrics(
     samples = read_round(recipe, folder, models, tasks)
     metrics = {"round": index} | parts
     metrics["sampling"] = sampling_metrics(samples.sampled, samples.groups) | parts["sampling"]
-    if adds_rows(recipe):
+    if recipe.mixes:
         metrics["mix"] = mix_metrics(recipe, index, parts["selection"].get(ACCEPTED, 0), folder / "shards")
     metrics["ledger"] = round_ledger(samples, metrics)
     watched = []
@@ -87,7 +92,8 @@ def lines_of(metrics: dict[str, Any]) -> list[str]:
         ", ".join([correct, *(f"pass@{k} {value:.3f}" for k, value in scores.items())]),
         *([mix_in_words(metrics["mix"])] if "mix" in metrics else []),
         f"ledger: {summary(metrics['ledger'])}",
-        *(f"COLLAPSE ALARM: {alarm}" for alarm in metrics["alarms"]),
+        f"engines: {summary_of_engines(metrics['engines'])}",
+        *(f"COLLAPSE ALARM: {alarm}. {REMEDIES}" for alarm in metrics["alarms"]),
     ]
 
 

@@ -135,6 +135,7 @@ def _impossible_learning(recipe: Recipe) -> list[tuple[str, str]]:
         if fitting and fitting.micro_batch_size and fitting.batch_size % fitting.micro_batch_size:
             sizes = f"batch_size = {fitting.batch_size} is no multiple of micro_batch_size = {fitting.micro_batch_size}"
             mistakes.append((section, f"{sizes}; a step is a whole number of micro batches"))
+    mistakes += [("training", text) for text in _impossible_workers(recipe)]
     if stop and not stop.least_bits and not recipe.evaluation:
         mistakes.append(("stop", "least_bits = 0 judges by pass@1 alone, which needs [evaluation]"))
     return mistakes
@@ -156,6 +157,28 @@ def _impossible_proposals(recipe: Recipe) -> Iterator[str]:
         yield "learn needs [training], which is what it adds rows to"
     if mix and settings.learn + mix.earlier_rounds + mix.corpus >= 1:
         yield f"learn = {settings.learn} and the shares of [selection.mix] leave nothing for the round's own traces"
+
+
+def _impossible_workers(recipe: Recipe) -> list[str]:
+    """Of the processes that train, and of what they learn from."""
+    training, mistakes = recipe.training, []
+    if not training:
+        return []
+    if training.num_workers > 1 and recipe.ray.address == "none":
+        mistakes.append(f'num_workers = {training.num_workers} needs Ray; set [ray] address = "local", or leave it out')
+    if training.method != "sft" and (training.command or recipe.adds_rows):
+        what = "a command" if training.command else "[selection.mix], [second_chances] or learn of [proposer]"
+        mistakes.append(f'method = "{training.method}" learns from pairs, and {what} has none; leave one of them out')
+    if training.method == "kto" and (training.micro_batch_size or training.batch_size) < 2:
+        mistakes.append('method = "kto" compares rows of a micro batch, which needs at least 2 of them')
+    if training.strategy == "fsdp":
+        if not recipe.ray.sampler_gpus or not training.gpus_per_worker:
+            mistakes.append(
+                'strategy = "fsdp" needs GPUs, and training has none here; set sampler_gpus in [ray], or "ddp"'
+            )
+        if training.lora:
+            mistakes.append('strategy = "fsdp" trains all weights; leave out [training.lora], or set "ddp"')
+    return mistakes
 
 
 def _only_a_student_learns(recipe: Recipe) -> bool:

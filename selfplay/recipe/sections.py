@@ -19,16 +19,25 @@ _SERVER = {"omit", "base_url", "api_key_env", "max_retries", "max_concurrency", 
 FREE = dict.fromkeys(("ray", "rounds", "stop", "output", "copy_to"), True) | {
     "sampling": _SERVER,
     "verification": {"threads"},
+    "training": {"num_workers", "gpus_per_worker", "strategy"},
 }
 # keys that are younger than some runs, by the section that holds them: at their defaults they leave a recipe's digest as it was
 YOUNGER = {
-    "": {"proposer"},
+    "": {"proposer", "second_chances"},
     "model.create": {"initializer_range", "layers"},
     "model.student.create": {"initializer_range", "layers"},
     "allocation": {"total_accepted", "probe"},
     "sampling": {"chat_template", "more"},
-    "pretraining": {"corpus", "micro_batch_size", "precision"},
-    "training": {"micro_batch_size", "precision"},
+    "pretraining": {"corpus", "micro_batch_size", "precision", "gradient_checkpointing"},
+    "training": {
+        "micro_batch_size",
+        "precision",
+        "gradient_checkpointing",
+        "method",
+        "beta",
+        "repeat_hard",
+        "start_share",
+    },
     "selection": {"exclude"},
 }
 
@@ -99,7 +108,10 @@ class Fitting(Section):
     steps: Natural = 0  # optimizer steps; 0: as many as `epochs` takes
     epochs: Positive = 1.0  # passes over the traces
     batch_size: Count = 64  # traces a step
-    micro_batch_size: Natural = 0  # traces computed at once, whose gradients add up to a step; 0: all of a step
+    # traces that a worker computes at once, whose gradients add up to a step; 0: all of its share of a step
+    micro_batch_size: Natural = 0
+    # compute activations again in the backward pass, which saves memory
+    gradient_checkpointing: Literal["gpu", "always", "never"] = "gpu"
     learning_rate: Positive = 1e-5  # after the warm-up
     warmup_steps: Natural = 0  # steps over which the learning rate rises to its value
     max_length: Count = 4096  # tokens of prompt and completion; longer traces are cut
@@ -131,9 +143,24 @@ class Lora(Section):
 class Training(Fitting):
     """[training]: fit the next round's model to the accepted traces."""
 
+    # "sft" learns accepted traces; "dpo" prefers each to a wrong one of its task; "kto" learns which are right and which wrong
+    method: Literal["sft", "dpo", "kto"] = "sft"
+    beta: Positive = 0.1  # dpo, kto: how strongly the model is held near the one that the training starts from
     start: Literal["last", "base"] = "last"  # continue from the model of the round before, or from the first one
-    command: str = ""  # a trainer of your own, in place of the built-in one; its placeholders stand in training/sft.py
+    command: str = (
+        ""  # a trainer of your own, in place of the built-in one; its placeholders stand in training/command.py
+    )
     num_rows: Natural = 0  # most accepted traces to train on; 0: all
+    # most times that a trace is learnt in an epoch: as often as the check added bits to it, -log2 of the share of its task's
+    # samples that are right, so that first solutions of hard tasks count more; 1: each trace once
+    repeat_hard: Count = 1
+    # share of the start model's weights in the saved ones: an average of consecutive rounds' models; 0: the trained weights
+    start_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    # processes that train together, by Ray Train; 0: one a GPU of the engines, or this process if they have none
+    num_workers: Natural = 0
+    gpus_per_worker: Annotated[float, Field(ge=0, le=1)] = 1.0  # 0: train on CPUs, even if the engines have GPUs
+    # of several workers: each holds all weights ("ddp"), or a share of them ("fsdp")
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     lora: Lora | None = None  # train adapters only
 
 
@@ -302,6 +329,23 @@ class Proposer(Section):
         return dict(self.kinds) if self.kinds else {self.kind: 1.0}
 
 
+class SecondChances(Section):
+    """[second_chances]: sample the tasks that no sample solved once more, with help. What comes of it is trained on, as rows of
+    the shards "mixed", and counts in no pass@k.
+    """
+
+    # rationalization: samples of each such task with the reference's answer in its prompt; 0: none. A right one is learnt
+    # under the prompt without it, if it does not mention the hint and its steps lead to the answer
+    hinted_samples: Natural = 0
+    hint: str = "(The answer is {answer}. Show the steps that lead to it.)"  # follows the prompt
+    repair_turns: Natural = (
+        0  # times that a failed program or proof is given back with the verifier's account; 0: never
+    )
+    repair_samples: Count = 1  # of each task and turn
+    # what is learnt of a repaired one: the last text as the answer to the task alone, or at the end of the conversation
+    repair_as: Literal["alone", "conversation"] = "alone"
+
+
 class Evaluation(Section):
     """[evaluation]: held-out tasks, sampled after each round and once before the first."""
 
@@ -351,11 +395,22 @@ class Recipe(Section):
     allocation: Allocation = Allocation()
     verification: Verification = Verification()
     selection: Selection = Selection()
+    second_chances: SecondChances | None = None
     training: Training | None = None
     evaluation: Evaluation | None = None
     proposer: Proposer | None = None
     stop: Stop | None = None
     ray: Ray = Ray()
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a round trains on a share of other rows: of earlier rounds, of a corpus, or of lessons in proposing."""
+        return self.selection.mix is not None or (self.proposer is not None and self.proposer.learn > 0)
+
+    @property
+    def adds_rows(self) -> bool:
+        """Whether a round trains on more than its accepted traces."""
+        return self.mixes or self.second_chances is not None
 
     @property
     def digest(self) -> str:

@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from selfplay.layout import AUDIT, FINDINGS, PLAN, RECIPE
+from selfplay.metrics.engine_shares import summary
 from selfplay.progress import duration, quantity
 from selfplay.report.arms import Arm, Stage, paired
 from selfplay.report.charts import number
@@ -209,6 +210,7 @@ def work_table(arms: list[Arm]) -> str:
                 f"{sampling.get('engine_idle_seconds', 0.0) / seconds:.1%}" if seconds else "",
                 duration(sampling["verifier_seconds"]),
                 duration(training["seconds"]) if "seconds" in training else "",
+                engine_time(stage.metrics.get("engines")),
             ]
         )
     columns = [
@@ -223,8 +225,14 @@ def work_table(arms: list[Arm]) -> str:
         "engine idle",
         "verifiers",
         "training",
+        "engines' time in the round",
     ]
     return "<h3>Work of each round</h3>" + table(columns, rows) if rows else ""
+
+
+def engine_time(engines: dict[str, Any] | None) -> str:
+    """Shares of the engines' time in a round; empty for a round that was played before they were counted."""
+    return summary(engines) if engines else ""
 
 
 def selection_table(arms: list[Arm]) -> str:

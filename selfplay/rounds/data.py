@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from selfplay.allocation import Allocation
 from selfplay.driver.plan import SamplingPlan
@@ -15,13 +16,14 @@ from selfplay.proposals.window import within_window
 from selfplay.recipe.sections import Recipe, Tasks
 from selfplay.records import ACCEPTED
 from selfplay.rounds.kept_tasks import copy_tasks, count_tasks, keep_tasks, naming_bad_rows, read_tasks
+from selfplay.rounds.second_chances import SecondChance
 from selfplay.seeds import number_of
 from selfplay.selection.decontamination import Contamination
 from selfplay.selection.filters import processes_for
 from selfplay.selection.selection import SelectionStats, select
-from selfplay.shards.files import Shard, write_shards
+from selfplay.shards.files import Shard, write_mixed, write_shards
 from selfplay.shards.provenance import read_provenance
-from selfplay.training.mix import LESSONS, adds_rows, make_mixed, num_wanted
+from selfplay.training.mix import LESSONS, mixed_rows, num_wanted
 from tasks import Task
 from tasks.sources import load_rows, takes
 
@@ -113,11 +115,24 @@ class Round:
         if self.recipe.proposer:
             selected = within_window(selected, self.recipe, self.folder)
         shards = write_shards(stats.record(selected), out, read_provenance(self.folder))
-        if adds_rows(self.recipe):
-            num_accepted = stats.counts[ACCEPTED]
-            taught = lessons(self.proposing(), num_wanted(self.recipe, self.index, num_accepted)[LESSONS])
-            shards += make_mixed(self.recipe, self.index, self.run, num_accepted, evaluated, out, taught)
+        if self.recipe.adds_rows:
+            shards += write_mixed(self._further_rows(stats, evaluated), out)
         return shards, stats
+
+    def _further_rows(self, stats: SelectionStats, evaluated: Contamination | None) -> Iterator[dict[str, Any]]:
+        """What the round trains on beside its accepted traces."""
+        recipe, num_accepted = self.recipe, stats.counts[ACCEPTED]
+        if recipe.mixes:
+            taught = lessons(self.proposing(), num_wanted(recipe, self.index, num_accepted)[LESSONS])
+            yield from mixed_rows(recipe, self.index, self.run, num_accepted, evaluated, taught)
+        if recipe.second_chances:
+            provenance = read_provenance(self.folder)
+            yield from self.second_chance.rows(evaluated, provenance, stats.second_chances)
+
+    @property
+    def second_chance(self) -> SecondChance:
+        """The second chances of this round; only with [second_chances]."""
+        return SecondChance(self.recipe, self.folder, self.index, self.tasks)
 
 
 def stage_name(recipe: Recipe, folder: Path) -> str:

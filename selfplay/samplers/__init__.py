@@ -40,6 +40,10 @@ class Sampler(Protocol):
         """GPUs of one engine that is spread over several; 1 otherwise."""
 
     @staticmethod
+    def can_sleep(settings: Sampling) -> bool:
+        """Whether `sleep` gives back the memory of GPUs while the engine stays; otherwise the engine must end for that."""
+
+    @staticmethod
     def preflight(settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         """Errors that sampling would meet, found before it begins; `thorough`: take some seconds for it."""
 
@@ -51,6 +55,10 @@ class Sampler(Protocol):
 
     async def load(self, model: str) -> None:
         """Sample from the weights at `model` (same architecture) from the next request on."""
+
+    async def sleep(self) -> None:
+        """Give back the memory of the GPUs, without a request in flight; the next `load` wakes the engine. Only of engines
+        that can sleep."""
 
     async def close(self) -> None:
         """Give back everything that the engine holds."""

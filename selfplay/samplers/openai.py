@@ -83,6 +83,10 @@ class OpenAISampler:
     def num_gpus(settings: Sampling) -> int:
         return 1
 
+    @staticmethod
+    def can_sleep(settings: Sampling) -> bool:
+        return False
+
     @classmethod
     def preflight(cls, settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         """`thorough`: send one real request of a few tokens."""

@@ -49,6 +49,10 @@ class ReplaySampler:
         return 1
 
     @staticmethod
+    def can_sleep(settings: Sampling) -> bool:
+        return False
+
+    @staticmethod
     def preflight(settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         """`thorough`: read the whole file, and name what is no text in it."""
         try:

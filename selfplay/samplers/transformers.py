@@ -38,6 +38,10 @@ class TransformersSampler:
         return 1
 
     @staticmethod
+    def can_sleep(settings: Sampling) -> bool:
+        return False
+
+    @staticmethod
     def preflight(settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         return iter(())
 

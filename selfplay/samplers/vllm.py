@@ -97,6 +97,11 @@ class VllmSampler:
         return prod(settings.engine_options.get(size, 1) for size in sizes)
 
     @staticmethod
+    def can_sleep(settings: Sampling) -> bool:
+        """vLLM's allocator must be told when the engine starts, by its option enable_sleep_mode."""
+        return bool(settings.engine_options.get("enable_sleep_mode"))
+
+    @staticmethod
     def preflight(settings: Sampling, model: str, thorough: bool) -> Iterator[str]:
         if find_spec("vllm") is None:
             yield 'engine = "vllm" needs vLLM, which is not installed: .venv/bin/pip install -e ".[vllm]"'
@@ -198,10 +203,21 @@ class VllmSampler:
                     f"{model} has another {difference} than {self.model}, and needs an engine of its own"
                 )
             await self._idle.wait()
+            sleeps = await self._engine.is_sleeping()
+            if sleeps:  # room for the weights first; the cache gets its memory when they are whole
+                await self._engine.wake_up(tags=["weights"])
             await self._engine.collective_rpc("reload_weights", kwargs={"weights_path": model})
+            if sleeps and not await self._engine.wake_up(tags=["kv_cache"]):
+                raise RuntimeError("the engine did not wake up")
             # the cache holds keys and values of the old weights
             await self._engine.reset_prefix_cache(reset_running_requests=True)
             self.model = model
+
+    async def sleep(self) -> None:
+        """Level 2: the memory of weights and cache is given back, and neither is kept; `load` brings the weights again."""
+        async with self._loading:
+            await self._idle.wait()
+            await self._engine.sleep(level=2)
 
     async def close(self) -> None:
         if reader := self._engine.output_handler:

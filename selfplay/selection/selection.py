@@ -48,6 +48,7 @@ class SelectionStats:
         )  # tasks with a correct trace and none accepted, by their first rejection
         self.seconds: dict[str, float] = defaultdict(float)  # of each filter's or stage's work
         self.contaminated: dict[str, str] = {}  # task id -> evaluation task
+        self.second_chances: dict[str, Any] = {}  # figures of each pass of second chances
 
     def record(self, selected: Iterable[tuple[Trace, str]]) -> Iterator[tuple[Trace, str]]:
         """Count the results of `select` and pass them on."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from selfplay.selection.exact_arithmetic import MAX_TOKENS, Reading, Token, readings
+from selfplay.selection.exact_arithmetic import MAX_TOKENS, Number, Reading, Token, readings
 
 _ANNOTATION = re.compile(r"<<([^<>\n]{1,200}?)=([^<>=\n]{0,80})>>")
 _MARKER = re.compile(r"(?<==)\s*(?:####\s*|\\boxed\s*\{([^{}\n]*)\})")  # an answer that ends an equation: "=####12"
@@ -298,3 +298,45 @@ def _runs_on(left: tuple[Reading, ...], right: list[Token]) -> bool:
     """Whether the right side only begins with the result of the left one and goes on from there."""
     first = right[:1] if right[0][0] == "number" else []
     return len(right) > 1 and bool(first) and right[1][1] in "+-*/" and _equal(left, readings(first))
+
+
+# numbers that a text may use without having them from its task: of units, percentages and halves
+_CONSTANTS = frozenset({1, 2, 7, 10, 12, 24, 60, 100, 365, 1000})
+_NUMBER_WORDS = {
+    "half": Fraction(1, 2), "third": Fraction(1, 3), "quarter": Fraction(1, 4), "twice": 2, "double": 2, "triple": 3, "dozen": 12,
+    "three": 3, "four": 4, "five": 5, "six": 6, "eight": 8, "nine": 9, "eleven": 11, "fifteen": 15, "twenty": 20, "thirty": 30,
+}  # fmt: skip
+
+
+def values_of(expression: str) -> set[Number]:
+    """The values that arithmetic can be read as; empty for anything else."""
+    tokens = [token for token in _tokens(_plain(expression).strip(" $.")) if token[0] != "space"]
+    return {reading.value for reading in readings(tokens)}
+
+
+def results(completion: str, prompt: str) -> set[Number]:
+    """The numbers that the steps of a completion lead to: results of right equations between numbers of the prompt, results
+    before them, and constants such as 60 and 100. A number that comes from nowhere leads to nothing; that two numbers of the
+    prompt happen to give a third one is not seen."""
+    words = {word.strip(".,?!") for word in prompt.lower().replace("-", " ").split()}
+    given = _CONSTANTS | _numbers(prompt) | {value for word, value in _NUMBER_WORDS.items() if word in words}
+    found: set[Number] = set()
+    for equation in equations(completion, prompt):
+        sides = equation.text.split("=")
+        if not equation.right or len(sides) != 2:
+            continue
+        for computed, result in (sides, sides[::-1]):
+            values = values_of(computed)
+            follows = _numbers(computed) <= given | found or bool(values & found)
+            if follows and _has_operator(_tokens(computed)):
+                found |= values | values_of(result)
+    return found
+
+
+def _numbers(text: str) -> set[Number]:
+    return {
+        reading.value
+        for kind, value in _tokens(_plain(text))
+        if kind == "number"
+        for reading in readings([(kind, value)])
+    }

@@ -15,7 +15,8 @@ _NOTE = "checkpoints.json"  # whose checkpoints these are, the last that is whol
 class Checkpoints:
     """The checkpoints of one training, in the folder that it works in.
 
-    `identity` is a digest of all that decides its result: checkpoints of another training are thrown away.
+    `identity` is a digest of all that decides its result: checkpoints of another training are not gone on from. Several
+    processes that train together see the same folder; the first of them notes.
     """
 
     def __init__(self, folder: Path, identity: str, every_seconds: float = CHECKPOINT_SECONDS):
@@ -28,9 +29,12 @@ class Checkpoints:
         note = read_json(folder / _NOTE) if (folder / _NOTE).exists() else {}
         if note.get("identity") == identity:
             self.last, self._seconds_before = str(folder / note["last"]), note["seconds"]
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+
+    def begin(self) -> None:
+        """Throw away all that another training left. One process calls it, before any of them trains."""
+        if not self.last:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(parents=True)
 
     @property
     def seconds(self) -> float:
@@ -48,12 +52,14 @@ class Checkpoints:
             asked = 0.0
 
             def on_step_end(self, args, state, control, **rest):
-                if time.monotonic() >= self.due and state.global_step < state.max_steps:
+                if _agreed(time.monotonic() >= self.due, args.device) and state.global_step < state.max_steps:
                     self.asked = time.monotonic()
                     control.should_save = True
 
             def on_save(self, args, state, control, **rest):
-                checkpoints._note(f"checkpoint-{state.global_step}")
+                _agreed(True, args.device)  # wait: every process has written its part
+                if state.is_world_process_zero:
+                    checkpoints._note(f"checkpoint-{state.global_step}")
                 took = time.monotonic() - self.asked
                 self.due = time.monotonic() + max(checkpoints._every_seconds, took / MOST_SHARE)
 
@@ -73,3 +79,15 @@ class Checkpoints:
         for folder in self._folder.glob("checkpoint-*"):
             if folder.name != name:
                 shutil.rmtree(folder)
+
+
+def _agreed(answer: bool, device) -> bool:
+    """The answer of the first process, to each process that trains; they wait for each other."""
+    import torch
+    import torch.distributed as group
+
+    if not (group.is_available() and group.is_initialized()):
+        return answer
+    said = torch.tensor([int(answer and group.get_rank() == 0)], device=device)
+    group.all_reduce(said)  # a sum, and not a broadcast: that one would let the first process go on alone
+    return bool(said.item())

@@ -21,7 +21,7 @@ from selfplay.recipe.sections import Mix, Recipe
 from selfplay.records import ACCEPTED
 from selfplay.seeds import number_of
 from selfplay.selection.decontamination import Contamination
-from selfplay.shards.files import MIXED, Shard, read_rows, write_mixed
+from selfplay.shards.files import MIXED, read_rows
 from selfplay.shards.schema import SCHEMA
 from selfplay.training.corpus import Row, corpus_of
 from tasks.task import Message
@@ -29,30 +29,23 @@ from tasks.task import Message
 EARLIER, CORPUS, LESSONS = "earlier_rounds", "corpus", "lessons"
 
 
-def make_mixed(
+def mixed_rows(
     recipe: Recipe,
     index: int,
     run: Path,
     num_accepted: int,
     contamination: Contamination | None,
-    shards: Path,
     lessons: Iterable[Row] = (),
-) -> list[Shard]:
-    """Write the rows that round `index` of the folder `run` adds to its accepted traces; the same rows each time.
+) -> Iterator[dict[str, Any]]:
+    """The rows that round `index` of the folder `run` adds to its accepted traces; the same rows each time.
 
     `lessons` teach to propose tasks, as many as `num_wanted` says.
     """
     wanted = num_wanted(recipe, index, num_accepted)
-    earlier = _earlier(recipe, index, run, wanted[EARLIER])
+    yield from _earlier(recipe, index, run, wanted[EARLIER])
     taken = _of_corpus(recipe, index, wanted[CORPUS], contamination)
-    corpus = _kept(taken, round_folder(run, index) / CORPUS_ROWS, {"recipe": recipe.digest, "num": wanted[CORPUS]})
-    taught = (_row_of(f"{LESSONS}/{place}", LESSONS, *lesson) for place, lesson in enumerate(lessons))
-    return write_mixed((row for rows in (earlier, corpus, taught) for row in rows), shards)
-
-
-def adds_rows(recipe: Recipe) -> bool:
-    """Whether rounds train on more than their own traces."""
-    return recipe.selection.mix is not None or bool(recipe.proposer and recipe.proposer.learn)
+    yield from _kept(taken, round_folder(run, index) / CORPUS_ROWS, {"recipe": recipe.digest, "num": wanted[CORPUS]})
+    yield from (_row_of(f"{LESSONS}/{place}", LESSONS, *lesson) for place, lesson in enumerate(lessons))
 
 
 def _kept(rows: Iterator[dict[str, Any]], path: Path, key: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,8 @@ from selfplay.progress import Progress
 from selfplay.recipe.sections import Create, Recipe
 from selfplay.seeds import number_of
 from selfplay.training.corpus import pretraining_corpus
-from selfplay.training.sft import FineTuning, TrainingExample
+from selfplay.training.rows import TrainingExample
+from selfplay.training.sft import FineTuning
 from selfplay.training.step import once, run_with_progress, training_seed
 
 

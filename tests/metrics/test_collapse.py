@@ -15,7 +15,8 @@ from selfplay.records import CORRECT, WRONG
 from selfplay.report.page import write_report
 from selfplay.rounds.run import run
 from selfplay.storage import read_json
-from selfplay.training.sft import FineTuning, TrainingExample
+from selfplay.training.rows import TrainingExample
+from selfplay.training.sft import FineTuning
 from tasks.sources.arithmetic import organic_corpus
 from tests.factories import small_recipe_file
 

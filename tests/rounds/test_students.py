@@ -18,7 +18,8 @@ from selfplay.recipe.toml import read_recipe
 from selfplay.rounds.run import run
 from selfplay.shards.files import read_rows
 from selfplay.storage import read_json, write_json
-from selfplay.training.sft import FineTuning, TrainingExample
+from selfplay.training.rows import TrainingExample
+from selfplay.training.sft import FineTuning
 from tasks import UserError, load
 from tasks.sources.arithmetic import organic_corpus
 from tests.factories import SMALL, small_recipe_file

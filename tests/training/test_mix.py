@@ -9,11 +9,11 @@ from selfplay.report.arms import Stage
 from selfplay.report.traces import _rows
 from selfplay.rounds.rebuild import rebuild_shards
 from selfplay.selection.decontamination import Contamination
-from selfplay.shards.files import read_rows
+from selfplay.shards.files import read_rows, write_mixed
 from selfplay.shards.integrity import check_shards
 from selfplay.storage import read_json
 from selfplay.training.corpus import pretraining_corpus
-from selfplay.training.mix import make_mixed, mix_metrics
+from selfplay.training.mix import mix_metrics, mixed_rows
 from selfplay.training.step import examples_of
 from tasks import MathReference, Task, UserError
 from tests.factories import made_run, recipe_of
@@ -81,7 +81,7 @@ def test_each_round_draws_rows_of_its_own_and_draws_the_same_again(recipe, run, 
         names(row for row in rows_of(run, index, "mixed") if row["selection"] == "corpus") for index in (1, 2)
     )
     assert len(set(first) & set(second)) < 0.5 * len(first)
-    (again,) = make_mixed(recipe, 2, run, len(rows_of(run, 2, "accepted")), None, tmp_path)
+    (again,) = write_mixed(mixed_rows(recipe, 2, run, len(rows_of(run, 2, "accepted")), None), tmp_path)
     assert again.sha256 == read_json(run / "round_002" / "manifest.json")["shards"][-1]["sha256"]
 
 
@@ -108,7 +108,7 @@ def test_a_report_shows_the_traces_of_a_round_and_not_what_was_mixed_in(run):
 def test_what_was_asked_for_and_is_not_there_is_said(run):
     greedy = mixing(earlier_rounds=0.9)
     own = len(rows_of(run, 1, "accepted"))
-    shards = make_mixed(greedy, 1, run, own, None, run / "greedy")
+    shards = write_mixed(mixed_rows(greedy, 1, run, own, None), run / "greedy")
     assert shards[0].num_rows == len(rows_of(run, 0, "accepted"))  # all there are
     figures = mix_metrics(greedy, 1, own, run / "greedy")
     assert figures["earlier_rounds"] == {"num_wanted": 9 * own, "num_rows": own, "by_round": {"0": own}}
@@ -121,11 +121,11 @@ def test_a_corpus_may_be_a_file_and_its_copies_of_evaluation_tasks_are_left_out(
     (tmp_path / "corpus.jsonl").write_text("\n".join(map(json.dumps, rows)))
     recipe = mixing(corpus=0.9, path=str(tmp_path / "corpus.jsonl"), prompt="question", completion="solution")
     evaluation = Contamination({"held out": [Task.make("held out", rows[3]["question"], MathReference("20"))]})
-    make_mixed(recipe, 0, run, 100, evaluation, tmp_path / "shards")
+    write_mixed(mixed_rows(recipe, 0, run, 100, evaluation), tmp_path / "shards")
     found = [(row["prompt"][0]["content"], row["completion"]) for row in read_rows(tmp_path / "shards", "mixed")]
     assert found == [(row["question"], row["solution"]) for row in rows if row is not rows[3]]
     with pytest.raises(UserError, match='row 1: a prompt in column "prompt"'):
-        make_mixed(mixing(corpus=0.5, path=str(tmp_path / "corpus.jsonl")), 0, run, 10, None, tmp_path / "other")
+        list(mixed_rows(mixing(corpus=0.5, path=str(tmp_path / "corpus.jsonl")), 0, run, 10, None))
 
 
 def test_a_round_needs_its_corpus_no_more_once_it_took_its_rows(tmp_path):
@@ -134,9 +134,9 @@ def test_a_round_needs_its_corpus_no_more_once_it_took_its_rows(tmp_path):
         "".join(json.dumps({"prompt": f"{n}+1=", "completion": f"#### {n + 1}"}) + "\n" for n in range(50))
     )
     recipe = mixing(corpus=0.5, path=str(corpus))
-    first = make_mixed(recipe, 0, run, 10, None, tmp_path / "shards")
+    first = write_mixed(mixed_rows(recipe, 0, run, 10, None), tmp_path / "shards")
     corpus.unlink()
-    again = make_mixed(recipe, 0, run, 10, None, tmp_path / "again")
+    again = write_mixed(mixed_rows(recipe, 0, run, 10, None), tmp_path / "again")
     assert first[0].num_rows == 10 and again[0].sha256 == first[0].sha256
     with pytest.raises(UserError, match="corpus.jsonl"):  # another number of rows are other rows
-        make_mixed(recipe, 0, run, 12, None, tmp_path / "other")
+        list(mixed_rows(recipe, 0, run, 12, None))
