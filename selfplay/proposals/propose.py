@@ -34,6 +34,7 @@ from verifiers import Verdict, verify_answer
 MOST_SEEDS = 20_000  # that are read as parents of the first round and as what no proposal may copy
 FIRST_SHARE = 0.5  # of proposals that the first wave expects to be admitted
 LEAST_SHARE = 0.1  # and a later wave at least
+LEAST_WAVE = 64  # proposals: a wave of a few costs as long as one of many, and those beyond what is wanted are few
 ONE_SAMPLE = Allocation(rule="fixed", samples_per_task=1)
 
 
@@ -89,7 +90,7 @@ class Proposing:
         num_admitted = 0
         while num_admitted < wanted and len(found) < most:
             share = max(LEAST_SHARE, num_admitted / len(found)) if found else FIRST_SHARE
-            number = min(most - len(found), math.ceil((wanted - num_admitted) / share))
+            number = min(most - len(found), max(LEAST_WAVE, math.ceil((wanted - num_admitted) / share)))
             asks = [self._ask(len(found) + place, kinds, parents, bounds, around) for place in range(number)]
             for proposal in self._answered(asks, kinds, model, executor, observe):
                 result = replace(proposal, reason="surplus") if num_admitted >= wanted else judged(proposal, around)
