@@ -150,6 +150,5 @@ FORMS = [
     Case("events", 'callbacks', 'class Emitter:\n    def __init__(s): s.h={}\n    def on(s,n,f): s.h.setdefault(n,[]).append(f)\n    def emit(s,n,*a):\n        for f in s.h.get(n,[]): f(*a)', asserts("log=[]\ne=Emitter()\ne.on('x', lambda v: log.append(v))\ne.emit('x', 3)\nassert log == [3]"), RIGHT),
     Case("io_stringio", 'a stream in the place of stdout', 'import sys,io,os\nsys.stdin=io.StringIO(sys.stdin.read())\nsys.stdout=io.StringIO()\ninput()\nprint(sum(map(int,input().split())))\nsys.__stdout__.write(sys.stdout.getvalue())', prints(('3\n1 2 3\n', '6\n'), ('1\n5\n', '5\n')), RIGHT),
     Case("mock_arg", 'a mock as an argument', 'def call_it(f,x): return f(x)', asserts('from unittest.mock import Mock\nm=Mock(return_value=5)\nassert call_it(m, 2) == 5\nm.assert_called_once_with(2)'), RIGHT),
-    Case("pd_cols", 'tables of pandas', "def f(df): return df[df.a>1][['b']]", asserts("import pandas as pd\nr=f(pd.DataFrame({'a':[1,2],'b':['x','y']}))\nassert list(r.columns) == ['b']\nassert len(r) == 1\nassert r.iloc[0]['b'] == 'y'\nassert isinstance(r, pd.DataFrame)"), RIGHT),
 ]  # fmt: skip
 HONEST += FORMS
