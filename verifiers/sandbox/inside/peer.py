@@ -8,7 +8,7 @@ Values travel as wire.py writes them, with the tags of this file:
 
     {"f": [number, name, doc]} a function   {"y": [number, is generator]} an iterator   {"o": [number, classes]} an object:
     all three stay on their own side; {"h": number} is one that comes home
-    {"p": name} a name of the program   {"g": [module, name]} a thing of the standard library, which each side has itself
+    {"M": number} a mock of the tests   {"p": name} a name of the program   {"g": [module, name]} a thing of the standard library, which each side has itself
     {"k": number} an object of a class that both sides know, by its place in the message's table of [class, state]
     {"u": [name, fields, items]} a namedtuple   {"w": value} an awaitable   {"x": [slot, value]} an argument to be kept
     {"e": [classes, text]} an exception   {"io": [content, position]} a StringIO or BytesIO   {"A": ..} {"T": ..} tables.py
@@ -27,7 +27,7 @@ from . import tables, wire
 from .surroundings import scratch
 
 CHANNEL = 5
-KEPT_ARGUMENTS = 64  # lists, dicts and sets of the tests that the program has in its own version
+KEPT_ARGUMENTS = 64  # lists, dicts, sets and bytearrays of the tests that the program has in its own version
 _LENGTH = struct.Struct(">I")
 _BUFFERS = (io.StringIO, io.BytesIO)
 _MAX_FRAME = 16 * 2**20
@@ -40,6 +40,8 @@ class ProgramGone(BaseException):
 
 class Peer:
     """One end of the channel: the things lent over it, and the way of values through it."""
+
+    questions: frozenset[str] = frozenset()  # that the other side may ask while its answer is awaited
 
     def __init__(self):
         self.lent: list = []  # what the other side may use, by handle
@@ -138,7 +140,7 @@ class Peer:
         self.send(message)
         while True:
             reply = self.receive()
-            if reply[0] in ("call", "input"):
+            if reply[0] in self.questions:
                 self.send(self.serve(reply))
             elif reply[0] in ("printed", "logged", "warned"):
                 self.happened(*map(str, reply))

@@ -8,11 +8,15 @@ import types
 from . import wire
 from .peer import KEPT_ARGUMENTS, Peer, ProgramGone, ancestry, finished
 from .program import MODULE, find
-from .remote import RemoteFunction, perform, signature_of
+from .remote import RemoteFunction, RemoteMock, perform, signature_of
 
 
 class ProgramSide(Peer):
     """The program as the tests reach it."""
+
+    questions = frozenset(
+        {"names", "seed", "learn", "derive", "assign", "restore", "environ", "call", "operate", "get", "constant"}
+    )  # a function of the tests that the program calls may look at the program's objects
 
     def __init__(self, scope: dict):
         super().__init__()
@@ -61,6 +65,10 @@ class ProgramSide(Peer):
             if number not in self._stand_ins:
                 self._stand_ins[number] = RemoteFunction(self, number, name, doc)
             return self._stand_ins[number]
+        if tag == "M":
+            if body not in self._stand_ins:
+                self._stand_ins[body] = RemoteMock(self, body, "mock")
+            return self._stand_ins[body]
         if tag == "p":
             return self._find(body)
         if tag == "g":
@@ -75,7 +83,14 @@ class ProgramSide(Peer):
 
     def call(self, target: int, args: tuple, kwargs: dict):
         """Call a function of the tests."""
-        kind, *parts = self.ask(["call", target, *self.write(list(args), kwargs)])
+        return self._answer_to(["call", target, *self.write(list(args), kwargs)])
+
+    def use(self, target: int, operation: str, *args):
+        """Do to a mock of the tests what RemoteMock has methods for."""
+        return self._answer_to(["use", target, operation, *self.write(list(args))])
+
+    def _answer_to(self, question: list):
+        kind, *parts = self.ask(question)
         if kind != "value":
             raise self.exception(*parts[:2])
         return self.read(*parts)[0]

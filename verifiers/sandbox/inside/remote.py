@@ -375,6 +375,42 @@ class RemoteFunction:
         return thing if isinstance(self._target, str) else _not_as_data(name, thing)
 
 
+class RemoteMock(RemoteFunction):
+    """A mock of the tests, in the program's process."""
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._peer.use(self._target, "getattr", name)
+
+    def __setattr__(self, name: str, value) -> None:
+        self._peer.use(self._target, "setattr", name, value)
+
+    def __enter__(self):
+        return self._peer.use(self._target, "enter")
+
+    def __exit__(self, _kind, error, _traceback):
+        return self._peer.use(self._target, "exit", error)
+
+    def __iter__(self):
+        return iter(self._peer.use(self._target, "iter"))
+
+    def __len__(self) -> int:
+        return self._peer.use(self._target, "len")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, item) -> bool:
+        return self._peer.use(self._target, "contains", item)
+
+    def __getitem__(self, key):
+        return self._peer.use(self._target, "getitem", key)
+
+    def __setitem__(self, key, value) -> None:
+        self._peer.use(self._target, "setitem", key, value)
+
+
 class RemoteAsyncIterator:
     """An asynchronous iterator of the program; each step runs to its end there."""
 

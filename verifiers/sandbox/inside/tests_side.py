@@ -31,6 +31,7 @@ from .remote import (
     Unfit,
     made,
     parameters_of,
+    perform,
     remote_class,
     signature_of,
 )
@@ -53,6 +54,7 @@ _MAX_TWINS = 100  # objects made to see whether a `==` tells apart
 _MAX_PROBES = 2  # of one test code
 _HUGE_RANGE = 10_000_000
 _REAL_INPUT = builtins.input
+_MOCK_OPERATIONS = {"getattr", "setattr", "enter", "exit", "iter", "len", "contains", "getitem", "setitem"}
 
 
 class Probed(BaseException):
@@ -65,6 +67,8 @@ class MissingName(BaseException):
 
 class TestsSide(Peer):
     """The tests' end of the channel."""
+
+    questions = frozenset({"call", "use", "input"})
 
     def __init__(self):
         super().__init__()
@@ -83,7 +87,7 @@ class TestsSide(Peer):
         self.probe: Change | None = None  # what this run does otherwise
         self.probes: list[Change] = []  # what a second run should do otherwise
         self._made: dict[int, RemoteObject] = {}  # those that the tests constructed
-        self._slots: dict[int, list] = {}  # [argument, slot, text] of lists, dicts and sets by id
+        self._slots: dict[int, list] = {}  # [argument, slot, text] of lists, dicts, sets and bytearrays by id
         self._num_slots = 0
         self.has_entry_point = False  # tests of one function have no use for its other ones
         self.returned = Returned()
@@ -119,11 +123,13 @@ class TestsSide(Peer):
         named = _library_name(value)
         if named:
             return {"g": named}
-        is_mock = kind.__module__ == "unittest.mock"  # it has every method
+        is_mock = _is_mock(value)  # it has every method
         if hasattr(kind, "__await__") and not is_mock:
             return {"w": wire.pack(finished(value), share)}
         if hasattr(kind, "__next__") and not is_mock:
             return {"l": [wire.pack(item, share) for item in value]}
+        if is_mock:
+            return {"M": self.keep(value)}
         if callable(value):
             doc = getattr(value, "__doc__", None)
             parameters = parameters_of(value) if kind is types.FunctionType else None
@@ -240,7 +246,7 @@ class TestsSide(Peer):
     def call(self, target, args: tuple, kwargs: dict):
         """Call on the program's side; raises what it raised there, as a built-in exception where it is one.
 
-        A call that returned nothing may have changed the lists, dicts and sets that it was given: the change is made here
+        A call that returned nothing may have changed the lists, dicts, sets and bytearrays that it was given: the change is made here
         too. One that returned a value changes nothing here; the program meets its own version again when it is given the
         same list again.
         """
@@ -268,7 +274,7 @@ class TestsSide(Peer):
         return result
 
     def _kept_form(self, arg, text: str) -> str:
-        if type(arg) not in (list, dict, set):
+        if type(arg) not in (list, dict, set, bytearray):
             return text
         known = self._slots.get(id(arg))
         if known is not None and known[2] == text and known[1] > self._num_slots - KEPT_ARGUMENTS:
@@ -282,7 +288,7 @@ class TestsSide(Peer):
     def _take_change(self, mine, theirs) -> None:
         if type(mine) is not type(theirs):
             return
-        if type(mine) is list:
+        if type(mine) in (list, bytearray):
             mine[:] = theirs
         elif type(mine) in (dict, set):
             mine.clear()
@@ -374,12 +380,15 @@ class TestsSide(Peer):
             sys.modules["logging"].getLogger(parts[0]).log(int(parts[1]), "%s", parts[2])
 
     def serve(self, message: list) -> list:
-        """Answer one question of the program: a call of a function of the tests, or a line of standard input."""
+        """Answer one question of the program: a call of a function of the tests, a use of a mock, or a line of input."""
         try:
             if message[0] == "input" and len(message) == 2:
                 return ["line", self._input(message[1] is True)]
-            _, number, *parts = message
-            if type(number) is not int or len(parts) != 3:
+            verb, number, *parts = message
+            if verb == "use" and type(number) is int and len(parts) == 3:
+                used = _use_mock(self.lent[number], parts[0], self.read(*parts[1:])[0])
+                return ["value", *self.write(used)]
+            if verb != "call" or type(number) is not int or len(parts) != 3:
                 raise LookupError("no such function")
             args, kwargs = self.read(*parts)
             return ["value", *self.write(self.lent[number](*args, **kwargs))]
@@ -460,6 +469,26 @@ def error_class(names: list[str], known: dict[str, type]) -> type:
         elif issubclass(kind, Exception):
             kind = known.setdefault(name, type(name, (kind,), {}))
     return kind if issubclass(kind, Exception) and not issubclass(kind, _ENDS_ITERATION) else ProgramError
+
+
+def _is_mock(value) -> bool:
+    return type(value).__module__ == "unittest.mock"
+
+
+def _use_mock(thing, operation: str, args: list):
+    """Do to a mock of the tests what the program asks. What the mock records and its own assertions are the tests' alone, and
+    only data may be put in the place of an attribute.
+    """
+    if not _is_mock(thing) or operation not in _MOCK_OPERATIONS:
+        raise LookupError("no such mock")
+    if operation in ("getattr", "setattr"):
+        name = str(args[0])
+        is_own = hasattr(sys.modules["unittest.mock"].Mock, name) or name == "method_calls"
+        if is_own or name.startswith(("_", "assert")):
+            raise AttributeError(name)
+        wire.encode(args[1:])
+        return getattr(thing, name) if operation == "getattr" else setattr(thing, name, args[1])
+    return perform(operation, thing, args)
 
 
 def _library_name(value) -> list[str] | None:
@@ -563,11 +592,10 @@ class TestRun:
         """[name, source] of the classes of tests and prelude whose objects may be given to the program."""
         found = []
         for part in (prelude, tree):
-            imports = [node for node in part.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-            head = "\n".join(ast.unparse(node) for node in imports)
             for node in part.body:
                 if not isinstance(node, ast.ClassDef) or _is_test_class(node):
                     continue
+                head = _imports_of(node, part)
                 text = node if part is prelude else _form_of(node)
                 found.append([node.name, f"{head}\n{ast.unparse(text)}"])
                 self.peer.whole_sources[node.name] = f"{head}\n{ast.unparse(node)}"
@@ -576,15 +604,14 @@ class TestRun:
 
     def _derive(self, tree: ast.Module) -> None:
         """Have the program's process make the classes that the tests derive from the program's: they are of one kind."""
-        head = "\n".join(ast.unparse(node) for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))
-                         and not _program_modules(ast.Module([node], [])))  # fmt: skip
         for place, node in enumerate(tree.body):
             bases = {one.id for one in getattr(node, "bases", ()) if isinstance(one, ast.Name)}
             if not isinstance(node, ast.ClassDef) or self.peer.classes.isdisjoint(bases) or _is_test_class(node):
                 continue
             if any(isinstance(one, ast.Assert) for one in ast.walk(node)):
                 continue  # assertions are the tests' own: `Unfit` says so once the class is made here
-            reply = self.peer.ask(["derive", node.name, f"{head}\n{ast.unparse(node)}"])
+            source = f"{_imports_of(node, tree)}\n{ast.unparse(node)}"
+            reply = self.peer.ask(["derive", node.name, source])
             if len(reply) != 2 or type(reply[1]) is not dict:
                 continue
             self.peer.classes.add(node.name)
@@ -740,6 +767,19 @@ def _have_doctests_fail() -> None:
         return results
 
     doctest.testmod = testmod
+
+
+def _imports_of(node: ast.ClassDef, tree: ast.Module) -> str:
+    """The imports of tests that a class of theirs uses; the program's process has no pytest, and is the program's module."""
+    used = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    lines = []
+    for line in tree.body:
+        if not isinstance(line, (ast.Import, ast.ImportFrom)) or _program_modules(ast.Module([line], [])):
+            continue
+        names = {(alias.asname or alias.name).partition(".")[0] for alias in line.names}
+        if names & used or names == {"*"} or getattr(line, "module", "") == "__future__":
+            lines.append(ast.unparse(line))
+    return "\n".join(lines)
 
 
 def _stand_in_of(name: str) -> ast.expr:

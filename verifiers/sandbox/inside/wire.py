@@ -3,7 +3,7 @@
     None, bool, int, float, str, list   as JSON has them (NaN and Infinity as Python's json writes them)
     {"t": [..]} tuple   {"s": [..]} set   {"z": [..]} frozenset   {"q": [..]} deque
     {"d": [[k, v], ..]} dict, and Counter, OrderedDict and defaultdict, which equal it
-    {"i": "-0x1f"} a large int   {"b": "hex"} bytes   {"c": [re, im]} complex   {"r": [start, stop, step]} range
+    {"i": "-0x1f"} a large int   {"b": "hex"} bytes   {"B": "hex"} bytearray   {"c": [re, im]} complex   {"r": [start, stop, step]} range
     {"m": "1.5"} Decimal   {"v": [numerator, denominator]} Fraction   {"n": [..]} a numpy array as nested lists
     {"a": [kind, text]} a date, time, datetime, timedelta, UUID, path or pattern
     {"l": [..]} the items of an iterator, a view or an array, where only a sequence is asked for
@@ -109,6 +109,8 @@ def _pack_rare(value: Any, kind: type, depth: int, share) -> Any:
     form = share(value, False) if share is not None else None
     if form is not None:
         return form
+    if kind is bytearray:
+        return {"B": _pack(bytes(value), depth, None)["b"]}
     if kind is complex:
         return {"c": [value.real, value.imag]}
     if kind is range:
@@ -250,6 +252,8 @@ def decode_forms(text: str) -> Any:
 
 def _form(pairs: list) -> Any:
     tag, body = _tag_of(pairs)
+    if tag == "B":
+        tag = "b"  # they are equal
     if tag in _CHECKED:
         return _CHECKED[tag](body)
     if type(body) is not list or tag not in ("t", "s", "z", "q", "l", "d", "n", "r", "a"):
@@ -296,6 +300,7 @@ def _decimal(body: Any) -> Decimal:
 _CHECKED = {
     "i": lambda body: int(_text(body), 16),
     "b": lambda body: bytes.fromhex(_text(body)),
+    "B": lambda body: bytearray.fromhex(_text(body)),
     "c": lambda body: complex(*_numbers(body, (float,))),
     "m": _decimal,
     "v": _fraction,
