@@ -1,12 +1,12 @@
 """Training rows: the tokens of each example, and the order in which a training meets them.
 
 A step is `batch_size` rows, whatever computes it: one process or several workers, at once or in micro batches whose gradients
-add up. So the order is made here and not by the trainer. Within a step the rows stand by length, since their order there does
-not change the sum of their gradients: a micro batch pads little, and workers that compute at the same time get the same work.
+add up. So the order is made here and not by the trainer. The rows of a step that is computed in parts stand by length, since
+their order does not change the sum of their gradients: a micro batch pads little, and workers that compute at the same time get
+the same work.
 """
 
 import math
-import random
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from selfplay.recipe.sections import Fitting
 from selfplay.samplers.turns import TurnFormat
-from selfplay.seeds import number_of
 from tasks import UserError
 from tasks.task import Message
 
@@ -162,27 +161,29 @@ def num_steps(settings: Fitting, num_rows: int) -> int:
     return settings.steps or math.ceil(settings.epochs * math.ceil(num_rows / settings.batch_size))
 
 
-def batches(settings: Fitting, lengths: Sequence[int], seed: int) -> Iterator[list[int]]:
-    """The rows of each step, by their number, the longest first. An epoch is a permutation of all rows; its last step has the
-    rows that are left."""
-    size, left, epoch = settings.batch_size, num_steps(settings, len(lengths)), 0
+def batches(settings: Fitting, num_rows: int, seed: int) -> Iterator[list[int]]:
+    """The rows of each step, by their number. An epoch is a permutation of all rows, the one that accelerate's seeded sampler
+    draws; its last step has the rows that are left."""
+    import torch
+
+    size, left, epoch = settings.batch_size, num_steps(settings, num_rows), 0
     while left:
-        order = list(range(len(lengths)))
-        random.Random(number_of(seed, "order", epoch)).shuffle(order)
-        for start in range(0, min(len(order), left * size), size):
-            yield sorted(order[start : start + size], key=lambda number: -lengths[number])
+        order = torch.randperm(num_rows, generator=torch.Generator().manual_seed(seed + epoch)).tolist()
+        for start in range(0, min(num_rows, left * size), size):
+            yield order[start : start + size]
             left -= 1
         epoch += 1
 
 
-def order_of(steps: Iterable[list[int]], shape: Shape, empty: int | None) -> list[int]:
+def order_of(steps: Iterable[list[int]], lengths: Sequence[int], shape: Shape, empty: int | None) -> list[int]:
     """All places of all steps in the order in which the trainer reads them; `empty` is the row that fills a step up. None: its
     own rows do, a second time, for a loss that is a mean over rows.
 
-    Micro batch j of a step goes to worker j modulo num_workers, so that neighbours in length are computed at the same time.
+    If a step has several micro batches, its longest rows come first. Micro batch j goes to worker j modulo num_workers, so that
+    neighbours in length are computed at the same time.
     """
-    return [
-        number
-        for step in steps
-        for number in [*step, *islice(cycle(step if empty is None else [empty]), shape.places - len(step))]
-    ]
+    order: list[int] = []
+    for step in steps:
+        rows = step if shape.places == shape.micro else sorted(step, key=lambda row: -lengths[row])
+        order += [*rows, *islice(cycle(rows if empty is None else [empty]), shape.places - len(rows))]
+    return order

@@ -87,7 +87,7 @@ class FineTuning:
         return TrainingResult(
             num_rows=len(rows),
             num_too_long=num_too_long,
-            num_tokens=sum(lengths[row] for step in batches(self.settings, lengths, self.seed) for row in step),
+            num_tokens=sum(lengths[row] for step in batches(self.settings, len(rows), self.seed) for row in step),
             mean_context=sum(length**2 for length in lengths) / sum(lengths),
             num_adapter_weights=done.num_adapter_weights,
             num_steps=done.num_steps,
@@ -145,10 +145,10 @@ class FineTuning:
         """The rows in the order of all steps, as the trainer reads them one after the other."""
         import datasets
 
-        steps = batches(self.settings, [row.num_tokens for row in rows], self.seed)
+        steps, lengths = batches(self.settings, len(rows), self.seed), [row.num_tokens for row in rows]
         filler = [self.method.empty] if self.method.empty else []
         stored = datasets.Dataset.from_list([*(row.as_columns() for row in rows), *filler])
-        ordered = stored.select(order_of(steps, shape, empty=len(rows) if filler else None))
+        ordered = stored.select(order_of(steps, lengths, shape, empty=len(rows) if filler else None))
         return self.method.finish(ordered, shape)
 
     def _arguments(self, num_rows: int, shape: Shape) -> Any:

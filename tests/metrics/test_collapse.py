@@ -31,7 +31,7 @@ def start(tmp_path_factory):
     corpus = organic_corpus(STEPS * 64, corruption=0.2, operands=(3,))
     lessons = (TrainingExample(({"role": "user", "content": prompt},), text) for prompt, text in corpus)
     settings = Fitting(steps=STEPS, batch_size=64, learning_rate=5e-3, warmup_steps=20)
-    FineTuning(str(folder / "untrained"), folder / "model", settings, 2).run(lessons, lambda *step: None)
+    FineTuning(str(folder / "untrained"), folder / "model", settings, 0).run(lessons, lambda *step: None)
     return folder / "model"
 
 
