@@ -100,9 +100,9 @@ class WritingSampler:
 
     def _text(self, prompt: str, rng: random.Random) -> str:
         if prompt == operators.BEGIN:
-            return operators.draw(rng.randint(1, 6), rng, "train") if rng.random() < 0.9 else "7aa="
+            return operators.draw(rng.randint(1, 6), rng, "train")[:-1] if rng.random() < 0.9 else "7aa"
         if prompt.startswith(operators.GO_ON):
-            return rng.choice(["=", *(f"{letter}=" for letter in "abcdefghij")])
+            return rng.choice(["", *"abcdefghij"])
         return operators.chain_of_thought(prompt, rng, corruption=0.15)
 
     async def load(self, model: str) -> None:

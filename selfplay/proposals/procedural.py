@@ -38,8 +38,8 @@ class Procedural(Kind):
         return [(_messages(prompt), completion)]
 
     def _whole(self, ask: Ask, text: str) -> str:
-        """The proposed prompt, of which a completion may be only the end."""
-        return text
+        """The proposed prompt, of which a completion may be only a part."""
+        return text + self._procedure.end
 
 
 class Begin(Procedural):
@@ -52,13 +52,13 @@ class Begin(Procedural):
 
 
 class GoOn(Procedural):
-    """A parent's prompt without its end: the model may go on before it ends the task."""
+    """A parent's prompt without its end: the model goes on with it."""
 
     def prompt(self, parents: Sequence[Task], rng: random.Random) -> tuple[str, tuple[Message, ...]]:
         return "lengthen", _messages(self._procedure.go_on + self._open(parents[0]))
 
     def _whole(self, ask: Ask, text: str) -> str:
-        return self._open(ask.parents[0]) + text
+        return self._open(ask.parents[0]) + text + self._procedure.end
 
     def _open(self, parent: Task) -> str:
         return parent.prompt[-1]["content"].removesuffix(self._procedure.end)
@@ -76,6 +76,9 @@ class Draw(Procedural):
     def text(self, ask: Ask, rng: random.Random) -> str:
         difficulty = ask.limit + rng.choice((-1, 0, 1, 2))
         return self._procedure.draw(max(1, min(self._procedure.most, difficulty)), rng)
+
+    def _whole(self, ask: Ask, text: str) -> str:
+        return text
 
 
 def _messages(text: str) -> tuple[Message, ...]:

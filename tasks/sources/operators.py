@@ -120,11 +120,14 @@ def organic_corpus(
 
 
 def writing_pair(text: str, rng: random.Random) -> tuple[str, str]:
-    """A prompt that asks for this task, and the text that answers it: written from nothing, or the end of one begun."""
+    """A prompt that asks for this task, and the text that answers it: written from nothing, or the end of one begun.
+
+    Neither has the equals sign: a task that goes on always grows, since its end is not the model's to write.
+    """
     if len(text) < 4 or rng.random() < 0.5:
-        return BEGIN, text
+        return BEGIN, text[:-1]
     cut = rng.randint(max(2, len(text) - 3), len(text) - 2)
-    return GO_ON + text[:cut], text[cut:]
+    return GO_ON + text[:cut], text[cut:-1]
 
 
 def draw(depth: int, rng: random.Random, split: str) -> str:

@@ -17,7 +17,7 @@ class Procedure:
     draw: Callable[[int, random.Random], str]  # a prompt of the split `train` and of this difficulty
     writing_pair: Callable[
         [str, random.Random], tuple[str, str]
-    ]  # a request for a prompt, and the text that answers it
+    ]  # a request for a prompt, and the text that answers it, both without `end`
     begin: str  # the request for a new prompt
     go_on: str  # stands before a prompt whose end is asked for
     parts: Callable[[str], str]  # what a prompt is made of, one character each

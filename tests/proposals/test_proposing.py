@@ -102,7 +102,7 @@ def test_lessons_are_the_share_that_the_recipe_says(writing, tmp_path):
     assert len(mixed) == round(len(accepted) / 3)
     for row in mixed:
         prompt = row["prompt"][0]["content"]
-        assert procedure_of("operators").read(prompt.lstrip("!?") + row["completion"]) is not None
+        assert procedure_of("operators").read(prompt.lstrip("!?") + row["completion"] + "=") is not None
 
 
 def test_answers_that_nobody_checked_become_references_and_are_counted(writing, tmp_path):

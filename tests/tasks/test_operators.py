@@ -45,12 +45,13 @@ def test_every_operator_is_a_permutation_and_no_two_are_the_same():
     assert len({tuple(table) for table in tables().values()}) == len(tables()) == 26
 
 
-def test_a_writing_pair_ends_in_the_task_that_it_teaches():
+def test_a_writing_pair_makes_the_task_that_it_teaches_and_what_goes_on_grows():
     rng = random.Random(0)
     for task in load("operators", num_tasks=100):
         text = task.prompt[0]["content"]
         prompt, completion = procedure.writing_pair(text, rng)
-        assert prompt.removeprefix(procedure.begin).removeprefix(procedure.go_on) + completion == text
+        written = prompt.removeprefix(procedure.begin).removeprefix(procedure.go_on) + completion
+        assert written + procedure.end == text and completion
 
 
 def test_sources_that_read_no_tasks_say_which_do():
