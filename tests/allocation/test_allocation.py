@@ -244,7 +244,7 @@ def test_what_cannot_be_is_refused():
         allocator.add("a")
     with pytest.raises(ValueError, match="unknown or complete"):
         allocator.observe("b", 0, Outcome.WRONG, 1)
-    with pytest.raises(ValueError, match="'fixed', 'until' or 'budget'"):
+    with pytest.raises(ValueError, match="'fixed', 'until', 'budget' or 'probe'"):
         make_allocator(Allocation(rule="greedy"))
     with pytest.raises(ValueError, match="token_budget"):
         make_allocator(Allocation(rule="budget"))
