@@ -66,7 +66,7 @@ ENGINES = {
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With `-n 2`, one process plays all tests of a file, whose fixtures are then made once. Files that start Ray or vLLM go
+    """With `-n`, one process plays all tests of a file, whose fixtures are then made once. Files that start Ray or vLLM go
     to the same process, one after the other, as soon as the first of them is reached."""
     from xdist.scheduler import LoadScopeScheduling
 
