@@ -142,7 +142,9 @@ def test_training_takes_no_more_gpus_of_sleeping_engines_than_it_has_workers():
 def test_engines_that_cannot_sleep_end_for_a_training_only_if_it_needs_their_gpus_and_come_back(models, tmp_path):
     """One engine on a node with two logical GPUs."""
     cluster.disconnect()
-    ray.init(address="local", num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(
+        address="local", num_cpus=4, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level="error"
+    )
     settings = Ray(sampler_cpus=0.5, sampler_gpus=1.0, num_verifiers=1, verifier_cpus=0.5)
     sampling, plan = Sampling(max_tokens=2), SamplingPlan((models[0],), seed_of)
 
