@@ -83,6 +83,7 @@ class TestsSide(Peer):
         self._objects: dict[int, object] = {}  # stand-ins by handle, so that one object is one object
         self._arguments: dict[int, tuple] = {}  # (class, arguments) of what the tests constructed, by handle
         self._num_twins = self._num_made = self._num_equal = 0
+        self._early_twin: tuple[int, object] = -1, None  # the handle of an object, and its twin
         self._fresh = -1, -1  # the object that was constructed last, and how many answers there were then
         self.probe: Change | None = None  # what this run does otherwise
         self.probes: list[Change] = []  # what a second run should do otherwise
@@ -171,6 +172,8 @@ class TestsSide(Peer):
         if self.probe is not None and number == self.probe.made:
             args = _with_change(args, self.probe)
         thing = self.call(name, args, kwargs)
+        if self.probe is not None and number == self.probe.twin:
+            self._early_twin = getattr(thing, "_handle", -1), self.call(name, _with_change(args, self.probe), kwargs)
         if not isinstance(thing, RemoteObject) or (thing._handle in known and thing._handle not in self._made):
             return thing  # data, or a member of an enumeration
         self._arguments.setdefault(thing._handle, (number, name, args, kwargs))
@@ -182,6 +185,9 @@ class TestsSide(Peer):
         number, self._num_equal = self._num_equal, self._num_equal + 1
         handle, then = self._fresh
         fresh = handle if then == self.num_answers and one is not other else -1
+        if self.probe is not None and self.probe.equal == number and self.probe.twin >= 0:
+            known, twin = self._early_twin
+            one, other = (other if one._handle == known else one), twin
         is_equal = one is other or self.operate("eq", one._handle, (other,)) is True
         if self.probe is not None and self.probe.equal == number:
             answer("blind" if is_equal else "seen")
@@ -192,9 +198,9 @@ class TestsSide(Peer):
         """Whether the `==` that holds between two objects does not hold with every other object too.
 
         Of one that the tests constructed from data twins are made, with one argument changed: a `==` that is true of all of
-        them compares nothing. A class could tell twins by their late birth; so one change that was seen becomes a probe: in a
-        second run the object itself is made with it, and the `==` must not hold. That is asked of an object which was made
-        for this very comparison (`fresh`), since the other one may have been made from any earlier one.
+        them compares nothing. A class could tell twins by their late birth; so one change that was seen becomes a probe, a
+        second run in which the `==` must not hold. There an object which was made for this very comparison (`fresh`) is made
+        with the change; of an earlier one, from which the other may have been made, a twin is made at its side.
         """
         for thing, known in ((one, other), (other, one)):
             if known._handle not in self._arguments:
@@ -211,8 +217,9 @@ class TestsSide(Peer):
                 except Exception:  # the class takes no such argument
                     continue
                 if not is_equal:
-                    if known._handle == fresh and len(self.probes) < _MAX_PROBES:
-                        self.probes.append(change._replace(made=made, equal=number))
+                    if len(self.probes) < _MAX_PROBES:
+                        place = {"made" if known._handle == fresh else "twin": made}
+                        self.probes.append(change._replace(equal=number, **place))
                     return True
                 num_blind += 1
             return not num_blind
@@ -433,7 +440,8 @@ class Change(NamedTuple):
 
     position: int
     version: int
-    made: int = -1  # of the objects that the tests construct, which
+    made: int = -1  # of the objects that the tests construct, which is made with it
+    twin: int = -1  # of those, which is given a twin with it
     equal: int = -1  # of the `==` between objects, which one tells
 
 
@@ -483,7 +491,8 @@ def _use_mock(thing, operation: str, args: list):
         raise LookupError("no such mock")
     if operation in ("getattr", "setattr"):
         name = str(args[0])
-        is_own = hasattr(sys.modules["unittest.mock"].Mock, name) or name == "method_calls"
+        mock = sys.modules["unittest.mock"]
+        is_own = hasattr(mock.Mock, name) or hasattr(mock.AsyncMock, name) or name == "method_calls"
         if is_own or name.startswith(("_", "assert")):
             raise AttributeError(name)
         wire.encode(args[1:])
@@ -788,7 +797,8 @@ def _stand_in_of(name: str) -> ast.expr:
 
 def _is_shared(module) -> bool:
     """Whether a patched module is one that a program has too; its streams are its own."""
-    return isinstance(module, types.ModuleType) and module.__name__ in sys.stdlib_module_names - {"sys", "os"}
+    known = sys.stdlib_module_names - {"sys", "os"}
+    return isinstance(module, types.ModuleType) and module.__name__.partition(".")[0] in known
 
 
 def _is_test_class(node: ast.ClassDef) -> bool:
