@@ -85,6 +85,7 @@ def test_any_text_is_read_without_an_exception(text):
     ],
 )
 def test_long_rows_of_one_sign_are_read_in_time(sign):
+    extract(sign)  # what is imported and compiled once does not count
     start = time.thread_time()
     extract(sign * (200_000 // len(sign)))
     assert time.thread_time() - start < 0.5
