@@ -57,6 +57,7 @@ ENGINES = {
     "test_cluster",
     "test_ray_job",
     "test_ray_workers",
+    "test_room",
     "test_placement",
     "test_vllm",
     "test_vllm_run",
